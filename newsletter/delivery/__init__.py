@@ -1,0 +1,1 @@
+"""issue → inbox: compose messages and deliver them, each exactly once."""

@@ -1,0 +1,1 @@
+"""feeds → entries: fetch bytes, parse documents, recognise what is new."""

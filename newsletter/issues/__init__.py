@@ -1,0 +1,1 @@
+"""entries → issue: build, sanitise, render."""

@@ -1,0 +1,532 @@
+"""The nouns of the program, in the order data meets them.
+
+Plain data only: frozen, slotted, keyword-only.  All datetimes are aware and in
+UTC; a datetime in local time exists only in rendered text.  The words are those
+of ARCHITECTURE.md ("Words"); nothing here reads, writes or decides anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+# --------------------------------------------------------------------------- feeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A URL (or a local file) that is polled, with what the project says about it.
+
+    `title` and `language` win over what the document says.  `include` and
+    `exclude` are regular expressions on title and text (`exclude` wins).
+    `allow_private` permits loopback and private addresses for this feed only.
+    """
+
+    url: str
+    title: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    max_entries: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """What a server gave us to ask "has it changed?" with (RFC 9110 §13.1)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A document arrived: its decoded body and where it finally came from."""
+
+    feed: Feed
+    final_url: str
+    body: bytes
+    content_type: str | None
+    validators: Validators
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotModified:
+    """The server said 304: nothing has changed since the validators were given."""
+
+    feed: Feed
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The feed could not be read this time; the reason, and what to do about it."""
+
+    feed: Feed
+    reason: str
+    hint: str | None
+    seconds: float
+
+
+FetchOutcome = Fetched | NotModified | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """A file that goes with an entry (a podcast episode, a PDF)."""
+
+    url: str
+    media_type: str | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One item of a feed, as its document gave it.
+
+    `title`, `author` and `tags` are plain text, already free of control
+    characters.  `summary` and `content` are HTML exactly as the feed gave it:
+    hostile until `issues.sanitize` has been over it.  `published_at` is None
+    where the feed says nothing usable; it never decides *whether* an entry is
+    sent (ARCHITECTURE.md, "What is new").  `position` counts from 0 in document
+    order.
+    """
+
+    guid: str
+    url: str | None
+    title: str
+    author: str | None = None
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    summary: str = ""
+    content: str = ""
+    base_url: str | None = None
+    language: str | None = None
+    image: str | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+    tags: tuple[str, ...] = ()
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A parsed feed document: what it says of itself, and its entries."""
+
+    title: str | None
+    home_url: str | None
+    language: str | None
+    entries: tuple[Entry, ...]
+
+
+# ------------------------------------------------- which of the entries are new
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownEntry:
+    """What the store remembers of an entry, as far as recognising it needs."""
+
+    id: int
+    title: str
+    url: str | None
+    text_hash: str
+    published_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFeed:
+    """What the store knew of a feed before this document was read.
+
+    `keys` maps each remembered key that the document uses to the id of its
+    entry, or to None where the key was once shared by two entries and proves
+    nothing any more.  `recent` are the entries of the last good fetch, newest
+    first, for recognising a moved site.  `new_per_day` is the feed's usual pace.
+    """
+
+    fetched_before: bool
+    keys: Mapping[str, int | None]
+    entries: Mapping[int, KnownEntry]
+    recent: tuple[KnownEntry, ...]
+    last_success_at: datetime | None
+    new_per_day: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One entry of a document, recognised (`known_id`) or new (None)."""
+
+    entry: Entry
+    keys: tuple[str, ...]
+    text_hash: str
+    known_id: int | None
+    edited: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a document means: its sightings, and keys that turned out shared.
+
+    `warning` says why sightings are held (the flood guard), in words for the
+    publisher.
+    """
+
+    sightings: tuple[Sighting, ...]
+    shared_keys: tuple[str, ...] = ()
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry the store has recorded, with the feed it belongs to."""
+
+    id: int
+    feed_url: str
+    entry: Entry
+    first_seen_at: datetime
+
+
+class FeedStatus(StrEnum):
+    """How a feed is doing; `failing` and `held` need somebody to look."""
+
+    ok = "ok"
+    never = "never"
+    failing = "failing"
+    held = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHealth:
+    """What the store knows of a feed, for `status` and `feed list`."""
+
+    url: str
+    title: str | None
+    home_url: str | None
+    language: str | None
+    status: FeedStatus
+    entries: int
+    held: int
+    failures: int
+    last_error: str | None
+    last_hint: str | None
+    last_success_at: datetime | None
+    last_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchResult:
+    """What one poll of one feed brought, for reports."""
+
+    feed: Feed
+    entries: int = 0
+    new: int = 0
+    offered: int = 0
+    edited: int = 0
+    held: int = 0
+    unchanged: bool = False
+    warning: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    seconds: float = 0.0
+
+
+# -------------------------------------------------------------------------- people
+
+
+class Format(StrEnum):
+    """What a subscriber wants to get: multipart with HTML, or plain text only."""
+
+    html = "html"
+    text = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """A person who asked for one or more digests.
+
+    `email` is as written; `wire_email` is what goes on the wire (IDN domain as
+    A-label); `key` is what two spellings of one mailbox share.  An empty
+    `digests` means all of them.  `line` is where the file has the person.
+    """
+
+    email: str
+    wire_email: str
+    key: str
+    name: str = ""
+    digests: tuple[str, ...] = ()
+    language: str | None = None
+    format: Format = Format.html
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    line: int | None = None
+
+
+class SuppressionReason(StrEnum):
+    """Why an address must not be mailed."""
+
+    unsubscribed = "unsubscribed"
+    bounced = "bounced"
+    complained = "complained"
+    manual = "manual"
+    erased = "erased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """An address we must not mail, why, and since when."""
+
+    key: str
+    email: str
+    reason: SuppressionReason
+    since: datetime
+    note: str = ""
+
+
+# -------------------------------------------------------------------------- issues
+
+
+class Disposition(StrEnum):
+    """How an issue used up an entry."""
+
+    shown = "shown"
+    headline = "headline"  # over a cap: title and link only
+    duplicate = "duplicate"  # the same story stands under another feed
+    excluded = "excluded"  # a filter of the project left it out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumed:
+    """One entry that an issue uses up, and why it stands where it stands."""
+
+    entry_id: int
+    disposition: Disposition
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A named address, as in "also in: …"."""
+
+    title: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftEntry:
+    """An entry ready for a template: safe HTML, absolute addresses, plain text titles.
+
+    `published_at` is for display: the feed's date, or None.
+    """
+
+    id: int
+    feed_url: str
+    title: str
+    url: str | None
+    author: str | None
+    published_at: datetime | None
+    summary: str
+    content: str
+    language: str | None
+    image: str | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+    tags: tuple[str, ...] = ()
+    also_in: tuple[Link, ...] = ()
+    reading_time: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A group of entries under one heading, in one language and direction.
+
+    `entries` are shown; `more` stand as headlines because a cap was reached.
+    """
+
+    title: str
+    url: str | None
+    feed_url: str | None
+    language: str
+    dir: str
+    entries: tuple[DraftEntry, ...]
+    more: tuple[DraftEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An issue that has been built but not frozen: the selection, in order.
+
+    `consumed` says for every candidate what becomes of it; `updated` are
+    entries sent before and edited since (`edits: mention`).
+    """
+
+    digest: str
+    number: int
+    date: datetime
+    sections: tuple[Section, ...]
+    updated: tuple[DraftEntry, ...]
+    consumed: tuple[Consumed, ...]
+
+    @property
+    def entries(self) -> tuple[DraftEntry, ...]:
+        """All entries shown in full, in order."""
+        return tuple(e for s in self.sections for e in s.entries)
+
+    @property
+    def total(self) -> int:
+        """How many entries the issue carries, shown or as headlines."""
+        return sum(len(s.entries) + len(s.more) for s in self.sections)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """An issue rendered once for everybody who reads it the same way.
+
+    The texts carry merge tokens (see `merge`) where values differ per
+    subscriber; `fields` names those that occur.  `key` tells renderings of one
+    issue apart: a language tag, and for templates that decide on the
+    subscriber a digest of the values they saw.
+    """
+
+    key: str
+    language: str
+    subject: str
+    html: str
+    text: str
+    markdown: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """All header material of an issue, fixed at freeze so that a retry is the same message.
+
+    `date` goes into Date:, `boundary` separates the parts, `merge_token`
+    marks the merge fields in the renderings.
+    """
+
+    from_name: str
+    from_email: str
+    reply_to: str | None
+    list_id: str
+    list_name: str
+    base_url: str | None
+    unsubscribe_email: str
+    language: str
+    date: datetime
+    boundary: str
+    merge_token: str
+
+
+class IssueState(StrEnum):
+    """What may happen to an issue; whether it is finished is counted from its rows."""
+
+    open = "open"
+    paused = "paused"
+    cancelled = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One edition of a digest: numbered and frozen."""
+
+    id: int
+    digest: str
+    number: int
+    slot: str
+    state: IssueState
+    state_reason: str
+    subject: str
+    entries: int
+    envelope: Envelope
+    frozen_at: datetime
+
+
+# ---------------------------------------------------------------------- deliveries
+
+
+class DeliveryState(StrEnum):
+    """What has happened to one message; drawn in ARCHITECTURE.md, "The outbox"."""
+
+    queued = "queued"
+    sending = "sending"
+    sent = "sent"
+    deferred = "deferred"
+    failed = "failed"
+    unknown = "unknown"
+    held = "held"
+    suppressed = "suppressed"
+    cancelled = "cancelled"
+
+
+#: States that still want something to happen.
+UNSETTLED = (DeliveryState.queued, DeliveryState.sending, DeliveryState.deferred, DeliveryState.unknown)
+
+
+class OnUnknown(StrEnum):
+    """What becomes of a message whose fate the server never told (RFC 1047)."""
+
+    resend = "resend"
+    hold = "hold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """One row to be: written by the freeze transaction."""
+
+    email: str
+    wire_email: str
+    key: str
+    name: str
+    format: Format
+    rendering: str
+    merge: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One row of the outbox: an issue addressed to one subscriber, and its fate.
+
+    `merge` holds the values of the rendering's merge fields as they were at
+    freeze.  `attempts` counts intents.  `message_id` is without angle brackets.
+    """
+
+    id: int
+    issue_id: int
+    email: str
+    wire_email: str
+    key: str
+    name: str
+    format: Format
+    rendering: str
+    merge: Mapping[str, str]
+    message_id: str
+    state: DeliveryState
+    attempts: int
+    last_code: int | None
+    last_reply: str
+    queued_at: datetime
+    next_attempt_at: datetime | None
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How one attempt ended, to be written to its row."""
+
+    delivery_id: int
+    state: DeliveryState
+    code: int | None = None
+    reply: str = ""
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendReport:
+    """What a run of the outbox achieved, counted from the rows."""
+
+    issue: Issue
+    counts: Mapping[DeliveryState, int]
+    sent_now: int
+    seconds: float
+    next_attempt_at: datetime | None = None
+    stopped: str | None = None

@@ -1,0 +1,1 @@
+"""The people who get the issues."""

@@ -1,0 +1,1 @@
+"""The memory of a project: entries, issues, the outbox."""

@@ -1,0 +1,48 @@
+"""Plain-text hygiene: what feeds, files and servers call text, made safe to show.
+
+Used wherever text from outside becomes a title, a name, a header or a line on a
+screen.
+"""
+
+import re
+import unicodedata
+
+#: C0 and C1 controls, DEL, line and paragraph separators, surrogates and
+#: non-characters: none of them belongs in one line of text.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+#: Direction overrides, embeddings, isolates and marks (UAX #9): they can reorder
+#: what follows a title.  U+200E/U+200F are harmless alone but useless here.
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SPACE = re.compile(r"\s+")
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """Make `text` one line without control or direction characters.
+
+    Runs of white space become one blank.  Text longer than `limit` characters
+    is cut at a word where one is near, and ends in "…".
+    """
+    text = _SPACE.sub(" ", _UNPRINTABLE.sub(" ", _BIDI.sub("", text))).strip()
+    if limit is None or len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space and len(head) > limit // 2 else cut).rstrip(" ,;:-") + "…"
+
+
+def multi_line(text: str) -> str:
+    """Keep line breaks (as LF) and tabs; drop every other control character."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c for c in text if c in "\n\t" or not _UNPRINTABLE.match(c))
+
+
+def slug(text: str, limit: int = 60) -> str:
+    """Reduce `text` to lower-case ASCII letters, digits and hyphens, for file and list names."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:limit].rstrip("-")
+
+
+def fold(text: str) -> str:
+    """What two titles share that a person would call the same: case, accents and spacing aside."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return _SPACE.sub(" ", "".join(c for c in decomposed if not unicodedata.combining(c))).strip()
