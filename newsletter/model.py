@@ -427,7 +427,11 @@ class IssueState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """One edition of a digest: numbered and frozen."""
+    """One edition of a digest: numbered and frozen.
+
+    `state_reason` says what the mail server did where the program paused the
+    issue; it is empty where a person did.
+    """
 
     id: int
     digest: str
@@ -439,6 +443,11 @@ class Issue:
     entries: int
     envelope: Envelope
     frozen_at: datetime
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether a person has paused it, so that only a person may let it go on."""
+        return self.state is IssueState.paused and not self.state_reason
 
 
 # ---------------------------------------------------------------------- deliveries

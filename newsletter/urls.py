@@ -73,5 +73,5 @@ def canonical_url(url: str) -> str:
 
 
 def without_host(canonical: str) -> str:
-    """The part of a canonical address that survives a move to another host."""
-    return canonical.partition("/")[2]
+    """The part of a canonical address that survives a move to another host; the query counts (`/?p=123`)."""
+    return re.sub(r"^[^/?#]*/?", "", canonical)
