@@ -1,0 +1,265 @@
+"""Which entries of a document are new (ARCHITECTURE.md, "What is new").
+
+An entry is known by its guid and by its link, whichever still holds; a date
+never decides alone.  Everything here follows from the arguments.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+
+from newsletter.feeds import flood
+from newsletter.feeds.plain import unescape
+from newsletter.model import Decision, Document, Entry, KnownEntry, KnownFeed, Sighting
+from newsletter.text import fold
+from newsletter.urls import canonical_url, without_host
+
+# The kinds of key, strongest first.
+_GUID, _LINK, _PATH, _TITLE, _TEXT, _WHOLE = "g:", "l:", "p:", "t:", "h:", "a:"
+_KEY_LIMIT = 200
+_HASH = 32
+# Title, text and date.
+_ALL = 3
+_TAG = re.compile(r"<[^<>]*>")
+_SPACE = re.compile(r"[\s\u200b-\u200d\ufeff]+")
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:_HASH]
+
+
+# The hash of a text without a visible character.
+_NOTHING = _digest("")
+
+
+def keys_of(entry: Entry, document: Document) -> tuple[str, ...]:
+    """The keys an entry could be known by, strongest first, each of at most 200 characters.
+
+    `g:` its guid; `l:` its canonical link, unless that is the site's home page;
+    `p:` what of the link survives a move to another host; `t:` guid, link and
+    title together; `h:` title and text; `a:` all four.
+    """
+    address = canonical_url(entry.url) if entry.url else ""
+    keys = []
+    if entry.guid:
+        keys.append(_key(_GUID, entry.guid))
+    if address and address != (document.home_url and canonical_url(document.home_url)):
+        keys.append(_key(_LINK, address))
+        if without_host(address):
+            keys.append(_key(_PATH, without_host(address)))
+    keys.append(_TITLE + _digest(entry.guid, address, entry.title))
+    words = text_hash(entry)
+    keys.append(_TEXT + words)
+    keys.append(_WHOLE + _digest(entry.guid, address, entry.title, words))
+    return tuple(keys)
+
+
+def document_keys(document: Document) -> frozenset[str]:
+    """Every key by which an entry of the document might be known already."""
+    return frozenset(key for entry in document.entries for key in keys_of(entry, document))
+
+
+def text_hash(entry: Entry) -> str:
+    """A hash of what a reader would see: 32 hexadecimal digits of the title, then 32 of the text.
+
+    Tags, the spelling of characters and white space do not count: some sites
+    change them with every visit.
+    """
+    return _digest(_visible(entry.title)) + _digest(_visible(entry.content or entry.summary))
+
+
+def decide(document: Document, known: KnownFeed, *, now: datetime) -> Decision:
+    """Recognise the entries of a document.
+
+    There is one sighting for each distinct entry; exact duplicates (guid, link,
+    title and text) count once.  A key that two distinct entries have used, in
+    this document or over time, proves nothing from then on: `shared_keys`.
+    Nothing is ever new twice in the same form.
+
+    Args:
+        document: what was fetched.
+        known: what the store knew before; `keys` answers for `document_keys(document)`.
+        now: the time of the fetch.
+    """
+    candidates = _distinct(document)
+    uses = Counter(key for candidate in candidates for key in candidate.keys)
+    shared = {key for key, count in uses.items() if count > 1}
+    spent = {key for key, owner in known.keys.items() if owner is None}
+    matches = _Matching(candidates, known, shared | spent).matches
+    sightings = [
+        Sighting(
+            entry=candidate.entry,
+            keys=candidate.keys,
+            text_hash=candidate.text_hash,
+            known_id=matches.get(at),
+        )
+        for at, candidate in enumerate(candidates)
+        # What was seen before in exactly this form is an old version of an entry that is here in another.
+        if at in matches or candidate.key(_WHOLE) not in known.keys
+    ]
+    warning = None
+    if known.fetched_before:
+        sightings, warning = flood.guard(sightings, known, now=now)
+    for sighting in sightings:
+        # A key that belonged to another entry so far has now been used by two.
+        shared.update(key for key in sighting.keys if known.keys.get(key) not in (None, sighting.known_id))
+    before = {entry.id: entry.text_hash for entry in (*known.recent, *known.entries.values())}
+    return Decision(
+        sightings=tuple(
+            replace(
+                one,
+                keys=tuple(key for key in one.keys if key not in shared and key not in spent),
+                edited=one.known_id in before and before[one.known_id] != one.text_hash,
+            )
+            for one in sightings
+        ),
+        shared_keys=tuple(sorted(shared - spent)),
+        warning=warning,
+    )
+
+
+def _key(kind: str, value: str) -> str:
+    # The "#" keeps a hash from ever being taken for a short value.
+    return kind + (value if len(value) < _KEY_LIMIT - len(kind) and value[:1] != "#" else f"#{_digest(value)}")
+
+
+def _visible(text: str) -> str:
+    return _SPACE.sub("", unescape(_TAG.sub("", text)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A distinct entry of the document, on its way to being recognised."""
+
+    entry: Entry
+    keys: tuple[str, ...]
+
+    def key(self, kind: str) -> str | None:
+        return next((key for key in self.keys if key.startswith(kind)), None)
+
+    @property
+    def text_hash(self) -> str:
+        return (self.key(_TEXT) or "").removeprefix(_TEXT)
+
+
+def _distinct(document: Document) -> list[_Candidate]:
+    found: dict[str, _Candidate] = {}
+    for entry in document.entries:
+        keys = keys_of(entry, document)
+        found.setdefault(keys[-1], _Candidate(entry=entry, keys=keys))
+    return list(found.values())
+
+
+class _Matching:
+    """Pairs candidates with known entries, the strongest evidence first, each known entry once.
+
+    `matches` maps positions among the candidates to ids of known entries.
+    """
+
+    def __init__(self, candidates: list[_Candidate], known: KnownFeed, unusable: AbstractSet[str]) -> None:
+        self._known = known
+        self._unusable = unusable
+        self._moved = _has_moved(candidates, known)
+        self._taken: set[int] = set()
+        self._new: set[int] = set()
+        self.matches: dict[int, int] = {}
+        for judge in (self._by_guid, self._by_link, self._by_move, self._by_text):
+            for at, candidate in enumerate(candidates):
+                if at not in self.matches and at not in self._new:
+                    judge(at, candidate)
+
+    def _usable(self, candidate: _Candidate, kind: str) -> str | None:
+        key = candidate.key(kind)
+        return None if key in self._unusable else key
+
+    def _owner(self, candidate: _Candidate, kind: str) -> int | None:
+        key = self._usable(candidate, kind)
+        return None if key is None else self._known.keys.get(key)
+
+    def _claim(self, at: int, owner: int) -> None:
+        if owner in self._taken:
+            # Somebody with better evidence is that entry: this is another one.
+            self._new.add(at)
+            return
+        self._taken.add(owner)
+        self.matches[at] = owner
+
+    def _by_guid(self, at: int, candidate: _Candidate) -> None:
+        owner = self._owner(candidate, _GUID)
+        if owner is not None:
+            self._claim(at, owner)
+
+    def _by_link(self, at: int, candidate: _Candidate) -> None:
+        owner = self._owner(candidate, _LINK)
+        if owner is None:
+            return
+        # A page such as /today carries one story after the other: guid, date, title and text are all new.
+        before = self._known.entries.get(owner)
+        renamed = self._usable(candidate, _GUID) and before and _dated_alike(candidate.entry, before) is False
+        if before and renamed and not _agreements(candidate, before):
+            self._new.add(at)
+        else:
+            self._claim(at, owner)
+
+    def _by_move(self, at: int, candidate: _Candidate) -> None:
+        """Guid and link are both new: perhaps the page has moved, with its site or within it."""
+        owner, before = self._free(candidate, _PATH)
+        if before:
+            agreements = _agreements(candidate, before)
+            unclear = _dated_alike(candidate.entry, before) is None
+            if agreements > 1 or (self._moved and (agreements or unclear)):
+                self._claim(at, owner)
+                return
+        owner, before = self._free(candidate, _TEXT)
+        if before and _agreements(candidate, before) == _ALL:
+            self._claim(at, owner)
+
+    def _free(self, candidate: _Candidate, kind: str) -> tuple[int, KnownEntry | None]:
+        """The known entry behind a key, unless it is somebody's already."""
+        owner = self._owner(candidate, kind)
+        if owner is None or owner in self._taken:
+            return 0, None
+        return owner, self._known.entries.get(owner)
+
+    def _by_text(self, at: int, candidate: _Candidate) -> None:
+        """Neither guid nor link can tell: what is left are the words."""
+        if self._usable(candidate, _GUID) or self._usable(candidate, _LINK):
+            return
+        words = _TITLE if candidate.entry.guid or candidate.entry.url else _TEXT
+        owner = self._owner(candidate, words if self._usable(candidate, words) else _WHOLE)
+        if owner is not None:
+            self._claim(at, owner)
+
+
+def _has_moved(candidates: list[_Candidate], known: KnownFeed) -> bool:
+    """Whether no page of the document is on a host that had one of the last document's."""
+    before = {_host(entry.url) for entry in known.recent if entry.url}
+    after = {_host(candidate.entry.url) for candidate in candidates if candidate.entry.url}
+    return bool(before and after) and not before & after
+
+
+def _host(url: str) -> str:
+    return re.split(r"[/?#]", canonical_url(url), maxsplit=1)[0]
+
+
+def _agreements(candidate: _Candidate, before: KnownEntry) -> int:
+    """How many of title, text and date are those of the known entry; what both lack says nothing."""
+    entry = candidate.entry
+    text = candidate.text_hash[-_HASH:]
+    return sum(
+        (
+            bool(entry.title) and fold(entry.title) == fold(before.title),
+            text != _NOTHING and text == before.text_hash[-_HASH:],
+            _dated_alike(entry, before) is True,
+        )
+    )
+
+
+def _dated_alike(entry: Entry, before: KnownEntry) -> bool | None:
+    """Whether both have the same date; None where one has none."""
+    if entry.published_at is None or before.published_at is None:
+        return None
+    return entry.published_at == before.published_at
