@@ -1,0 +1,32 @@
+"""newsletter.yaml: read, checked, and handed on as plain frozen settings.
+
+    schema    what may be written        problems   every mistake, with its line       load   file → Config
+    project   what comes out of it       secret     passwords                          edit   add or remove a feed
+    starter   the two files of a new project
+
+The only part of the program that reads the environment.
+"""
+
+from newsletter.config.edit import add_feed, remove_feed
+from newsletter.config.load import CONFIG_NAME, find_project, load_project, parse_project
+from newsletter.config.project import Config, DigestConfig, SmtpConfig, is_loopback
+from newsletter.config.secret import PASSWORD_VARIABLE, PasswordSource, Secret
+from newsletter.config.starter import starter_config, starter_people
+
+__all__ = [
+    "CONFIG_NAME",
+    "PASSWORD_VARIABLE",
+    "Config",
+    "DigestConfig",
+    "PasswordSource",
+    "Secret",
+    "SmtpConfig",
+    "add_feed",
+    "find_project",
+    "is_loopback",
+    "load_project",
+    "parse_project",
+    "remove_feed",
+    "starter_config",
+    "starter_people",
+]

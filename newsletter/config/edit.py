@@ -1,0 +1,90 @@
+"""Adding a feed to newsletter.yaml and taking one out, with the file still right afterwards."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from newsletter.config.load import is_there, parse_project
+from newsletter.config.project import Config, shown_url
+from newsletter.errors import ConfigError, UsageError
+from newsletter.model import Feed
+from newsletter.yamlfile import Data, editing, shown_path
+
+
+def add_feed(
+    config: Config,
+    url: str,
+    *,
+    title: str | None = None,
+    tags: Sequence[str] = (),
+    language: str | None = None,
+    max_entries: int | None = None,
+    allow_private: bool = False,
+) -> Config:
+    """Add a feed at the end of the project's feeds; comments and order stay.
+
+    `url` may also be the path of a file, from the current folder or the project's.
+
+    Returns:
+        The project as it is now; the new feed is its last.
+
+    Raises:
+        UsageError: the feed is there already, or the file would have a mistake with it.
+        ConfigError: the file has a mistake already, or cannot be edited safely.
+        BusyError: another run is editing it.
+    """
+    written = _from_project(config.folder, url)
+    details: dict[str, Data | None] = {
+        "url": written,
+        "title": title,
+        "language": language,
+        "tags": list(tags) or None,
+        "max_entries": max_entries,
+        "allow_private": allow_private or None,
+    }
+    item: dict[str, Data] = {key: value for key, value in details.items() if value is not None}
+    with editing(config.path) as draft:
+        before = parse_project(draft.text, config.path)
+        draft.append(written if len(item) == 1 else item, ("feeds",))
+        try:
+            return parse_project(draft.text, config.path)
+        except ConfigError as error:
+            words = "; ".join(
+                f"{p.key.rpartition('.')[2]}: {p.text}" if "." in p.key else p.text for p in error.problems
+            )
+            known = [feed.url for feed in before.feeds]
+            hint = "newsletter feed list shows them" if known else None
+            raise UsageError(f"{shown_path(config.path)} cannot take {shown_url(url)}: {words}", hint=hint) from error
+
+
+def remove_feed(config: Config, which: str) -> tuple[Feed, Config]:
+    """Take a feed out of the project, and the comment above it; the rest stays as it is.
+
+    Returns:
+        The feed with that address, path or title, which is gone, and the project as it is now.
+
+    Raises:
+        UsageError: there is no such feed, or a digest cannot do without it.
+        ConfigError: the file has a mistake already, or cannot be edited safely.
+        BusyError: another run is editing it.
+    """
+    with editing(config.path) as draft:
+        before = parse_project(draft.text, config.path)
+        index = before.feed_index(which)
+        draft.remove(index, ("feeds",))
+        try:
+            return before.feeds[index], parse_project(draft.text, config.path)
+        except ConfigError as error:
+            places = ", ".join(sorted({problem.key for problem in error.problems}))
+            raise UsageError(
+                f"{shown_url(which)} is still named in {places}", hint="take it out there first"
+            ) from error
+
+
+def _from_project(folder: Path, url: str) -> str:
+    """How the project's file should name a feed that a person names from the current folder."""
+    path = Path(url)
+    if "://" in url or url.startswith("file:") or not is_there(path):
+        return url
+    absolute = path.absolute()
+    return os.path.relpath(absolute, folder) if absolute.is_relative_to(folder) else str(absolute)

@@ -1,0 +1,363 @@
+"""From a file to a `Config`: found, read, checked against itself, complete."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from newsletter.address import parse_address, parse_mailbox
+from newsletter.config.problems import Place, add_errors, find, key_path, plain
+from newsletter.config.project import Config, DigestConfig, SmtpConfig, is_loopback, shown_url
+from newsletter.config.schema import DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.secret import PasswordSource
+from newsletter.errors import ConfigError, Problem
+from newsletter.model import Feed, OnUnknown
+from newsletter.text import one_line
+from newsletter.urls import canonical_url
+from newsletter.yamlfile import MapNode, Node, Problems, Tree, did_you_mean, parse_tree, read_tree, shown_path
+
+CONFIG_NAME = "newsletter.yaml"
+#: Overrides `store`, path or address.
+STORE_VARIABLE = "NEWSLETTER_STORE"
+
+_Part = TypeVar("_Part", FeedBlock, DigestBlock, SmtpBlock)
+_PORTS = {"starttls": 587, "implicit": 465, "none": 25}
+_FILE_ENDINGS = (".xml", ".rss", ".atom", ".json", ".rdf", ".txt", ".html", ".feed")
+
+
+def load_project(path: Path | None = None) -> Config:
+    """Read a project.
+
+    Args:
+        path: the project's folder or its file; None: this folder or the nearest one above that has one.
+
+    Raises:
+        ConfigError: with every mistake, each at its line.
+    """
+    file = find_project(path)
+    return _build(file, read_tree(file))
+
+
+def parse_project(text: str, path: Path) -> Config:
+    """Read a project from a text that is, or will be, the file `path`.
+
+    Raises:
+        ConfigError: with every mistake, each at its line.
+    """
+    return _build(path, parse_tree(text.removeprefix("\ufeff"), shown_path(path)))
+
+
+def find_project(path: Path | None = None) -> Path:
+    """Find newsletter.yaml: in the folder given, or in this one or the nearest above.
+
+    Raises:
+        ConfigError: there is none, or the one above belongs to somebody else.
+    """
+    if path is not None:
+        file = (path if is_there(path) and not path.is_dir() else path / CONFIG_NAME).absolute()
+        if not is_there(file):
+            raise _no_project(shown_path(file if is_there(path) else path), "no such file")
+        return file
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise _no_project(CONFIG_NAME, "the current folder is gone") from error
+    for folder in (here, *here.parents):
+        file = folder / CONFIG_NAME
+        if not is_there(file):
+            continue
+        # A project can name commands to run: one that somebody else has left in
+        # a folder above (/tmp, say) is not taken up unasked.
+        if folder != here and file.stat().st_uid not in (os.geteuid(), 0):
+            text = "belongs to another user and is not in this folder"
+            raise ConfigError(
+                [Problem(path=shown_path(file), line=None, key="", text=text)],
+                hint=f"if it is the one you mean: newsletter -c {shown_path(file)} …",
+            )
+        return file
+    raise _no_project(CONFIG_NAME, "there is none in this folder or above it")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path leads to something we may look at; never an error, however odd the path."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _no_project(shown: str, text: str) -> ConfigError:
+    problem = Problem(path=shown, line=None, key="", text=text)
+    return ConfigError([problem], hint="newsletter init makes a new project")
+
+
+class _Checker:
+    """One file on its way to a `Config`: collects what is wrong with one value beside another."""
+
+    def __init__(self, path: Path, tree: Tree) -> None:
+        self.path = path
+        self.folder = path.parent
+        self.root: Node = tree.root or MapNode(1, {})
+        self.problems = Problems(shown_path(path))
+        for problem in tree.problems:
+            self.problems.add(problem.line, problem.text)
+
+    def wrong(self, place: Place, text: str) -> None:
+        """Note a mistake at a place."""
+        self.problems.add(find(self.root, place)[1], text, key_path(place))
+
+
+def _build(path: Path, tree: Tree) -> Config:
+    check = _Checker(path, tree)
+    if tree.root is None:
+        check.problems.add(None, "is empty")
+        raise ConfigError(check.problems.all(), hint="newsletter init makes a project with comments to fill in")
+    if not isinstance(check.root, MapNode):
+        check.problems.add(check.root.line, "must be settings, one `key: value` a line")
+        raise ConfigError(check.problems.all())
+    raw, whole = plain(check.root), None
+    try:
+        whole = ProjectBlock.model_validate(raw)
+    except ValidationError as error:
+        add_errors(check.problems, check.root, error.errors(include_url=False))
+    _check_together(check, raw)
+    if check.problems or whole is None:
+        raise ConfigError(check.problems.all())
+    return _config(check, whole)
+
+
+# ------------------------------------------------- what needs more than one value
+
+
+def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
+    """Judge the blocks that are right by themselves, so that one mistake does not hide another."""
+    blocks = _parts(FeedBlock, [{"url": f} if isinstance(f, str) else f for f in _list(raw.get("feeds"))])
+    feeds = [None if block is None else _feed(check.folder, block) for block in blocks]
+    _check_feeds(check, feeds)
+    digests = raw.get("digests")
+    if isinstance(digests, dict) and None not in feeds:
+        bodies = _parts(DigestBlock, [body if isinstance(body, dict) else {} for body in digests.values()])
+        for name, body in zip(digests, bodies, strict=True):
+            if body is not None:
+                _check_selection(check, name, body, [feed for feed in feeds if feed is not None])
+    for smtp in _parts(SmtpBlock, [raw["smtp"]] if isinstance(raw.get("smtp"), dict) else []):
+        if smtp is not None:
+            _check_smtp(check, smtp)
+    if isinstance(store := raw.get("store"), str):
+        _check_store(check, store)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _parts(model: type[_Part], raws: list[Any]) -> list[_Part | None]:
+    """Each block by itself; None for one that has a mistake, which is reported elsewhere."""
+    found: list[_Part | None] = []
+    for raw in raws:
+        try:
+            found.append(model.model_validate(raw))
+        except ValidationError:
+            found.append(None)
+    return found
+
+
+def _check_feeds(check: _Checker, feeds: list[Feed | None]) -> None:
+    first: dict[str, int] = {}
+    for index, feed in enumerate(feeds):
+        if feed is None:
+            continue
+        written = feed.url.removeprefix(f"{check.folder}/")
+        if feed.url.startswith("/") and _looks_like_host(written) and not is_there(Path(feed.url)):
+            check.wrong(("feeds", index), f"{one_line(written, 100)} is no file: write https:// in front of an address")
+        before = first.setdefault(canonical_url(feed.url), index)
+        if before != index:
+            line = find(check.root, ("feeds", before))[1]
+            check.wrong(("feeds", index), f"is the same feed as feeds[{before}] in line {line}")
+
+
+def _looks_like_host(text: str) -> bool:
+    host, slash, _ = text.partition("/")
+    is_name = re.fullmatch(r"(?:[\w-]+\.)+[a-z]{2,}", host, re.IGNORECASE) is not None
+    return is_name and (bool(slash) or not host.lower().endswith(_FILE_ENDINGS))
+
+
+def _check_selection(check: _Checker, name: str, body: DigestBlock, feeds: list[Feed]) -> None:
+    titles = [feed.title for feed in feeds if feed.title]
+    for index, word in enumerate(body.feeds or ()):
+        found = _named(check.folder, feeds, word)
+        if len(found) != 1:
+            place = ("digests", name, "feeds", index)
+            if found:
+                check.wrong(place, f"{len(found)} feeds are called {one_line(word, 100)}: write the address instead")
+            else:
+                guess = did_you_mean(word, [*titles, *(shown_url(feed.url) for feed in feeds)])
+                check.wrong(place, f"there is no feed {one_line(shown_url(word), 100)}{guess}")
+    tags = {tag for feed in feeds for tag in feed.tags}
+    for index, tag in enumerate(body.tags or ()):
+        if tag not in tags:
+            text = f"no feed has the tag {one_line(tag, 100)}{did_you_mean(tag, tags)}"
+            check.wrong(("digests", name, "tags", index), text)
+    for key, value in (("feeds", body.feeds), ("tags", body.tags)):
+        if value == []:
+            check.wrong(("digests", name, key), "is empty: leave it out for all feeds")
+
+
+def _check_smtp(check: _Checker, smtp: SmtpBlock) -> None:
+    if smtp.tls == "none" and not is_loopback(smtp.host) and not smtp.insecure:
+        text = "sends mail and password in clear: use starttls or implicit, or say `insecure: true` as well"
+        check.wrong(("smtp", "tls"), text)
+    sources = [key for key in ("password_env", "password_file", "password_command") if getattr(smtp, key) is not None]
+    for key in sources[1:]:
+        check.wrong(("smtp", key), f"there is {sources[0]} as well: keep one of them")
+    if sources and smtp.username is None:
+        check.wrong(("smtp", sources[0]), "is of no use without a username")
+
+
+def _check_store(check: _Checker, store: str) -> None:
+    try:
+        _store(check.folder, store)
+        has_password = "://" in store and urlsplit(store).password is not None
+    except ValueError as error:
+        check.wrong(("store",), str(error))
+        return
+    if has_password:
+        text = "has a password in it, which does not belong in this file"
+        check.wrong(("store",), f"{text}: leave it to ~/.pgpass, or set {STORE_VARIABLE} to the whole address")
+
+
+# -------------------------------------------------------------- the finished thing
+
+
+def _config(check: _Checker, whole: ProjectBlock) -> Config:
+    folder = check.folder
+    feeds = tuple(_feed(folder, block) for block in whole.feeds)
+    name, address = parse_mailbox(whole.from_)
+    list_id = whole.list_id or address.domain
+    return Config(
+        path=check.path,
+        folder=folder,
+        title=whole.title,
+        from_name=name or whole.title,
+        from_address=address,
+        reply_to=None if whole.reply_to is None else parse_address(whole.reply_to),
+        language=whole.language,
+        timezone=whole.timezone,
+        base_url=whole.base_url,
+        postal_address=whole.postal_address,
+        user_agent=whole.user_agent,
+        first_run=whole.first_run,
+        mention_edits=whole.edits == "mention",
+        on_unknown=OnUnknown(whole.on_unknown),
+        store=_chosen_store(folder, whole.store),
+        subscribers=_path(folder, whole.subscribers),
+        templates=folder / "templates",
+        feeds=feeds,
+        digests=tuple(
+            DigestConfig(
+                name=digest,
+                feeds=_selected(folder, feeds, body),
+                list_id=f"{digest}.{list_id}",
+                timezone=body.timezone or whole.timezone,
+                schedule=body.schedule,
+                theme=body.theme,
+                max_entries=body.max_entries,
+                per_feed=body.per_feed,
+                min_entries=body.min_entries,
+                sort=body.sort,
+                group_by=body.group_by,
+            )
+            for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
+        ),
+        smtp=None if whole.smtp is None else _smtp(folder, whole.smtp),
+    )
+
+
+def _smtp(folder: Path, smtp: SmtpBlock) -> SmtpConfig:
+    return SmtpConfig(
+        host=smtp.host,
+        port=smtp.port or _PORTS[smtp.tls],
+        tls=smtp.tls,
+        insecure=smtp.insecure,
+        username=smtp.username,
+        connections=smtp.connections,
+        rate=smtp.rate,
+        per_connection=smtp.per_connection,
+        timeout=smtp.timeout,
+        password_source=PasswordSource(
+            variable=smtp.password_env,
+            file=None if smtp.password_file is None else _path(folder, smtp.password_file),
+            command=None if smtp.password_command is None else tuple(smtp.password_command),
+            folder=folder,
+        ),
+    )
+
+
+def _feed(folder: Path, block: FeedBlock) -> Feed:
+    is_address = re.match(r"(?:https?|file):", block.url, re.IGNORECASE)
+    return Feed(
+        url=block.url if is_address else str(_path(folder, block.url)),
+        title=block.title,
+        language=block.language,
+        tags=tuple(block.tags),
+        max_entries=block.max_entries,
+        include=tuple(block.include),
+        exclude=tuple(block.exclude),
+        headers=dict(block.headers),
+        allow_private=block.allow_private,
+    )
+
+
+def _named(folder: Path, feeds: Sequence[Feed], word: str) -> list[Feed]:
+    """The feeds that a digest means by an address, a path or a title."""
+    wanted, path = canonical_url(word), str(folder / word)
+    found = [feed for feed in feeds if canonical_url(feed.url) == wanted or feed.url == path]
+    return found or [feed for feed in feeds if feed.title and feed.title.casefold() == word.casefold()]
+
+
+def _selected(folder: Path, feeds: tuple[Feed, ...], body: DigestBlock) -> tuple[Feed, ...]:
+    if body.feeds is None and body.tags is None:
+        return feeds
+    chosen = {feed.url for word in body.feeds or () for feed in _named(folder, feeds, word)}
+    return tuple(feed for feed in feeds if feed.url in chosen or set(body.tags or ()) & set(feed.tags))
+
+
+def _path(folder: Path, written: str) -> Path:
+    """A path of the project: relative ones begin at its folder."""
+    try:
+        return Path(os.path.normpath(folder / Path(written.strip()).expanduser()))
+    except RuntimeError:  # nobody's home
+        return folder / written
+
+
+def _chosen_store(folder: Path, written: str) -> str:
+    """The store that the environment names, or else the project."""
+    given = os.environ.get(STORE_VARIABLE)
+    if not given:
+        return _store(folder, written)
+    try:
+        return _store(folder, given)
+    except ValueError as error:
+        problem = Problem(path=STORE_VARIABLE, line=None, key="", text=str(error))
+        raise ConfigError(
+            [problem], hint=f"unset {STORE_VARIABLE}, or set it to a path or a postgresql:// address"
+        ) from error
+
+
+def _store(folder: Path, written: str) -> str:
+    scheme, separator, rest = written.strip().partition("://")
+    if not separator:
+        scheme, rest = "sqlite", f"/{written.strip()}"
+    if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        urlsplit(written)  # complains of a broken address
+        return f"postgresql://{rest}"
+    if scheme not in ("sqlite", "sqlite+pysqlite"):
+        raise ValueError("must be a path, or an address that begins with postgresql://")
+    name = rest.removeprefix("/")
+    if not name or name.startswith((":memory:", "file:")) or "\0" in name:
+        raise ValueError("must name a file: what is sent has to be remembered")
+    return str(_path(folder, name))

@@ -1,0 +1,188 @@
+"""What a project's newsletter.yaml says, checked, complete and ready for use."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+from newsletter.address import Address
+from newsletter.config.secret import PasswordSource, Secret
+from newsletter.errors import ConfigError, Problem, UsageError
+from newsletter.model import Feed, OnUnknown
+from newsletter.urls import canonical_url
+from newsletter.yamlfile import did_you_mean, shown_path
+
+Tls = Literal["starttls", "implicit", "none"]
+Sort = Literal["newest", "oldest"]
+GroupBy = Literal["feed", "tag", "none"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine (RFC 6761 §6.3)."""
+    host = host.lower().rstrip(".").removeprefix("[").removesuffix("]")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def shown_url(url: str) -> str:
+    """An address for a message: without the name and password that may be in it."""
+    return re.sub(r"(?<=//)[^/?#]*@", "…@", url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpConfig:
+    """The mail server, and how to use it.
+
+    `rate` is as written ("50/s"); `timeout` is in seconds; `per_connection` is
+    after how many messages a connection is renewed, None for never.
+    """
+
+    host: str
+    port: int
+    tls: Tls
+    insecure: bool
+    username: str | None
+    connections: int
+    rate: str | None
+    per_connection: int | None
+    timeout: float
+    password_source: PasswordSource = field(repr=False)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server can only be on this machine: reserved domains are mailed through no other."""
+        return is_loopback(self.host)
+
+    def password(self) -> Secret | None:
+        """Get the password now; None where there is no user name.
+
+        Raises:
+            NewsletterError: it is not where the project says.
+        """
+        return None if self.username is None else self.password_source.read()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestConfig:
+    """One digest: its feeds in the project's order, and its rules.
+
+    `schedule` is as written; `max_entries` and `per_feed` are None for no limit;
+    `list_id` is the whole List-Id (RFC 2919), the same for good.
+    """
+
+    name: str
+    feeds: tuple[Feed, ...]
+    list_id: str
+    timezone: str
+    schedule: str | None = None
+    theme: str = "default"
+    max_entries: int | None = None
+    per_feed: int | None = None
+    min_entries: int = 1
+    sort: Sort = "newest"
+    group_by: GroupBy = "feed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole project.  Paths are absolute; `store` is a path or a postgresql:// address.
+
+    `first_run` is how many entries a feed's first fetch offers, None for all.
+    What may carry a password is left out of the repr.
+    """
+
+    path: Path
+    folder: Path
+    title: str
+    from_name: str
+    from_address: Address
+    reply_to: Address | None
+    language: str
+    timezone: str
+    base_url: str | None
+    postal_address: str | None
+    user_agent: str | None
+    first_run: int | None
+    mention_edits: bool
+    on_unknown: OnUnknown
+    store: str = field(repr=False)
+    subscribers: Path
+    templates: Path
+    feeds: tuple[Feed, ...] = field(repr=False)
+    digests: tuple[DigestConfig, ...] = field(repr=False)
+    smtp: SmtpConfig | None
+
+    @property
+    def digest_names(self) -> tuple[str, ...]:
+        """The digests' names, in the project's order."""
+        return tuple(digest.name for digest in self.digests)
+
+    @property
+    def digests_of(self) -> dict[str, tuple[str, ...]]:
+        """Per feed address, the names of the digests that have the feed."""
+        return {feed.url: tuple(digest.name for digest in self.digests if feed in digest.feeds) for feed in self.feeds}
+
+    def digest(self, name: str | None = None) -> DigestConfig:
+        """The digest of that name, or the only one.
+
+        Raises:
+            UsageError: there is none, or more than one to choose from.
+        """
+        if name is None and len(self.digests) == 1:
+            return self.digests[0]
+        names = ", ".join(self.digest_names)
+        if name is None:
+            raise UsageError("there is more than one digest", hint=f"name one of {names}")
+        for digest in self.digests:
+            if digest.name == name:
+                return digest
+        raise UsageError(
+            f"there is no digest {name}{did_you_mean(name, self.digest_names)}", hint=f"there are: {names}"
+        )
+
+    def feed(self, which: str) -> Feed:
+        """The feed with that address, path or title.
+
+        Raises:
+            UsageError: there is none, or several have the title.
+        """
+        return self.feeds[self.feed_index(which)]
+
+    def feed_index(self, which: str) -> int:
+        """Where in `feeds` the feed with that address, path or title stands.
+
+        Raises:
+            UsageError: there is none, or several have the title.
+        """
+        here, there = str(Path(which).absolute()), str(self.folder / which)
+        wanted = canonical_url(which)
+        for index, feed in enumerate(self.feeds):
+            if feed.url in (which, here, there) or canonical_url(feed.url) == wanted:
+                return index
+        titled = [i for i, feed in enumerate(self.feeds) if feed.title and feed.title.casefold() == which.casefold()]
+        if len(titled) > 1:
+            raise UsageError(f"{len(titled)} feeds are called {which}", hint="give the address instead")
+        if titled:
+            return titled[0]
+        known = [name for feed in self.feeds for name in (feed.url, feed.title) if name]
+        raise UsageError(
+            f"there is no feed {which}{did_you_mean(which, known)}", hint="newsletter feed list shows them"
+        )
+
+    def require_smtp(self) -> SmtpConfig:
+        """The mail server.
+
+        Raises:
+            ConfigError: the project has none, and something is to be mailed.
+        """
+        if self.smtp is None:
+            problem = Problem(
+                path=shown_path(self.path), line=None, key="smtp", text="is missing: nothing can be mailed"
+            )
+            raise ConfigError([problem], hint="add `smtp: {host: mail.example.com}`, with your server's name")
+        return self.smtp

@@ -1,0 +1,134 @@
+"""Passwords: where one is kept, and a box for it that shows nothing."""
+
+import hmac
+import os
+import shlex
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from newsletter.errors import NewsletterError
+from newsletter.text import one_line
+from newsletter.yamlfile import shown_path
+
+#: The variable that is looked at whatever the project says, and wins.
+PASSWORD_VARIABLE = "NEWSLETTER_SMTP_PASSWORD"  # noqa: S105  a name, not a password
+_COMMAND_SECONDS = 10
+_LONGEST = 10_000
+
+
+class Secret:
+    """A text that no log, message or traceback shows; `reveal` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __str__(self) -> str:
+        return "…"
+
+    def __format__(self, _: str) -> str:
+        return "…"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not written anywhere")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordSource:
+    """Where the project says its SMTP password is kept; read only when a send needs it."""
+
+    variable: str | None = None
+    file: Path | None = None
+    command: tuple[str, ...] | None = None
+    folder: Path = Path()
+
+    def read(self) -> Secret:
+        """Get the password; NEWSLETTER_SMTP_PASSWORD in the environment wins over what the project says.
+
+        Raises:
+            NewsletterError: saying where it was looked for; never with what was found.
+        """
+        given = os.environ.get(PASSWORD_VARIABLE)
+        if given:
+            return _checked(given, PASSWORD_VARIABLE)
+        if self.file is not None:
+            return _checked(_from_file(self.file), shown_path(self.file))
+        if self.command is not None:
+            return _checked(_from_command(self.command, self.folder), "password_command")
+        variable = self.variable or PASSWORD_VARIABLE
+        found = os.environ.get(variable)
+        if not found:
+            raise NewsletterError(
+                f"no SMTP password: the environment variable {variable} is not set",
+                hint=f"export {variable}=…, or name a password_file or password_command under smtp",
+            )
+        return _checked(found, variable)
+
+
+def _checked(text: str, where: str) -> Secret:
+    """The password without the line break that files and commands end in."""
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text or "\n" in text or "\0" in text:
+        raise NewsletterError(f"no SMTP password: {where} {'holds more than one line' if text else 'is empty'}")
+    return Secret(text)
+
+
+def _from_file(path: Path) -> str:
+    shown = shown_path(path)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as stream:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise NewsletterError(f"no SMTP password: {shown} is not a file")
+            if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                mode = stat.S_IMODE(found.st_mode)
+                raise NewsletterError(
+                    f"the password file {shown} can be read or written by others (mode {mode:o})",
+                    hint=f"chmod 600 {shlex.quote(shown)}",
+                )
+            return stream.read(_LONGEST).decode()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise NewsletterError(f"no SMTP password: {shown} cannot be read: {reason}") from error
+    except UnicodeDecodeError:
+        raise NewsletterError(f"no SMTP password: {shown} is not UTF-8") from None  # the cause would show the bytes
+
+
+def _from_command(command: tuple[str, ...], folder: Path) -> str:
+    name = one_line(command[0], 60)
+    try:
+        # No shell: nothing in the list is interpreted.  The user's own terminal
+        # stays within reach, for tools that ask for a passphrase there.
+        done = subprocess.run(  # noqa: S603  the project names the command, as documented
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=_COMMAND_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        text = f"password_command {name} has not answered within {_COMMAND_SECONDS} s"
+        raise NewsletterError(text) from None  # the cause would carry what it had printed
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NewsletterError(f"password_command {name} cannot be run: {reason.lower()}") from error
+    if done.returncode:
+        said = one_line(done.stderr.decode(errors="replace"), 200)
+        raise NewsletterError(f"password_command {name} failed with {done.returncode}" + (f": {said}" if said else ""))
+    try:
+        return done.stdout[:_LONGEST].decode()
+    except UnicodeDecodeError:
+        raise NewsletterError(f"password_command {name} did not print UTF-8") from None
