@@ -1,0 +1,121 @@
+"""The outbox as rows: what is due, what became of it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from newsletter.model import Delivery, DeliveryState, IssueState, OnUnknown
+from newsletter.store import tables as t
+from newsletter.store.freeze import silent
+from newsletter.store.outbox import OutboxWriter
+from newsletter.store.rows import DELIVERY, delivery_of
+from newsletter.store.suppressions import Suppressions
+
+
+class Deliveries(Suppressions):
+    """Deliveries; every change of a row while mail goes out is made by the `OutboxWriter`."""
+
+    def recover(self, issue_id: int, on_unknown: OnUnknown) -> int:
+        """Settle what a dead run left open; returns how many rows.
+
+        A row found `sending` is one whose fate nobody knows, like `unknown`
+        (RFC 1047): it is queued again under the same Message-ID, or held.  Of a
+        cancelled issue nothing is queued any more.  Only for the process that
+        holds the lock: nobody else may be sending.
+
+        Transaction: one write.
+        """
+        now = self._clock.now()
+        with self._database.write() as connection:
+            state = connection.execute(
+                sa.select(t.issues.c.state).where(t.issues.c.id == issue_id).with_for_update()
+            ).scalar()
+            resend = on_unknown is OnUnknown.resend and state is not IssueState.cancelled
+            recovered = connection.execute(
+                sa.update(t.deliveries)
+                .where(
+                    t.deliveries.c.issue_id == issue_id,
+                    t.deliveries.c.state.in_((DeliveryState.sending, DeliveryState.unknown)),
+                )
+                .values(
+                    state=DeliveryState.queued if resend else DeliveryState.held,
+                    next_attempt_at=None,
+                    settled_at=None if resend else now,
+                )
+            )
+            return recovered.rowcount
+
+    def due(self, issue_id: int, *, after_id: int = 0, limit: int) -> list[Delivery]:
+        """The next deliveries to attempt, in the order of their ids, from `after_id` on.
+
+        Those are queued ones, and deferred ones whose time has come.  Walking
+        through an issue with the last id as `after_id` reads each row once.
+
+        Transaction: one read.
+        """
+        ids = t.deliveries.c.id
+        wanted = DELIVERY.where(t.deliveries.c.issue_id == issue_id, ids > after_id).order_by(ids).limit(limit)
+        # Two walks along the index; a single one over both states would have to sort.
+        with self._database.read() as connection:
+            queued = connection.execute(wanted.where(t.deliveries.c.state == DeliveryState.queued)).all()
+            deferred = wanted.where(
+                t.deliveries.c.state == DeliveryState.deferred, t.deliveries.c.next_attempt_at <= self._clock.now()
+            )
+            if len(queued) == limit:
+                deferred = deferred.where(ids < queued[-1].id)
+            rows = [*queued, *connection.execute(deferred).all()]
+        return [delivery_of(row) for row in sorted(rows, key=lambda row: row.id)[:limit]]
+
+    def counts(self, issue_id: int) -> dict[DeliveryState, int]:
+        """How many deliveries of an issue are in which state; states without any are left out.
+
+        Transaction: one read.
+        """
+        state = t.deliveries.c.state
+        with self._database.read() as connection:
+            rows = connection.execute(
+                sa.select(state, sa.func.count()).where(t.deliveries.c.issue_id == issue_id).group_by(state)
+            ).all()
+        found = {row[0]: row[1] for row in rows}
+        return {one: found[one] for one in DeliveryState if one in found}
+
+    def next_attempt(self, issue_id: int) -> datetime | None:
+        """When the first deferred delivery of an issue may be tried again; None if none is.
+
+        Transaction: one read.
+        """
+        with self._database.read() as connection:
+            when: datetime | None = connection.execute(
+                sa.select(sa.func.min(t.deliveries.c.next_attempt_at)).where(
+                    t.deliveries.c.issue_id == issue_id, t.deliveries.c.state == DeliveryState.deferred
+                )
+            ).scalar()
+        return when
+
+    def deliveries(
+        self,
+        issue_id: int | None = None,
+        state: DeliveryState | None = None,
+        email_key: str | None = None,
+        limit: int | None = None,
+        after_id: int = 0,
+    ) -> list[Delivery]:
+        """Deliveries that fit all that is given, in the order of their ids.
+
+        Transaction: one read.
+        """
+        wanted = DELIVERY.where(t.deliveries.c.id > after_id).order_by(t.deliveries.c.id).limit(limit)
+        # Every index begins with the issue: all issues are named where none is.
+        issues = [issue_id] if issue_id is not None else sa.select(t.issues.c.id)
+        wanted = wanted.where(t.deliveries.c.issue_id.in_(issues))
+        if state is not None:
+            wanted = wanted.where(t.deliveries.c.state == state)
+        if email_key is not None:
+            wanted = wanted.where(t.deliveries.c.key == email_key)
+        with self._database.read() as connection:
+            return [delivery_of(row) for row in connection.execute(wanted)]
+
+    def outbox_writer(self, trace: Callable[[str], None] = silent) -> OutboxWriter:
+        """What writes intents and results while mail goes out; use it as a context manager."""
+        return OutboxWriter(self._database, self._clock, self._erased_secret(), trace)

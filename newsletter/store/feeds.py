@@ -1,0 +1,316 @@
+"""Feeds, their entries, and what of them waits for an issue."""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.model import (
+    Decision,
+    Disposition,
+    Document,
+    Failed,
+    Feed,
+    FeedHealth,
+    FeedStatus,
+    Fetched,
+    FetchResult,
+    KnownFeed,
+    StoredEntry,
+    Validators,
+)
+from newsletter.store import tables as t
+from newsletter.store.base import Part
+from newsletter.store.offers import offer, offer_to_all
+from newsletter.store.record import Recorded, first_pace, known_feed, locked_feed, pace, write_decision
+from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
+
+
+class Feeds(Part):
+    """What feeds said, and which entries a digest has not carried yet."""
+
+    def validators(self, urls: Sequence[str]) -> dict[str, Validators]:
+        """What to ask each server "has it changed?" with; only for feeds that gave something.
+
+        Transaction: one read.
+        """
+        columns = (t.feeds.c.url, t.feeds.c.etag, t.feeds.c.last_modified)
+        with self._database.read() as connection:
+            rows = [
+                row
+                for chunk in in_chunks(urls)
+                for row in connection.execute(sa.select(*columns).where(t.feeds.c.url.in_(chunk)))
+            ]
+        return {
+            row.url: Validators(etag=row.etag, last_modified=row.last_modified)
+            for row in rows
+            if row.etag or row.last_modified
+        }
+
+    def record_document(
+        self,
+        feed: Feed,
+        fetched: Fetched,
+        document: Document,
+        *,
+        decide: Callable[[KnownFeed], Decision],
+        keys: frozenset[str],
+        digests: Sequence[str],
+        first_run: int | None,
+    ) -> FetchResult:
+        """Record one good document: its new entries, edits and keys, and whom they are offered to.
+
+        `decide` gets what is known of `keys` and says which entries are new;
+        an exception of its own undoes everything.  A document whose bytes are
+        those of the last one is not decided about again, but a digest that now
+        reads the feed still gets its first entries.
+
+        Args:
+            feed: the feed as the project has it.
+            fetched: the bytes, their validators, how long it took.
+            document: what was parsed from them.
+            decide: recognises entries; called once, inside the transaction.
+            keys: every key an entry of the document could be known by.
+            digests: who reads the feed.
+            first_run: how many entries a digest gets of a feed that is new to
+                it; None for all.
+
+        Transaction: one write, with the feed's row locked.
+        """
+        now = self._clock.now()
+        body_hash = sha256(fetched.body).hexdigest()
+        with self._database.write() as connection:
+            row = locked_feed(self._database, connection, feed.url)
+            changes = self._healthy(row) | {
+                "etag": fetched.validators.etag,
+                "last_modified": fetched.validators.last_modified,
+            }
+            recorded, latest, warning = Recorded(), row.documents, None
+            if changed := row.body_hash != body_hash:
+                known = known_feed(connection, row, keys)
+                decision = decide(known)
+                recorded = write_decision(self._database, connection, row, decision, known, now=now)
+                latest, warning = row.documents + 1, decision.warning
+                changes |= {
+                    "title": document.title,
+                    "home_url": document.home_url,
+                    "language": document.language,
+                    "body_hash": body_hash,
+                    "documents": latest,
+                    "new_per_day": first_pace(document, now=now)
+                    if row.last_success_at is None
+                    else pace(row.new_per_day, new=len(recorded.new), since=row.last_success_at, now=now),
+                }
+                if warning:
+                    changes["warning"] = warning
+            offered = offer_to_all(
+                self._database,
+                connection,
+                row.id,
+                digests,
+                new=recorded.new,
+                document=latest,
+                first_run=first_run,
+                now=now,
+            )
+            connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
+        return FetchResult(
+            feed=feed,
+            entries=len(document.entries),
+            new=len(recorded.new) + recorded.held,
+            offered=len(offered),
+            edited=recorded.edited,
+            held=recorded.held,
+            unchanged=not changed,
+            warning=warning,
+            seconds=fetched.seconds,
+        )
+
+    def record_unchanged(
+        self, feed: Feed, *, seconds: float, digests: Sequence[str], first_run: int | None
+    ) -> FetchResult:
+        """Record that the server said 304; a digest new to the feed still gets its first entries.
+
+        Transaction: one write, with the feed's row locked.
+        """
+        now = self._clock.now()
+        with self._database.write() as connection:
+            row = locked_feed(self._database, connection, feed.url)
+            offered = offer_to_all(
+                self._database,
+                connection,
+                row.id,
+                # A digest joins a feed with its first document, not with a mistaken 304.
+                digests if row.documents else (),
+                new=(),
+                document=row.documents,
+                first_run=first_run,
+                now=now,
+            )
+            connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**self._healthy(row)))
+        return FetchResult(feed=feed, offered=len(offered), unchanged=True, seconds=seconds)
+
+    def record_failure(self, failed: Failed) -> FetchResult:
+        """Record that a feed could not be read; its entries and validators stay as they are.
+
+        Transaction: one write, with the feed's row locked.
+        """
+        with self._database.write() as connection:
+            row = locked_feed(self._database, connection, failed.feed.url)
+            connection.execute(
+                sa.update(t.feeds)
+                .where(t.feeds.c.id == row.id)
+                .values(
+                    failures=row.failures + 1,
+                    last_error=failed.reason,
+                    last_hint=failed.hint,
+                    last_attempt_at=self._clock.now(),
+                )
+            )
+        return FetchResult(feed=failed.feed, error=failed.reason, hint=failed.hint, seconds=failed.seconds)
+
+    def release_held(self, feed_url: str, digests: Sequence[str], *, discard: bool) -> int:
+        """Let go of the entries the flood guard holds; returns how many there were.
+
+        They are offered to the digests, or, with `discard`, noted as never to be sent.
+
+        Transaction: one write, with the feed's row locked.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(sa.select(t.feeds).where(t.feeds.c.url == feed_url).with_for_update()).first()
+            if row is None:
+                return 0
+            held = (t.entries.c.feed_id == row.id) & t.entries.c.held
+            ids = connection.execute(sa.select(t.entries.c.id).where(held).order_by(t.entries.c.id)).scalars().all()
+            skipped = "held by the flood guard and discarded" if discard else None
+            for digest in dict.fromkeys(digests):
+                offer(self._database, connection, digest, ids, now=self._clock.now(), skipped=skipped)
+            connection.execute(sa.update(t.entries).where(held).values(held=False))
+            changes: dict[str, object] = {"warning": None}
+            if not discard:
+                # So many at once are usual for this feed, says the publisher.
+                changes["new_per_day"] = max(row.new_per_day or 0.0, float(len(ids)))
+            connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
+        return len(ids)
+
+    def feed_health(self, urls: Sequence[str] | None = None) -> list[FeedHealth]:
+        """How feeds are doing: those named, in that order, or all that were ever polled, by address.
+
+        Transaction: one read.
+        """
+        with self._database.read() as connection:
+            rows = {row.url: row for row in connection.execute(sa.select(t.feeds))}
+            entries = _count(connection, sa.true())
+            held = _count(connection, t.entries.c.held)
+        return [_health(url, rows.get(url), entries, held) for url in (sorted(rows) if urls is None else urls)]
+
+    def waiting(self, digest: str, feed_urls: Sequence[str]) -> list[StoredEntry]:
+        """Entries of these feeds that the digest may carry and has not.
+
+        Newest first by the feed's date (first seen, where it has none), then by
+        feed, title and id: the same order on every database.
+
+        Transaction: one read.
+        """
+        wanted = STORED_ENTRY.join(t.offers, t.offers.c.entry_id == t.entries.c.id).where(
+            t.offers.c.digest == digest, t.offers.c.issue_id.is_(None), t.offers.c.skipped.is_(None)
+        )
+        return self._entries(wanted, feed_urls)
+
+    def edited(self, digest: str, feed_urls: Sequence[str]) -> list[StoredEntry]:
+        """Entries the digest has carried, that were edited since its readers were last told.
+
+        Ordered as `waiting`.
+
+        Transaction: one read.
+        """
+        carried = (Disposition.shown, Disposition.headline)
+        wanted = (
+            STORED_ENTRY.join(t.offers, t.offers.c.entry_id == t.entries.c.id)
+            .join(
+                t.issue_entries,
+                (t.issue_entries.c.issue_id == t.offers.c.issue_id)
+                & (t.issue_entries.c.entry_id == t.offers.c.entry_id),
+            )
+            .where(
+                t.offers.c.digest == digest,
+                t.entries.c.edited_at.is_not(None),
+                t.entries.c.version > t.offers.c.version,
+                t.issue_entries.c.disposition.in_(carried),
+            )
+        )
+        return self._entries(wanted, feed_urls)
+
+    def _healthy(self, row: Row) -> dict[str, object]:
+        """The columns any good answer sets; one that brings nothing new slows the feed's pace."""
+        now = self._clock.now()
+        quiet = row.new_per_day is not None and row.last_success_at is not None
+        return {
+            "failures": 0,
+            "last_error": None,
+            "last_hint": None,
+            "last_attempt_at": now,
+            "last_success_at": now,
+            "new_per_day": pace(row.new_per_day, new=0, since=row.last_success_at, now=now) if quiet else None,
+        }
+
+    def _entries(self, wanted: sa.Select[tuple[object, ...]], feed_urls: Sequence[str]) -> list[StoredEntry]:
+        with self._database.read() as connection:
+            found = [
+                stored_entry_of(row)
+                for chunk in in_chunks(dict.fromkeys(feed_urls))
+                for row in connection.execute(wanted.where(t.feeds.c.url.in_(chunk)))
+            ]
+        return sorted(found, key=_newest_first)
+
+
+def _newest_first(stored: StoredEntry) -> tuple[float, str, str, int]:
+    when = stored.entry.published_at or stored.first_seen_at
+    return (-when.timestamp(), stored.feed_url, stored.entry.title, stored.id)
+
+
+def _count(connection: Connection, condition: sa.ColumnElement[bool]) -> dict[int, int]:
+    rows = connection.execute(
+        sa.select(t.entries.c.feed_id, sa.func.count()).where(condition).group_by(t.entries.c.feed_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, int]) -> FeedHealth:
+    if row is None:
+        return FeedHealth(
+            url=url,
+            title=None,
+            home_url=None,
+            language=None,
+            status=FeedStatus.never,
+            entries=0,
+            held=0,
+            failures=0,
+            last_error=None,
+            last_hint=None,
+            last_success_at=None,
+            last_attempt_at=None,
+        )
+    if row.failures:
+        status = FeedStatus.failing
+    elif held.get(row.id):
+        status = FeedStatus.held
+    else:
+        status = FeedStatus.never if row.last_success_at is None else FeedStatus.ok
+    return FeedHealth(
+        url=url,
+        title=row.title,
+        home_url=row.home_url,
+        language=row.language,
+        status=status,
+        entries=entries.get(row.id, 0),
+        held=held.get(row.id, 0),
+        failures=row.failures,
+        # While entries are held, what is wrong is the warning that held them.
+        last_error=row.warning if status is FeedStatus.held else row.last_error,
+        last_hint=row.last_hint,
+        last_success_at=row.last_success_at,
+        last_attempt_at=row.last_attempt_at,
+    )

@@ -1,0 +1,268 @@
+"""The freeze: an issue comes to be, all of it or nothing (ARCHITECTURE.md, "The outbox")."""
+
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.address import parse_address
+from newsletter.errors import AddressError, StoreError
+from newsletter.model import (
+    Consumed,
+    DeliveryState,
+    Disposition,
+    Envelope,
+    Issue,
+    IssueState,
+    NewDelivery,
+    Rendering,
+)
+from newsletter.store import tables as t
+from newsletter.store.bulk import insert_new
+from newsletter.store.rows import envelope_record, in_chunks, issue_of
+from newsletter.store.suppressions import Suppressions, suppressed_among
+
+
+def silent(step: str) -> None:
+    """A `trace` that does nothing."""
+
+
+class Freeze(Suppressions):
+    """Turning a selection into an issue with its outbox."""
+
+    def freeze(
+        self,
+        *,
+        digest: str,
+        number: int,
+        slot: str,
+        subject: str,
+        envelope: Envelope,
+        renderings: Iterable[Rendering],
+        consumed: Sequence[Consumed],
+        mentioned: Sequence[int],
+        deliveries: Iterable[NewDelivery],
+        trace: Callable[[str], None] = silent,
+    ) -> Issue:
+        """Write the issue, its renderings, what it uses up, and one row per subscriber.
+
+        Deliveries are read as a stream and need not fit into memory.  Of two
+        with the same key the first counts.  Suppressed people get a row that
+        says so and no mail.  Whatever fails, an exception of the stream
+        included, leaves everything as it was.
+
+        Args:
+            digest: whose issue it is.
+            number: its number, unique in the digest (`next_number`).
+            slot: what this issue is the one and only issue of, in its digest.
+            subject: the subject, for lists; each rendering has its own.
+            envelope: all header material, fixed from now on.
+            renderings: the parts; looked through again before each chunk of deliveries is
+                written, so there may be more of them by then.
+            consumed: every waiting entry the issue uses up, in its order.
+            mentioned: ids of edited entries that the issue names as updated.
+            deliveries: one for each person who is to get it.
+            trace: told "freeze:before-commit" and "freeze:after-commit".
+
+        Transaction: one write.
+
+        Raises:
+            StoreError: number or slot are taken, an entry is not waiting, or
+                a delivery names a rendering that is not there.
+        """
+        message_id = _message_ids(self.secret("message-id"), digest, number, envelope)
+        erased = self._erased_secret()
+        now = self._clock.now()
+        shown = sum(one.disposition in (Disposition.shown, Disposition.headline) for one in consumed)
+        with self._database.write() as connection:
+            _refuse_taken(connection, digest, number, slot)
+            inserted = connection.execute(
+                sa.insert(t.issues).values(
+                    digest=digest,
+                    number=number,
+                    slot=slot,
+                    state=IssueState.open,
+                    state_reason="",
+                    subject=subject,
+                    entries=shown,
+                    envelope=envelope_record(envelope),
+                    frozen_at=now,
+                    released=False,
+                )
+            ).inserted_primary_key
+            assert inserted is not None
+            issue_id = inserted[0]
+            known: set[str] = set()
+            _write_renderings(connection, issue_id, renderings, known)
+            _consume(connection, issue_id, digest, consumed)
+            _mention(connection, issue_id, digest, mentioned)
+            for chunk in in_chunks(deliveries):
+                _write_renderings(connection, issue_id, renderings, known)
+                suppressed = suppressed_among(connection, (one.key for one in chunk), erased)
+                rows = [
+                    {
+                        "issue_id": issue_id,
+                        **_delivery_columns(one, known),
+                        "message_id": message_id(one.key),
+                        **_first_state(one.key in suppressed, now),
+                    }
+                    for one in chunk
+                ]
+                insert_new(self._database, connection, t.deliveries, rows, unique=["issue_id", "key"])
+            issue = issue_of(connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id)).one())
+            trace("freeze:before-commit")
+        trace("freeze:after-commit")
+        return issue
+
+
+def _refuse_taken(connection: Connection, digest: str, number: int, slot: str) -> None:
+    taken = connection.execute(
+        sa.select(t.issues.c.number, t.issues.c.slot).where(
+            t.issues.c.digest == digest, (t.issues.c.number == number) | (t.issues.c.slot == slot)
+        )
+    ).first()
+    if taken is not None:
+        what = f"its slot {slot}" if taken.slot == slot else "its number"
+        raise StoreError(
+            f"issue {number} of {digest} cannot be frozen: issue {taken.number} has {what}",
+            hint="newsletter issue list",
+        )
+
+
+def _consume(connection: Connection, issue_id: int, digest: str, consumed: Sequence[Consumed]) -> None:
+    """Mark entries as used up by the issue; each must be waiting, and be named once."""
+    versions = _versions(connection, [one.entry_id for one in consumed])
+    for chunk in in_chunks(versions):
+        waiting = connection.execute(
+            sa.update(t.offers)
+            .where(
+                t.offers.c.digest == digest,
+                t.offers.c.entry_id.in_(chunk),
+                t.offers.c.issue_id.is_(None),
+                t.offers.c.skipped.is_(None),
+            )
+            .values(
+                issue_id=issue_id,
+                version=sa.select(t.entries.c.version).where(t.entries.c.id == t.offers.c.entry_id).scalar_subquery(),
+            )
+        ).rowcount
+        if waiting != len(chunk):
+            raise StoreError(
+                f"{len(chunk) - waiting} of the issue's entries are no longer waiting for {digest}",
+                hint="another run has used them: run the same command again",
+            )
+    for rows in in_chunks(
+        {
+            "issue_id": issue_id,
+            "entry_id": one.entry_id,
+            "position": position,
+            "disposition": one.disposition,
+            "why": one.why,
+            "version": versions[one.entry_id],
+        }
+        for position, one in enumerate(consumed)
+    ):
+        connection.execute(sa.insert(t.issue_entries), rows)
+
+
+def _mention(connection: Connection, issue_id: int, digest: str, mentioned: Sequence[int]) -> None:
+    """Note which edits of earlier entries the issue tells of."""
+    versions = _versions(connection, mentioned)
+    told = (
+        sa.update(t.offers)
+        .where(t.offers.c.digest == digest, t.offers.c.entry_id == sa.bindparam("entry"))
+        .values(version=sa.bindparam("told"))
+    )
+    for chunk in in_chunks(versions.items()):
+        connection.execute(told, [{"entry": id_, "told": version} for id_, version in chunk])
+        connection.execute(
+            sa.insert(t.mentions),
+            [{"issue_id": issue_id, "entry_id": id_, "version": version} for id_, version in chunk],
+        )
+
+
+def _versions(connection: Connection, entry_ids: Sequence[int]) -> dict[int, int]:
+    """The present version of each entry, kept from changing until the transaction ends."""
+    if len(set(entry_ids)) != len(entry_ids):
+        raise StoreError("an issue cannot use one entry twice")
+    versions: dict[int, int] = {}
+    for chunk in in_chunks(sorted(entry_ids)):
+        rows = connection.execute(
+            sa.select(t.entries.c.id, t.entries.c.version)
+            .where(t.entries.c.id.in_(chunk))
+            .order_by(t.entries.c.id)
+            .with_for_update(read=True)
+        )
+        versions.update((row.id, row.version) for row in rows)
+    if len(versions) != len(entry_ids):
+        raise StoreError("an issue cannot use an entry that the store does not have")
+    return versions
+
+
+def _message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> Callable[[str], str]:
+    """What makes each Message-ID: the same for the same person at every attempt, telling nothing about them.
+
+    The form is that of RFC 5322 §3.6.4 without the angle brackets; the right
+    side is the From domain, as A-labels (RFC 5890).
+    """
+    domain = envelope.from_email.rpartition("@")[2].lower()
+    if not domain.isascii():
+        try:
+            domain = parse_address(envelope.from_email).domain
+        except AddressError as error:
+            raise StoreError(f"the sender's domain {domain!r} is no domain", hint="correct `from`") from error
+    prefix = f"{digest}\0{number}\0"
+
+    def message_id(key: str) -> str:
+        mac = hmac.digest(secret, (prefix + key).encode("utf-8", "surrogatepass"), "sha256")
+        return f"{mac[:16].hex()}@{domain}"
+
+    return message_id
+
+
+def _write_renderings(
+    connection: Connection, issue_id: int, renderings: Iterable[Rendering], written: set[str]
+) -> None:
+    for rendering in renderings:
+        if rendering.key not in written:
+            written.add(rendering.key)
+            connection.execute(sa.insert(t.renderings).values(issue_id=issue_id, **_rendering_columns(rendering)))
+
+
+def _rendering_columns(rendering: Rendering) -> dict[str, Any]:
+    return {
+        "key": rendering.key,
+        "language": rendering.language,
+        "subject": rendering.subject,
+        "fields": list(rendering.fields),
+        "html": rendering.html,
+        "text": rendering.text,
+        "markdown": rendering.markdown,
+    }
+
+
+def _delivery_columns(delivery: NewDelivery, renderings: set[str]) -> dict[str, Any]:
+    if delivery.rendering not in renderings:
+        raise StoreError(f"a delivery names the rendering {delivery.rendering!r}, which the issue does not have")
+    return {
+        "email": delivery.email,
+        "wire_email": delivery.wire_email,
+        "key": delivery.key,
+        "name": delivery.name,
+        "format": delivery.format,
+        "rendering": delivery.rendering,
+        "merge": dict(delivery.merge),
+    }
+
+
+def _first_state(suppressed: bool, now: datetime) -> dict[str, Any]:  # noqa: FBT001 - one word says it all
+    return {
+        "state": DeliveryState.suppressed if suppressed else DeliveryState.queued,
+        "attempts": 0,
+        "last_reply": "",
+        "queued_at": now,
+        "settled_at": now if suppressed else None,
+    }

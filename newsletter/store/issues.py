@@ -1,0 +1,237 @@
+"""Issues: what was frozen, and what may still happen to it."""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.errors import StoreError
+from newsletter.model import (
+    UNSETTLED,
+    Consumed,
+    DeliveryState,
+    Issue,
+    IssueState,
+    Rendering,
+    StoredEntry,
+)
+from newsletter.store import tables as t
+from newsletter.store.base import Part
+from newsletter.store.rows import (
+    STORED_ENTRY,
+    Row,
+    entry_of,
+    entry_of_record,
+    in_chunks,
+    issue_of,
+    rendering_of,
+)
+
+#: States that say somebody has got the message, or may have.
+_REACHED = (DeliveryState.sent, DeliveryState.sending, DeliveryState.unknown, DeliveryState.held)
+
+
+class Issues(Part):
+    """Frozen issues; freezing itself is in `freeze`."""
+
+    def next_number(self, digest: str) -> int:
+        """The number of the digest's next issue, from 1; cancelled ones keep theirs.
+
+        Transaction: one read.
+        """
+        with self._database.read() as connection:
+            last = connection.execute(
+                sa.select(sa.func.max(t.issues.c.number)).where(t.issues.c.digest == digest)
+            ).scalar()
+        return (last or 0) + 1
+
+    def issues(self, digest: str | None = None, limit: int | None = None) -> list[Issue]:
+        """Issues of one digest or of all, newest first.
+
+        Transaction: one read.
+        """
+        wanted = sa.select(t.issues).order_by(t.issues.c.id.desc()).limit(limit)
+        if digest is not None:
+            wanted = wanted.where(t.issues.c.digest == digest)
+        with self._database.read() as connection:
+            return [issue_of(row) for row in connection.execute(wanted)]
+
+    def issue(self, number: int, digest: str) -> Issue | None:
+        """The issue of this number; None if the digest has none.
+
+        Transaction: one read.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(
+                sa.select(t.issues).where(t.issues.c.digest == digest, t.issues.c.number == number)
+            ).first()
+        return None if row is None else issue_of(row)
+
+    def rendering(self, issue_id: int, key: str) -> Rendering:
+        """One rendering of an issue.
+
+        Transaction: one read.
+
+        Raises:
+            StoreError: the issue has no such rendering.
+        """
+        found = [rendering for rendering in self.renderings(issue_id) if rendering.key == key]
+        if not found:
+            raise StoreError(f"issue {issue_id} has no rendering {key!r}")
+        return found[0]
+
+    def renderings(self, issue_id: int) -> list[Rendering]:
+        """All renderings of an issue, by key.
+
+        Transaction: one read.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(t.renderings).where(t.renderings.c.issue_id == issue_id)).all()
+        return sorted(map(rendering_of, rows), key=lambda rendering: rendering.key)
+
+    def issue_entries(self, issue_id: int) -> list[tuple[StoredEntry, Consumed]]:
+        """What an issue used up, in its order, each entry as it read when the issue was frozen.
+
+        Transaction: one read.
+        """
+        wanted = (
+            STORED_ENTRY.add_columns(
+                t.issue_entries.c.disposition,
+                t.issue_entries.c.why,
+                t.issue_entries.c.version.label("version_then"),
+                t.entry_versions.c.entry.label("entry_then"),
+            )
+            .join(t.issue_entries, t.issue_entries.c.entry_id == t.entries.c.id)
+            .outerjoin(
+                t.entry_versions,
+                (t.entry_versions.c.entry_id == t.entries.c.id)
+                & (t.entry_versions.c.version == t.issue_entries.c.version),
+            )
+            .where(t.issue_entries.c.issue_id == issue_id)
+            .order_by(t.issue_entries.c.position)
+        )
+        with self._database.read() as connection:
+            return [_used_up(row) for row in connection.execute(wanted)]
+
+    def unfinished(self) -> list[Issue]:
+        """Open or paused issues of which some delivery is not settled, oldest first.
+
+        Transaction: one read.
+        """
+        unsettled = sa.exists().where(t.deliveries.c.issue_id == t.issues.c.id, t.deliveries.c.state.in_(UNSETTLED))
+        wanted = (
+            sa.select(t.issues)
+            .where(t.issues.c.state.in_((IssueState.open, IssueState.paused)), unsettled)
+            .order_by(t.issues.c.id)
+        )
+        with self._database.read() as connection:
+            return [issue_of(row) for row in connection.execute(wanted)]
+
+    def pause(self, issue_id: int, reason: str) -> None:
+        """Let no further message of the issue begin; the reason is for people.
+
+        Transaction: one write.
+
+        Raises:
+            StoreError: there is no such issue, or it is cancelled.
+        """
+        self._move(issue_id, IssueState.paused, reason)
+
+    def resume(self, issue_id: int) -> None:
+        """Let a paused issue go on.
+
+        Transaction: one write.
+
+        Raises:
+            StoreError: there is no such issue, or it is cancelled.
+        """
+        self._move(issue_id, IssueState.open, "")
+
+    def cancel(self, issue_id: int) -> bool:
+        """Stop an issue for good; says whether its entries went back to waiting.
+
+        Unsettled deliveries become `cancelled`; one that is on the wire just
+        now still gets its true result when the reply comes.  Entries are given
+        back only if nobody has got the issue or may have.  Cancelling again
+        changes nothing.
+
+        Transaction: one write.
+
+        Raises:
+            StoreError: there is no such issue.
+        """
+        with self._database.write() as connection:
+            row = _locked(connection, issue_id)
+            if row.state is IssueState.cancelled:
+                return bool(row.released)
+            mine = t.deliveries.c.issue_id == issue_id
+            reached = connection.execute(
+                sa.select(t.deliveries.c.id).where(mine, t.deliveries.c.state.in_(_REACHED)).limit(1)
+            ).first()
+            connection.execute(
+                sa.update(t.deliveries)
+                .where(mine, t.deliveries.c.state.in_(UNSETTLED))
+                .values(state=DeliveryState.cancelled, next_attempt_at=None, settled_at=self._clock.now())
+            )
+            released = reached is None
+            connection.execute(
+                sa.update(t.issues)
+                .where(t.issues.c.id == issue_id)
+                .values(state=IssueState.cancelled, released=released)
+            )
+            if released:
+                _release(connection, row)
+        return released
+
+    def _move(self, issue_id: int, state: IssueState, reason: str) -> None:
+        with self._database.write() as connection:
+            row = _locked(connection, issue_id)
+            if row.state is IssueState.cancelled:
+                raise StoreError(f"issue {row.number} of {row.digest} is cancelled", hint="newsletter issue list")
+            connection.execute(
+                sa.update(t.issues).where(t.issues.c.id == issue_id).values(state=state, state_reason=reason)
+            )
+
+
+def _locked(connection: Connection, issue_id: int) -> Row:
+    """The issue's row; waits for intents under way, and makes later ones see what is decided now."""
+    row = connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id).with_for_update()).first()
+    if row is None:
+        raise StoreError(f"there is no issue with the id {issue_id}", hint="newsletter issue list")
+    return row
+
+
+def _release(connection: Connection, issue: Row) -> None:
+    """Give back what a cancelled issue had used up, and forget what it would have mentioned."""
+    connection.execute(sa.update(t.offers).where(t.offers.c.issue_id == issue.id).values(issue_id=None, version=None))
+    mentioned = connection.execute(sa.select(t.mentions.c.entry_id).where(t.mentions.c.issue_id == issue.id)).scalars()
+    for chunk in in_chunks(mentioned.all()):
+        for entry_id, version in _told(connection, issue.digest, chunk):
+            connection.execute(
+                sa.update(t.offers)
+                .where(t.offers.c.digest == issue.digest, t.offers.c.entry_id == entry_id)
+                .values(version=version)
+            )
+
+
+def _told(connection: Connection, digest: str, entry_ids: Iterable[int]) -> Iterable[Row]:
+    """The newest version of each entry that an issue of the digest still tells of."""
+    ids = list(entry_ids)
+    told = sa.union_all(
+        *(
+            sa.select(table.c.entry_id, table.c.version)
+            .join(t.issues, t.issues.c.id == table.c.issue_id)
+            .where(t.issues.c.digest == digest, t.issues.c.released.is_(False), table.c.entry_id.in_(ids))
+            for table in (t.issue_entries, t.mentions)
+        )
+    ).subquery()
+    return connection.execute(sa.select(told.c.entry_id, sa.func.max(told.c.version)).group_by(told.c.entry_id)).all()
+
+
+def _used_up(row: Row) -> tuple[StoredEntry, Consumed]:
+    replaced = row.version_then != row.version and row.entry_then is not None
+    entry = entry_of_record(row.entry_then) if replaced else entry_of(row)
+    return (
+        StoredEntry(id=row.id, feed_url=row.feed_url, entry=entry, first_seen_at=row.first_seen_at),
+        Consumed(entry_id=row.id, disposition=row.disposition, why=row.why),
+    )

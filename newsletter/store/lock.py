@@ -1,0 +1,78 @@
+"""Locks between processes: held by one, seen by all, gone with the process.
+
+No lease and no time limit, so nothing is left behind by `kill -9` and no clock
+decides (ARCHITECTURE.md, "The outbox").
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from newsletter.errors import BusyError, StoreError
+from newsletter.store.trouble import explained
+
+_BUSY_HINT = "wait for it to finish, or stop it: what it has not sent stays in the outbox"
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold `path` locked (flock(2)); the file stays, its lock does not.
+
+    Raises:
+        BusyError: another process holds it; names that process.
+        StoreError: the file system cannot lock.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError(f"the lock {path} cannot be made: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            who = f"process {holder}" if holder.isdigit() else "another process"
+            raise BusyError(f"{who} is at work on this project", hint=_BUSY_HINT) from error
+        except OSError as error:
+            raise StoreError(f"the lock {path} cannot be taken: {error.strerror}") from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def advisory_lock(engine: Engine, name: str, database: str) -> Iterator[None]:
+    """Hold PostgreSQL's advisory lock of this name in this schema, on a session of its own.
+
+    Raises:
+        BusyError: another session holds it.
+    """
+    with explained(database):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            # Never back into the pool: the lock belongs to the session.
+            connection.detach()
+            schema = connection.execute(sa.select(sa.func.current_schema())).scalar_one()
+            taken = connection.execute(sa.select(sa.func.pg_try_advisory_lock(lock_number(schema, name)))).scalar_one()
+        except BaseException:
+            connection.close()
+            raise
+    try:
+        if not taken:
+            raise BusyError("another process is at work on this project", hint=_BUSY_HINT)
+        yield
+    finally:
+        connection.close()
+
+
+def lock_number(schema: str, name: str) -> int:
+    """The 64-bit number PostgreSQL knows a named lock by; signed, as its bigint is."""
+    return int.from_bytes(sha256(f"newsletter\0{schema}\0{name}".encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,113 @@
+"""Which entries a digest may still carry.
+
+An offer is the row (digest, entry).  It is written when an entry is new to a
+digest that reads its feed, used up in the freeze transaction, and given back
+when an issue is cancelled that nobody got (ARCHITECTURE.md, "What is new").
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.store import tables as t
+from newsletter.store.connect import Database
+from newsletter.store.rows import Row, in_chunks
+
+_BY_ANOTHER_FEED = "the digest has carried the same link from another feed"
+
+
+def newest_first(row: Row) -> tuple[bool, float, int]:
+    """Order of a document's entries: by date, then the undated as the document has them."""
+    published = row.published_at
+    return (published is None, -published.timestamp() if published else 0.0, row.position)
+
+
+def offer(
+    database: Database,
+    connection: Connection,
+    digest: str,
+    entry_ids: Iterable[int],
+    *,
+    now: datetime,
+    skipped: str | None = None,
+) -> None:
+    """Offer entries to a digest, or note why they are not; what it knows already stays as it is."""
+    statement = database.insert(t.offers).on_conflict_do_nothing(index_elements=["digest", "entry_id"])
+    for chunk in in_chunks(entry_ids):
+        connection.execute(
+            statement,
+            [{"digest": digest, "entry_id": id_, "offered_at": now, "skipped": skipped} for id_ in chunk],
+        )
+
+
+def join(connection: Connection, digest: str, feed_id: int, *, now: datetime) -> bool:
+    """Note that a digest reads a feed, whose row is locked; True if it had not before."""
+    pair = t.digest_feeds.c
+    if connection.execute(sa.select(pair.feed_id).where(pair.digest == digest, pair.feed_id == feed_id)).first():
+        return False
+    connection.execute(sa.insert(t.digest_feeds).values(digest=digest, feed_id=feed_id, joined_at=now))
+    return True
+
+
+def offer_to_all(
+    database: Database,
+    connection: Connection,
+    feed_id: int,
+    digests: Sequence[str],
+    *,
+    new: Sequence[int],
+    document: int,
+    first_run: int | None,
+    now: datetime,
+) -> set[int]:
+    """Offer what a good fetch brought; returns the ids offered to at least one digest.
+
+    A digest that reads the feed already gets every new entry.  One that reads
+    it for the first time gets the newest `first_run` of the document (None:
+    all), less those it has carried from another feed.
+    """
+    offered: set[int] = set()
+    for digest in dict.fromkeys(digests):
+        if not join(connection, digest, feed_id, now=now):
+            offer(database, connection, digest, new, now=now)
+            offered.update(new)
+            continue
+        rows = connection.execute(
+            sa.select(t.entries.c.id, t.entries.c.published_at, t.entries.c.position).where(
+                t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document, t.entries.c.held.is_(False)
+            )
+        ).all()
+        ids = [row.id for row in sorted(rows, key=newest_first)]
+        first = ids if first_run is None else ids[:first_run]
+        carried = _carried(connection, digest, feed_id, first)
+        offer(database, connection, digest, carried, now=now, skipped=_BY_ANOTHER_FEED)
+        older = f"not among the newest {first_run} when the digest first read the feed"
+        offer(database, connection, digest, ids[len(first) :], now=now, skipped=older)
+        wanted = [id_ for id_ in first if id_ not in carried]
+        offer(database, connection, digest, wanted, now=now)
+        offered.update(wanted)
+    return offered
+
+
+def _carried(connection: Connection, digest: str, feed_id: int, entry_ids: Sequence[int]) -> set[int]:
+    """Entries whose link the digest has used up through another feed."""
+    here, there = t.entry_keys.alias("here"), t.entry_keys.alias("there")
+    found: set[int] = set()
+    for chunk in in_chunks(entry_ids):
+        found.update(
+            connection.execute(
+                sa.select(here.c.entry_id)
+                .join(there, sa.and_(there.c.key == here.c.key, there.c.feed_id != feed_id))
+                .join(t.offers, t.offers.c.entry_id == there.c.entry_id)
+                .where(
+                    here.c.entry_id.in_(chunk),
+                    here.c.feed_id == feed_id,
+                    here.c.key.startswith("l:", autoescape=True),
+                    t.offers.c.digest == digest,
+                    t.offers.c.issue_id.is_not(None),
+                )
+            ).scalars()
+        )
+    return found

@@ -1,0 +1,313 @@
+"""The gated group commit: no final dot before its intent is on disk.
+
+Every connection hands its intents and results to one thread, which writes all
+that is waiting in one transaction and answers after the commit.  While one
+commit is under way the next batch gathers, so durability costs a batch and not
+a message (ARCHITECTURE.md, "The outbox").
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.clock import Clock
+from newsletter.errors import StoreError
+from newsletter.model import DeliveryState, IssueState, Settlement
+from newsletter.store import tables as t
+from newsletter.store.connect import Database
+from newsletter.store.suppressions import ANYBODY_ERASED, suppressed_among
+from newsletter.text import one_line
+
+#: More than any number of connections hands in at once; bounds one transaction.
+_BATCH: Final = 1000
+#: How much of a server's reply is kept; it may send any amount.
+_REPLY: Final = 1000
+
+_READY = (DeliveryState.queued, DeliveryState.deferred)
+_OVER = (
+    DeliveryState.sent,
+    DeliveryState.failed,
+    DeliveryState.held,
+    DeliveryState.suppressed,
+    DeliveryState.cancelled,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    delivery_id: int
+    future: "Future[bool]" = field(default_factory=Future[bool])
+
+    def answer(self, allowed: Collection[int]) -> None:
+        self.future.set_result(self.delivery_id in allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    settlement: Settlement
+    future: "Future[None]" = field(default_factory=Future[None])
+
+    @property
+    def delivery_id(self) -> int:
+        return self.settlement.delivery_id
+
+    def answer(self, allowed: Collection[int]) -> None:  # noqa: ARG002
+        self.future.set_result(None)
+
+
+class OutboxWriter:
+    """Writes intents and results from any number of connections, on a thread and a connection of its own.
+
+    A context manager: leaving it writes what was handed in and stops the
+    thread.  If one commit fails (disk full, damage, a lost server), every future
+    of its batch and every later one fails with that `StoreError`: the gate does
+    not open again.
+
+    Args:
+        erased: the secret by which erased people are recognised.
+        trace: told "intent:before-commit", "intent:after-commit",
+            "settle:before-commit" and "settle:after-commit", once a batch.
+    """
+
+    def __init__(self, database: Database, clock: Clock, erased: bytes, trace: Callable[[str], None]) -> None:
+        self._database = database
+        self._clock = clock
+        self._erased = erased
+        self._trace = trace
+        self._waiting: deque[_Intent | _Result] = deque()
+        self._changed = threading.Condition()
+        self._refusal: StoreError | None = StoreError("the outbox writer is not open")
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._refusal = None
+        self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def intend(self, delivery_id: int) -> "Future[bool]":
+        """Ask to send a delivery; answered after the commit, so that the message may end only then.
+
+        True: the row is `sending` and its attempts count one more.  False: it
+        may not go, because the person is suppressed by now (the row says so),
+        the issue is not open, or the row is not waiting any more.  A future
+        cancelled before its batch begins leaves no trace.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        request = _Intent(delivery_id)
+        self._submit(request)
+        return request.future
+
+    def settle(self, settlement: Settlement) -> "Future[None]":
+        """Write how an attempt ended; answered after the commit.
+
+        Only a row that is on the wire moves.  Of a cancelled issue only what
+        is final counts: its deliveries are not queued again.  The future cannot
+        be cancelled: the server has given its answer.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        request = _Result(settlement)
+        request.future.set_running_or_notify_cancel()
+        self._submit(request)
+        return request.future
+
+    def close(self) -> None:
+        """Write all that was handed in, then stop; calling it again does nothing."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        with self._changed:
+            self._refusal = self._refusal or StoreError("the outbox writer is closed")
+
+    def _submit(self, request: _Intent | _Result) -> None:
+        with self._changed:
+            refusal = self._refusal or (StoreError("the outbox writer is closed") if self._closing else None)
+            if refusal is None:
+                self._waiting.append(request)
+                self._changed.notify()
+                return
+        request.future.set_exception(_again(refusal))
+
+    # ------------------------------------------------------------- on the thread
+
+    def _run(self) -> None:
+        batch: list[_Intent | _Result] = []
+        try:
+            with self._database.writer() as begin:
+                while batch := self._next_batch():
+                    self._write(begin, batch)
+        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for an answer
+            self._break(error, batch)
+
+    def _next_batch(self) -> list[_Intent | _Result]:
+        """Wait for work and take all there is; empty when there will be no more.
+
+        A delivery comes once at most: its result is written before its next intent.
+        """
+        with self._changed:
+            while True:
+                batch: dict[int, _Intent | _Result] = {}
+                while self._waiting and len(batch) < _BATCH and self._waiting[0].delivery_id not in batch:
+                    request = self._waiting.popleft()
+                    if isinstance(request, _Result) or request.future.set_running_or_notify_cancel():
+                        batch[request.delivery_id] = request
+                if batch or (self._closing and not self._waiting):
+                    return list(batch.values())
+                if not self._waiting:
+                    self._changed.wait()
+
+    def _write(
+        self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Intent | _Result]
+    ) -> None:
+        intents = [request.delivery_id for request in batch if isinstance(request, _Intent)]
+        results = [request.settlement for request in batch if isinstance(request, _Result)]
+        steps = [step for step, some in (("intent", intents), ("settle", results)) if some]
+        with begin() as connection:
+            if not self._database.is_sqlite:
+                self._hold_still(connection, [request.delivery_id for request in batch], gate=bool(intents))
+            allowed = self._intend(connection, intents) if intents else frozenset[int]()
+            if results:
+                self._settle(connection, results)
+            for step in steps:
+                self._trace(f"{step}:before-commit")
+        for step in steps:
+            self._trace(f"{step}:after-commit")
+        for request in batch:
+            request.answer(allowed)
+
+    def _hold_still(self, connection: Connection, ids: Sequence[int], *, gate: bool) -> None:
+        """On PostgreSQL: let nobody suppress a person or stop an issue until this batch is committed.
+
+        Always in the order suppressions, issues, deliveries, so that no two
+        transactions wait for each other.  SQLite's write lock does all of it.
+        """
+        if gate:
+            self._database.lock_table(connection, t.suppressions, "SHARE")
+        connection.execute(_LOCK_ISSUES, {"ids": ids})
+
+    def _intend(self, connection: Connection, ids: Sequence[int]) -> Collection[int]:
+        """Decide which deliveries may go, and write that they do."""
+        rows = connection.execute(_CANDIDATES, {"ids": ids}).all()
+        ready = [row for row in rows if row.state in _READY and row.issue_state is IssueState.open]
+        stopped = {row.id for row in ready if row.suppressed is not None}
+        if any(row.anybody_erased for row in ready):
+            barred = suppressed_among(connection, [row.key for row in ready], self._erased)
+            stopped |= {row.id for row in ready if row.key in barred}
+        allowed = [row.id for row in ready if row.id not in stopped]
+        if stopped:
+            connection.execute(_STOP, {"ids": list(stopped), "now": self._clock.now()})
+        if allowed:
+            connection.execute(_GO, {"ids": allowed})
+        return allowed
+
+    def _settle(self, connection: Connection, results: Sequence[Settlement]) -> None:
+        """Write the results of those rows that wait for one."""
+        now = self._clock.now()
+        connection.execute(
+            _SETTLE,
+            [
+                {
+                    "delivery": result.delivery_id,
+                    "to_state": result.state,
+                    "code": result.code,
+                    "reply": one_line(result.reply[: 2 * _REPLY], _REPLY),
+                    "next_at": result.next_attempt_at if result.state is DeliveryState.deferred else None,
+                    "over_at": now if result.state in _OVER else None,
+                    "in_truth": result.state in (DeliveryState.sent, DeliveryState.failed),
+                }
+                for result in sorted(results, key=lambda result: result.delivery_id)
+            ],
+        )
+
+    def _break(self, error: Exception, batch: Sequence[_Intent | _Result]) -> None:
+        """Answer everybody, now and later, that the gate stays shut."""
+        refusal = error if isinstance(error, StoreError) else StoreError(f"the outbox could not be written: {error!r}")
+        refusal.__cause__ = refusal.__cause__ or (error if error is not refusal else None)
+        with self._changed:
+            self._refusal = refusal
+            left = [*batch, *self._waiting]
+            self._waiting.clear()
+        for request in left:
+            if not request.future.done():
+                request.future.set_exception(_again(refusal))
+
+
+def _again(refusal: StoreError) -> StoreError:
+    """The same refusal as an exception of its own: each is raised on another task."""
+    another = type(refusal)(refusal.message, hint=refusal.hint)
+    another.__cause__ = refusal.__cause__
+    return another
+
+
+_d = t.deliveries.c
+_IDS: Final = _d.id.in_(sa.bindparam("ids", expanding=True))
+
+_LOCK_ISSUES: Final = (
+    sa.select(t.issues.c.id)
+    .where(t.issues.c.id.in_(sa.select(_d.issue_id).where(_IDS)))
+    .order_by(t.issues.c.id)
+    .with_for_update(read=True)
+)
+_CANDIDATES: Final = (
+    sa.select(
+        _d.id,
+        _d.key,
+        _d.state,
+        t.issues.c.state.label("issue_state"),
+        t.suppressions.c.key.label("suppressed"),
+        sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
+    )
+    .join(t.issues, t.issues.c.id == _d.issue_id)
+    .outerjoin(t.suppressions, t.suppressions.c.key == _d.key)
+    .where(_IDS)
+    .order_by(_d.id)
+    .with_for_update(of=t.deliveries)
+)
+_STOP: Final = (
+    sa.update(t.deliveries)
+    .where(_IDS)
+    .values(state=DeliveryState.suppressed, next_attempt_at=None, settled_at=sa.bindparam("now"))
+)
+_GO: Final = (
+    sa.update(t.deliveries)
+    .where(_IDS)
+    .values(state=DeliveryState.sending, attempts=_d.attempts + 1, next_attempt_at=None)
+)
+#: A row waits for a result while it is on the wire; one that was cancelled
+#: meanwhile still learns the truth, and nothing else.
+_SETTLE: Final = (
+    sa.update(t.deliveries)
+    .where(
+        _d.id == sa.bindparam("delivery"),
+        (_d.state == DeliveryState.sending)
+        | (_d.state == DeliveryState.unknown)
+        | ((_d.state == DeliveryState.cancelled) & (_d.attempts > 0) & sa.bindparam("in_truth", type_=sa.Boolean)),
+    )
+    .values(
+        state=sa.bindparam("to_state"),
+        last_code=sa.bindparam("code"),
+        last_reply=sa.bindparam("reply"),
+        next_attempt_at=sa.bindparam("next_at"),
+        settled_at=sa.bindparam("over_at"),
+    )
+)

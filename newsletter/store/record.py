@@ -1,0 +1,242 @@
+"""Writing down what one document means: the inside of `Store.record_document`.
+
+Works on an open writing transaction and on the feed's locked row, so that two
+processes that fetch one feed at once record it one after the other.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.model import Decision, Document, Entry, KnownEntry, KnownFeed, Sighting
+from newsletter.store import tables as t
+from newsletter.store.connect import Database
+from newsletter.store.offers import newest_first
+from newsletter.store.rows import (
+    STORED_ENTRY,
+    Row,
+    entry_columns,
+    entry_of,
+    entry_record,
+    in_chunks,
+    known_entry_of,
+)
+from newsletter.store.types import storable
+
+#: How many entries of the last good fetch help to recognise a site that has moved.
+_RECENT: Final = 500
+#: After so many days without one, a feed's usual pace counts half.
+_HALF_LIFE: Final = 7.0
+_DAY: Final = 86_400.0
+
+_KNOWN = (t.entries.c.id, t.entries.c.title, t.entries.c.url, t.entries.c.text_hash, t.entries.c.published_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What recording a document has changed; `new` are ids that may be offered."""
+
+    new: tuple[int, ...] = ()
+    held: int = 0
+    edited: int = 0
+
+
+def locked_feed(database: Database, connection: Connection, url: str) -> Row:
+    """The feed's row, made at first sight and locked until the transaction ends."""
+    connection.execute(
+        database.insert(t.feeds).values(url=url, documents=0, failures=0).on_conflict_do_nothing(index_elements=["url"])
+    )
+    return connection.execute(sa.select(t.feeds).where(t.feeds.c.url == url).with_for_update()).one()
+
+
+def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownFeed:
+    """What deciding about a document that uses these keys needs to know."""
+    asked = {key: storable(key) for key in keys}
+    owners: dict[str, int | None] = {}
+    for chunk in in_chunks(set(asked.values())):
+        owners.update(
+            (row.key, row.entry_id)
+            for row in connection.execute(
+                sa.select(t.entry_keys.c.key, t.entry_keys.c.entry_id).where(
+                    t.entry_keys.c.feed_id == feed.id, t.entry_keys.c.key.in_(chunk)
+                )
+            )
+        )
+    known: dict[int, KnownEntry] = {}
+    for ids in in_chunks({owner for owner in owners.values() if owner is not None}):
+        rows = connection.execute(sa.select(*_KNOWN).where(t.entries.c.id.in_(ids)))
+        known.update((row.id, known_entry_of(row)) for row in rows)
+    last = connection.execute(
+        sa.select(*_KNOWN, t.entries.c.position).where(
+            t.entries.c.feed_id == feed.id, t.entries.c.seen_in == feed.documents
+        )
+    ).all()
+    return KnownFeed(
+        fetched_before=feed.last_success_at is not None,
+        keys={key: owners[stored] for key, stored in asked.items() if stored in owners},
+        entries=known,
+        recent=tuple(known_entry_of(row) for row in sorted(last, key=newest_first)[:_RECENT]),
+        last_success_at=feed.last_success_at,
+        new_per_day=feed.new_per_day,
+    )
+
+
+def write_decision(
+    database: Database, connection: Connection, feed: Row, decision: Decision, known: KnownFeed, *, now: datetime
+) -> Recorded:
+    """Write entries, edits and keys as decided; the document becomes the feed's latest."""
+    document = feed.documents + 1
+    new = [sighting for sighting in decision.sightings if sighting.known_id is None]
+    seen: dict[int, Sighting] = {}
+    for sighting in decision.sightings:
+        if sighting.known_id is not None:
+            seen.setdefault(sighting.known_id, sighting)
+    inserted = _insert(connection, feed.id, new, document=document, now=now)
+    for id_, sighting in seen.items():
+        if sighting.edited:
+            _edit(connection, id_, sighting, now=now)
+    _see_again(connection, seen, known, document=document)
+    owners: dict[str, int] = {}
+    for id_, sighting in (*inserted, *((one.known_id, one) for one in decision.sightings if one.known_id)):
+        for key in sighting.keys:
+            owners.setdefault(key, id_)
+    _own_keys(database, connection, feed.id, owners=owners, shared=decision.shared_keys, known=known.keys)
+    return Recorded(
+        new=tuple(id_ for id_, sighting in inserted if not sighting.held),
+        held=sum(sighting.held for sighting in new),
+        edited=sum(sighting.edited for sighting in seen.values()),
+    )
+
+
+def first_pace(document: Document, *, now: datetime) -> float | None:
+    """A feed's new entries a day as the dates of its first document suggest; None without dates."""
+    dated = [entry.published_at for entry in document.entries if entry.published_at and entry.published_at <= now]
+    return len(dated) / max((now - min(dated)).total_seconds() / _DAY, 1.0) if dated else None
+
+
+def pace(old: float | None, *, new: int, since: datetime, now: datetime) -> float:
+    """A feed's usual new entries a day after one more good fetch, which found `new`.
+
+    An average that forgets: what was found `_HALF_LIFE` days ago counts half.
+    """
+    days = max((now - since).total_seconds() / _DAY, 1 / _DAY)
+    if old is None:
+        return new / max(days, 1.0)
+    weight = 1 - math.pow(0.5, days / _HALF_LIFE)
+    return old + weight * (new / days - old)
+
+
+def _insert(
+    connection: Connection, feed_id: int, new: Sequence[Sighting], *, document: int, now: datetime
+) -> list[tuple[int, Sighting]]:
+    """Write new entries; returns them with their ids."""
+    for chunk in in_chunks(new):
+        connection.execute(
+            sa.insert(t.entries),
+            [
+                {
+                    **entry_columns(sighting.entry),
+                    "feed_id": feed_id,
+                    "first_seen_at": now,
+                    "text_hash": sighting.text_hash,
+                    "version": 1,
+                    "held": sighting.held,
+                    "seen_in": document,
+                }
+                for sighting in chunk
+            ],
+        )
+    # Nothing else is in this document yet, and ids grow as rows are written.
+    ids = connection.execute(
+        sa.select(t.entries.c.id)
+        .where(t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document)
+        .order_by(t.entries.c.id)
+    ).scalars()
+    inserted = list(zip(ids, new, strict=True))
+    for rows in in_chunks({"entry_id": id_, **_texts(sighting.entry)} for id_, sighting in inserted):
+        connection.execute(sa.insert(t.entry_texts), rows)
+    return inserted
+
+
+def _edit(connection: Connection, id_: int, sighting: Sighting, *, now: datetime) -> None:
+    """Take the new text; keep the old one if an issue has carried it."""
+    row = connection.execute(STORED_ENTRY.where(t.entries.c.id == id_)).one()
+    carried = sa.union_all(
+        *(
+            sa.select(table.c.issue_id).where(table.c.entry_id == id_, table.c.version == row.version)
+            for table in (t.issue_entries, t.mentions)
+        )
+    )
+    if connection.execute(carried).first() is not None:
+        connection.execute(
+            sa.insert(t.entry_versions).values(entry_id=id_, version=row.version, entry=entry_record(entry_of(row)))
+        )
+    connection.execute(
+        sa.update(t.entries)
+        .where(t.entries.c.id == id_)
+        .values(
+            **entry_columns(sighting.entry),
+            text_hash=sighting.text_hash,
+            version=row.version + 1,
+            edited_at=now,
+        )
+    )
+    connection.execute(sa.update(t.entry_texts).where(t.entry_texts.c.entry_id == id_).values(**_texts(sighting.entry)))
+
+
+def _see_again(connection: Connection, seen: Mapping[int, Sighting], known: KnownFeed, *, document: int) -> None:
+    """Note that known entries are still in the document, and where they are now."""
+    again = (
+        sa.update(t.entries)
+        .where(t.entries.c.id == sa.bindparam("entry"))
+        .values(seen_in=document, position=sa.bindparam("place"))
+    )
+    for chunk in in_chunks(seen.items()):
+        connection.execute(again, [{"entry": id_, "place": s.entry.position} for id_, s in chunk])
+    # A site that moves should not leave a dead link in an entry still waiting.
+    moved = [
+        {"entry": id_, "now_at": sighting.entry.url}
+        for id_, sighting in seen.items()
+        if sighting.entry.url and id_ in known.entries and known.entries[id_].url != sighting.entry.url
+    ]
+    if moved:
+        carried = sa.exists().where(t.issue_entries.c.entry_id == t.entries.c.id)
+        connection.execute(
+            sa.update(t.entries)
+            .where(t.entries.c.id == sa.bindparam("entry"), ~carried)
+            .values(url=sa.bindparam("now_at")),
+            moved,
+        )
+
+
+def _own_keys(
+    database: Database,
+    connection: Connection,
+    feed_id: int,
+    *,
+    owners: Mapping[str, int],
+    shared: Iterable[str],
+    known: Mapping[str, int | None],
+) -> None:
+    """Remember whose each key is; one that was ever shared never proves anything again."""
+    insert = database.insert(t.entry_keys)
+    own = insert.on_conflict_do_update(
+        index_elements=["key", "feed_id"],
+        set_={"entry_id": insert.excluded.entry_id},
+        where=t.entry_keys.c.entry_id.is_not(None),
+    )
+    disown = insert.on_conflict_do_update(index_elements=["key", "feed_id"], set_={"entry_id": None})
+    told = [(key, id_) for key, id_ in owners.items() if known.get(key, -1) != id_]
+    for chunk in in_chunks(told):
+        connection.execute(own, [{"key": key, "feed_id": feed_id, "entry_id": id_} for key, id_ in chunk])
+    for keys in in_chunks(shared):
+        connection.execute(disown, [{"key": key, "feed_id": feed_id, "entry_id": None} for key in keys])
+
+
+def _texts(entry: Entry) -> dict[str, Any]:
+    return {"summary": entry.summary, "content": entry.content}

@@ -1,0 +1,267 @@
+"""The tables, in the order data meets them; the migrations build the same.
+
+Three kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
+became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
+`mentions`), and the outbox (`issues`, `renderings`, `deliveries`,
+`suppressions`).  Decisions are rows with their reason, so that `explain` can
+tell them later.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from newsletter.model import DeliveryState, Disposition, Format, IssueState, SuppressionReason
+from newsletter.store.types import Json, Moment, Text, Word
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_unique",
+        "fk": "%(table_name)s_%(column_0_N_name)s_exists",
+        "pk": "%(table_name)s_pk",
+    }
+)
+
+#: An id that outlives a billion rows; SQLite makes its own only of INTEGER.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("url", Text, nullable=False, unique=True),
+    Column("title", Text),
+    Column("home_url", Text),
+    Column("language", Text),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    # sha256 of the last good document, to notice that nothing has changed.
+    Column("body_hash", Text),
+    # How many changed documents were recorded; entries name the last one that had them.
+    Column("documents", Integer, nullable=False),
+    Column("last_attempt_at", Moment),
+    Column("last_success_at", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("last_hint", Text),
+    # Why entries are held (the flood guard), in words.
+    Column("warning", Text),
+    Column("new_per_day", Float),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("feed_id", ForeignKey("feeds.id"), nullable=False),
+    Column("guid", Text, nullable=False),
+    Column("url", Text),
+    Column("title", Text, nullable=False),
+    Column("author", Text),
+    Column("published_at", Moment),
+    Column("updated_at", Moment),
+    Column("base_url", Text),
+    Column("language", Text),
+    Column("image", Text),
+    Column("enclosures", Json, nullable=False),
+    Column("tags", Json, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("first_seen_at", Moment, nullable=False),
+    Column("text_hash", Text, nullable=False),
+    # Counts edits from 1.  A counter and not a date says what a reader was
+    # told, so that a clock set back hides no edit.
+    Column("version", Integer, nullable=False),
+    Column("edited_at", Moment),
+    Column("held", Boolean, nullable=False),
+    # feeds.documents when this entry was last in the document.
+    Column("seen_in", Integer, nullable=False),
+    Index("entries_document", "feed_id", "seen_in"),
+    Index("entries_held", "feed_id", sqlite_where=text("held"), postgresql_where=text("held")),
+    Index(
+        "entries_edited",
+        "feed_id",
+        sqlite_where=text("edited_at IS NOT NULL"),
+        postgresql_where=text("edited_at IS NOT NULL"),
+    ),
+)
+
+# Apart from `entries`, whose rows are written at every fetch and should stay small.
+entry_texts = Table(
+    "entry_texts",
+    metadata,
+    Column("entry_id", ForeignKey("entries.id"), primary_key=True),
+    Column("summary", Text, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+# What an entry said when an issue carried it, once the feed has changed it.
+entry_versions = Table(
+    "entry_versions",
+    metadata,
+    Column("entry_id", ForeignKey("entries.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("entry", Json, nullable=False),
+)
+
+# Key first: it is looked up within one feed and across all of them.
+entry_keys = Table(
+    "entry_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    # NULL: two entries shared the key, so it proves nothing any more.
+    Column("entry_id", ForeignKey("entries.id"), index=True),
+    sqlite_with_rowid=False,
+)
+
+# Since when a digest reads a feed: only the first time is the flood of a new feed held back.
+digest_feeds = Table(
+    "digest_feeds",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    Column("joined_at", Moment, nullable=False),
+)
+
+# What an entry is to a digest: waiting (issue_id and skipped NULL), used up by
+# an issue, or skipped for the reason named.
+offers = Table(
+    "offers",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("entry_id", ForeignKey("entries.id"), primary_key=True),
+    Column("offered_at", Moment, nullable=False),
+    Column("skipped", Text),
+    Column("issue_id", ForeignKey("issues.id"), index=True),
+    # The entry's version that readers of the digest were told last.
+    Column("version", Integer),
+    Index("offers_entry_id", "entry_id"),
+    Index(
+        "offers_waiting",
+        "digest",
+        sqlite_where=text("issue_id IS NULL AND skipped IS NULL"),
+        postgresql_where=text("issue_id IS NULL AND skipped IS NULL"),
+    ),
+)
+
+issues = Table(
+    "issues",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("slot", Text, nullable=False),
+    Column("state", Word(IssueState), nullable=False),
+    Column("state_reason", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("envelope", Json, nullable=False),
+    Column("frozen_at", Moment, nullable=False),
+    # Cancelled before anybody got it: its entries went back to waiting.
+    Column("released", Boolean, nullable=False),
+    UniqueConstraint("digest", "number"),
+    UniqueConstraint("digest", "slot"),
+)
+
+renderings = Table(
+    "renderings",
+    metadata,
+    Column("issue_id", ForeignKey("issues.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("language", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("fields", Json, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("markdown", Text, nullable=False),
+)
+
+# What an issue used up, in its order; stays when a cancelled issue releases its entries.
+issue_entries = Table(
+    "issue_entries",
+    metadata,
+    Column("issue_id", ForeignKey("issues.id"), primary_key=True),
+    Column("entry_id", ForeignKey("entries.id"), primary_key=True, index=True),
+    Column("position", Integer, nullable=False),
+    Column("disposition", Word(Disposition), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+# Entries of earlier issues that an issue names as updated.
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("issue_id", ForeignKey("issues.id"), primary_key=True),
+    Column("entry_id", ForeignKey("entries.id"), primary_key=True, index=True),
+    Column("version", Integer, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("issue_id", ForeignKey("issues.id"), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("wire_email", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("format", Word(Format), nullable=False),
+    Column("rendering", Text, nullable=False),
+    Column("merge", Json, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("state", Word(DeliveryState), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_code", Integer),
+    Column("last_reply", Text, nullable=False),
+    Column("queued_at", Moment, nullable=False),
+    Column("next_attempt_at", Moment),
+    Column("settled_at", Moment),
+    # Also finds one person's deliveries: an issue at a time.
+    UniqueConstraint("issue_id", "key"),
+    ForeignKeyConstraint(
+        ["issue_id", "rendering"], ["renderings.issue_id", "renderings.key"], name="deliveries_rendering_exists"
+    ),
+    # Answers all questions of the outbox (what is due, how many are where, when
+    # next) without touching the rows.
+    Index("deliveries_outbox", "issue_id", "state", "id", "next_attempt_at"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    # A keyed hash instead of the address for `erased`.
+    Column("key", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("reason", Word(SuppressionReason), nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("note", Text, nullable=False),
+    # Whether there is any erased person at all, at no cost.
+    Index(
+        "suppressions_erased",
+        "key",
+        sqlite_where=text("reason = 'erased'"),
+        postgresql_where=text("reason = 'erased'"),
+    ),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
