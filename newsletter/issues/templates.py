@@ -1,0 +1,156 @@
+"""Finding templates and running them; every failure names the template and its line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Never
+
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    Template,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
+
+from newsletter.errors import NewsletterError, TemplateError
+from newsletter.issues.environment import MAX_OUTPUT, Endless, Run, Sandbox
+from newsletter.issues.personal import Reader
+
+DEFAULT_THEME: Final = "default"
+#: The five files of a theme.
+TEMPLATES: Final = ("issue.html.j2", "issue.txt.j2", "issue.md.j2", "archive.md.j2", "subject.txt.j2")
+_MAX_SOURCE: Final = 1_000_000
+#: How a template given as text, not as a file, is called in a traceback.
+_FROM_TEXT: Final = "<template>"
+
+
+def default_templates() -> Path:
+    """The packaged templates: beside this package in a wheel, beside the package's folder in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    return package / "templates" if (package / "templates").is_dir() else package.parent / "templates"
+
+
+class _Folder(FileSystemLoader):
+    """A folder of templates, none of them absurdly large."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        try:
+            source, path, fresh = super().get_source(environment, template)
+        except UnicodeDecodeError as error:
+            raise TemplateError(f"templates/{template}", None, "it is not UTF-8 text") from error
+        except (OSError, ValueError) as error:
+            raise TemplateError(f"templates/{template}", None, f"it cannot be read: {error}") from error
+        if len(source) > _MAX_SOURCE:
+            raise TemplateError(f"templates/{template}", None, f"it has more than {_MAX_SOURCE:,} characters")
+        return source, path, fresh
+
+
+class Templates:
+    """The templates of a project with one theme, ready to run.
+
+    A file is looked for in the project's folders, then among the packaged ones;
+    of a theme other than `default` in the folder of that name first.  A project's
+    file may build on the packaged one: `{% extends "default/issue.html.j2" %}`.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), theme: str = DEFAULT_THEME) -> None:
+        packaged = default_templates()
+        self._roots = [*(Path(folder).resolve() for folder in folders), packaged]
+        themed = [root / theme for root in self._roots] if theme != DEFAULT_THEME else []
+        loaders: list[BaseLoader] = [_Folder([str(path) for path in (*themed, *self._roots)])]
+        loaders.append(PrefixLoader({DEFAULT_THEME: _Folder(str(packaged))}))
+        self._environment = Sandbox(loader=ChoiceLoader(loaders), autoescape=_is_html)
+        if theme != DEFAULT_THEME and not any(path.is_dir() for path in themed):
+            raise TemplateError(f"templates/{theme}", None, f"there is no theme {theme!r}")
+
+    def add_filter(self, name: str, function: Callable[..., Any]) -> None:
+        """Give all templates one more filter."""
+        self._environment.add_filter(name, function)
+
+    def render(self, name: str, context: Mapping[str, object], reader: Reader) -> str:
+        """Run one of `TEMPLATES`.
+
+        Raises:
+            TemplateError: it cannot be read, or fails, or writes without end.
+            LogicOnSubscriber: it decides on a subscriber and `reader` has none.
+        """
+        try:
+            template = self._environment.get_template(name)
+        except Exception as error:  # noqa: BLE001 - whatever a template can do wrong has a place in it
+            self._fail(error, name)
+        return self._run(template, name, context, reader)
+
+    def render_text(self, source: str, name: str, context: Mapping[str, object], reader: Reader) -> str:
+        """Run a template given as text, such as a digest's `subject`; `name` stands for it in messages.
+
+        Raises:
+            TemplateError: see `render`.
+            LogicOnSubscriber: see `render`.
+        """
+        try:
+            template = self._environment.from_string(source)
+        except Exception as error:  # noqa: BLE001
+            self._fail(error, name)
+        return self._run(template, name, context, reader)
+
+    def _run(self, template: Template, name: str, context: Mapping[str, object], reader: Reader) -> str:
+        parts = []
+        written = 0
+        self._environment.run = Run(reader)
+        try:
+            for part in template.generate(context):
+                parts.append(part)
+                written += len(part)
+                if written > MAX_OUTPUT:
+                    raise Endless(f"it writes more than {MAX_OUTPUT:,} characters")  # noqa: TRY301
+        except NewsletterError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            self._fail(error, name)
+        finally:
+            self._environment.run = None
+        return "".join(parts)
+
+    def _fail(self, error: Exception, name: str) -> Never:
+        """Raise what went wrong as a `TemplateError` with its place."""
+        if isinstance(error, NewsletterError):
+            raise error
+        if isinstance(error, TemplateSyntaxError):
+            where = self._shown(error.filename, error.name or name)
+            raise TemplateError(where, error.lineno, str(error.message)) from error
+        place = self._place(error.__traceback__)
+        where = self._shown(place[0], name) if place else self._shown(None, name)
+        if isinstance(error, TemplateNotFound):
+            text = f"there is no template {error.name!r}"
+        elif isinstance(error, RecursionError):
+            text = "it includes or calls itself without end"
+        elif isinstance(error, MemoryError):
+            text = "it needs too much memory"
+        else:
+            text = str(error) or type(error).__name__
+        raise TemplateError(where, place[1] if place else None, text) from error
+
+    def _place(self, traceback: TracebackType | None) -> tuple[str, int] | None:
+        """File and line of the innermost template in a traceback."""
+        found = None
+        while traceback is not None:
+            filename = traceback.tb_frame.f_code.co_filename
+            if filename == _FROM_TEXT or any(Path(filename).is_relative_to(root) for root in self._roots):
+                found = (filename, traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return found
+
+    def _shown(self, filename: str | None, name: str) -> str:
+        """A template's name for a message: `templates/issue.html.j2`."""
+        for root in self._roots:
+            if filename and Path(filename).is_relative_to(root):
+                return f"templates/{Path(filename).relative_to(root).as_posix()}"
+        return f"templates/{name}" if name.endswith(".j2") else name
+
+
+def _is_html(name: str | None) -> bool:
+    return name is not None and name.removesuffix(".j2").endswith((".html", ".htm", ".xml"))
