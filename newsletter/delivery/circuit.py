@@ -1,0 +1,73 @@
+"""Whether the server can be trusted with all our connections, or with one, or is to be left alone.
+
+A server that has accepted nothing yet, or that failed last, gets one connection
+at a time, after a pause that doubles; when it has answered for a message, the
+others follow.  Connections that break together count as one failure.  After
+several in a row the run ends: nobody's delivery is worth more tries now.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+#: Seconds a pause is at most.
+_LONGEST_PAUSE: Final = 60.0
+
+
+class Circuit:
+    """One server's standing in one run.
+
+    Args:
+        patience: how many failures in a row are the end.
+        back_off: seconds of the first pause.
+        rest: waits for the seconds it is given, or until the run ends.
+    """
+
+    def __init__(self, *, patience: int, back_off: float, rest: Callable[[float], Awaitable[None]]) -> None:
+        self._patience = patience
+        self._back_off = back_off
+        self._rest = rest
+        self._probe = asyncio.Lock()
+        self._is_proven = False
+        self._failures = 0
+        self._cohort = 0
+
+    @property
+    def cohort(self) -> int:
+        """What a connection opened now belongs to: those since the last failure."""
+        return self._cohort
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has failed too often in a row."""
+        return self._failures >= self._patience
+
+    def worked(self) -> None:
+        """The server has answered for a message, yes or no."""
+        self._is_proven = True
+        self._failures = 0
+
+    def failed(self, cohort: int) -> None:
+        """A connection could not be opened, broke, or was told to go away."""
+        if cohort == self._cohort:
+            self._cohort += 1
+            self._failures += 1
+            self._is_proven = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn: at once while the server works, one at a time and after a pause otherwise."""
+        alone = False
+        if not self._is_proven:
+            await self._probe.acquire()
+            alone = not self._is_proven
+            if not alone:
+                self._probe.release()
+        try:
+            if alone and self._failures:
+                await self._rest(min(self._back_off * (1 << self._failures - 1), _LONGEST_PAUSE))
+            yield
+        finally:
+            if alone:
+                self._probe.release()

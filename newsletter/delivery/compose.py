@@ -1,0 +1,320 @@
+"""Composing: a frozen issue becomes one message per person, at the price of a join.
+
+Whatever is the same for everybody (headers, both parts, quoted-printable) is
+encoded once, when a `Skeleton` is built, and proof-read once.  A message is
+that skeleton with one person's values between its pieces.  The same delivery
+gives the same bytes whenever it is composed.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Self
+
+from newsletter.delivery.headers import (
+    NAME_LIMIT,
+    address_header,
+    build_headers,
+    clean,
+    date_header,
+    encode_address,
+    encode_header_text,
+    header_line,
+    list_id_header,
+    message_id_header,
+    url_list_header,
+)
+from newsletter.delivery.links import Links, links_for
+from newsletter.delivery.proof import Expected, check_message
+from newsletter.delivery.quoting import quote_piece, quote_value
+from newsletter.errors import MessageError
+from newsletter.issues.merge import Piece, fill, fill_subject, split
+from newsletter.model import Delivery, DeliveryState, Envelope, Format, Issue, Rendering
+
+_BOUNDARY = re.compile(r"[A-Za-z0-9]{8,60}")
+
+#: A place for a value: a merge field and how it is written there; a `Piece` without its literal.
+_Slot = Piece
+
+
+class Skeleton:
+    """One rendering of one issue in one format, encoded, with gaps where values differ per person.
+
+    Make one with `Skeleton.build`, which proof-reads it.
+    """
+
+    def __init__(self, issue: Issue, rendering: Rendering, wanted: Format, secret: bytes) -> None:
+        self._issue = issue
+        self._format = wanted
+        self._rendering = rendering
+        self._secret = secret
+        self._texts = _texts(rendering, wanted)
+        self._fixed = _fixed_headers(issue, wanted)
+        self._subject_line = None if self._differs(rendering.subject) else _subject_line(rendering.subject)
+        self._slots: dict[_Slot, int] = {}
+        self._body = self._encoded_body()
+
+    @classmethod
+    def build(cls, issue: Issue, rendering: Rendering, wanted: Format, *, secret: bytes) -> Self:
+        """Encode a rendering once, and proof-read a message made from it.
+
+        Args:
+            issue: frozen; its envelope goes into the headers.
+            rendering: one of the issue's.
+            wanted: both parts, or plain text only.
+            secret: what personal links are made with (`links.SECRET_NAME`).
+
+        Raises:
+            MessageError: a message made from this would not read as it is meant.
+        """
+        skeleton = cls(issue, rendering, wanted, secret)
+        skeleton._proof_read()
+        return skeleton
+
+    def message(self, delivery: Delivery) -> bytes:
+        """The bytes of one message: ASCII (SMTPUTF8 addresses aside), CR LF, no line that begins with a dot.
+
+        Raises:
+            MessageError: a value of this person cannot be written safely.
+        """
+        return b"".join(self.pieces(delivery))
+
+    def pieces(self, delivery: Delivery) -> list[bytes]:
+        """The message as the pieces it is made of; most of them are shared by all messages.
+
+        Raises:
+            MessageError: a value of this person cannot be written safely.
+        """
+        links = self._links(delivery)
+        values = _values(delivery, links)
+        filled = [quote_value(slot.written(values)) for slot in self._slots]
+        pieces = [self._headers(delivery, links, values)]
+        for literal, slot in self._body:
+            pieces.append(literal)
+            if slot is not None:
+                pieces.append(filled[slot])
+        return pieces
+
+    # What one person gets, in the forms that are not on the wire.
+
+    def subject(self, delivery: Delivery) -> str:
+        """The subject as this person reads it."""
+        return clean(self._filled_subject(self._values(delivery)))
+
+    def text(self, delivery: Delivery) -> str:
+        """The plain text as this person reads it."""
+        return self._filled(self._rendering.text, delivery)
+
+    def html(self, delivery: Delivery) -> str:
+        """The HTML as this person gets it."""
+        return self._filled(self._rendering.html, delivery)
+
+    def markdown(self, delivery: Delivery) -> str:
+        """The Markdown as this person would get it."""
+        return self._filled(self._rendering.markdown, delivery)
+
+    def _filled(self, text: str, delivery: Delivery) -> str:
+        return fill(text, self._issue.envelope.merge_token, self._values(delivery))
+
+    def _filled_subject(self, values: Mapping[str, str]) -> str:
+        return fill_subject(self._rendering.subject, self._issue.envelope.merge_token, values)
+
+    def _values(self, delivery: Delivery) -> dict[str, str]:
+        return _values(delivery, self._links(delivery))
+
+    def _links(self, delivery: Delivery) -> Links:
+        issue = self._issue
+        return links_for(issue.envelope, issue.digest, issue.number, key=delivery.key, secret=self._secret)
+
+    def _headers(self, delivery: Delivery, links: Links, values: Mapping[str, str]) -> bytes:
+        before_to, before_id, before_unsubscribe, rest = self._fixed
+        to = address_header(delivery.name, delivery.wire_email, column=len("To: "))
+        return b"".join(
+            (
+                before_to,
+                header_line("To", to),
+                self._subject_line or _subject_line(self._filled_subject(values)),
+                before_id,
+                header_line("Message-ID", message_id_header(delivery.message_id)),
+                before_unsubscribe,
+                header_line("List-Unsubscribe", url_list_header(links.ways_out)),
+                rest,
+            )
+        )
+
+    # ------------------------------------------------------------ once per skeleton
+
+    def _differs(self, text: str) -> bool:
+        return len(self._split(text)) > 1
+
+    def _split(self, text: str) -> list[Piece]:
+        return split(text, self._issue.envelope.merge_token)
+
+    def _encoded_body(self) -> list[tuple[bytes, int | None]]:
+        """The body as literals, each with the number of the slot that follows it."""
+        if self._format is Format.text:
+            return self._encoded_part(self._texts[0])
+        mark = b"--" + _boundary(self._issue.envelope)
+        items: list[tuple[bytes, int | None]] = []
+        for kind, text in zip(("plain", "html"), self._texts, strict=True):
+            items.append((mark + b"\r\n" + build_headers(_part_fields(kind)) + b"\r\n", None))
+            items += self._encoded_part(text)
+            items.append((b"\r\n", None))
+        return [*items, (mark + b"--\r\n", None)]
+
+    def _encoded_part(self, text: str) -> list[tuple[bytes, int | None]]:
+        items: list[tuple[bytes, int | None]] = []
+        for piece in self._split(text):
+            slot = None
+            if piece.field is not None:
+                slot = self._slots.setdefault(piece._replace(literal=""), len(self._slots))
+            items.append((quote_piece(piece.literal, last=slot is None), slot))
+        return items
+
+    def _proof_read(self) -> None:
+        """Compose for a person whose every value is awkward, and read the result back."""
+        envelope = self._issue.envelope
+        probe = _awkward(self._issue, self._rendering)
+        values = self._values(probe)
+        texts = [fill(text, envelope.merge_token, values) for text in self._texts]
+        expected = Expected(
+            fields=tuple(name for name, _ in _fields(self._issue, self._format)),
+            from_name=clean(envelope.from_name, NAME_LIMIT),
+            from_email=envelope.from_email,
+            to_name=clean(probe.name, NAME_LIMIT),
+            to_email=probe.wire_email,
+            subject=self.subject(probe),
+            message_id=probe.message_id,
+            text=texts[0],
+            html=texts[1] if len(texts) > 1 else None,
+        )
+        check_message(self.message(probe), expected)
+
+
+def _values(delivery: Delivery, links: Links) -> dict[str, str]:
+    return {
+        **delivery.merge,
+        "unsubscribe_url": links.unsubscribe_url,
+        "preferences_url": links.preferences_url,
+        "view_url": links.view_url,
+    }
+
+
+def _texts(rendering: Rendering, wanted: Format) -> tuple[str, ...]:
+    texts = (rendering.text,) if wanted is Format.text else (rendering.text, rendering.html)
+    # What the encoder would change is changed here, so that proof-reading compares like with like.
+    return tuple(
+        text.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
+        for text in texts
+    )
+
+
+# -------------------------------------------------------------------------- headers
+
+
+def _subject_line(subject: str) -> bytes:
+    return header_line("Subject", encode_header_text(subject, column=len("Subject: ")))
+
+
+def _fixed_headers(issue: Issue, wanted: Format) -> tuple[bytes, bytes, bytes, bytes]:
+    """The header block without the fields that differ per person: what stands between them."""
+    blocks = [b""]
+    for name, value in _fields(issue, wanted):
+        if name == "Subject":
+            continue
+        if value is None:
+            blocks.append(b"")
+        else:
+            blocks[-1] += header_line(name, value)
+    before_to, before_id, before_unsubscribe, rest = blocks
+    return before_to, before_id, before_unsubscribe, rest + b"\r\n"
+
+
+def _fields(issue: Issue, wanted: Format) -> list[tuple[str, bytes | None]]:
+    """Every header field of a message, in order; None stands for what differs per person."""
+    envelope = issue.envelope
+    links = links_for(envelope, issue.digest, issue.number, key="", secret=b"")
+    help_address = url_list_header([f"{links.mailto.partition('?')[0]}?subject=help"])
+    fields: list[tuple[str, bytes | None]] = [
+        ("From", _mailbox("From", envelope.from_name, envelope.from_email)),
+        ("To", None),
+        ("Subject", None),
+        ("Date", date_header(envelope.date)),
+        ("Message-ID", None),
+    ]
+    if envelope.reply_to:
+        fields.append(("Reply-To", _own_address(envelope.reply_to)))
+    fields += [
+        ("List-Id", list_id_header(envelope.list_name, envelope.list_id, column=len("List-Id: "))),
+        ("List-Unsubscribe", None),
+    ]
+    if links.one_click:
+        fields.append(("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"))
+    fields += [("List-Post", b"NO"), ("List-Help", help_address)]
+    if links.archive_url:
+        fields.append(("List-Archive", url_list_header([links.archive_url])))
+    return [
+        *fields,
+        ("Auto-Submitted", b"auto-generated"),
+        ("X-Auto-Response-Suppress", b"OOF, AutoReply"),
+        ("Precedence", b"list"),
+        ("MIME-Version", b"1.0"),
+        *(_part_fields("plain") if wanted is Format.text else _multipart_fields(envelope)),
+    ]
+
+
+def _part_fields(kind: str) -> list[tuple[str, bytes]]:
+    content_type = b'text/%s; charset="utf-8"' % kind.encode("ascii")
+    return [("Content-Type", content_type), ("Content-Transfer-Encoding", b"quoted-printable")]
+
+
+def _multipart_fields(envelope: Envelope) -> list[tuple[str, bytes]]:
+    return [("Content-Type", b'multipart/alternative;\r\n boundary="' + _boundary(envelope) + b'"')]
+
+
+def _boundary(envelope: Envelope) -> bytes:
+    if not _BOUNDARY.fullmatch(envelope.boundary):
+        raise MessageError(f"{envelope.boundary!r} cannot be a boundary")
+    # "=_" cannot occur in quoted-printable (RFC 2045 §6.7): no text can look like a boundary.
+    return b"=_" + envelope.boundary.encode("ascii")
+
+
+def _mailbox(field: str, name: str, email: str) -> bytes:
+    return address_header(name, _ascii(email), column=len(field) + 2)
+
+
+def _own_address(email: str) -> bytes:
+    return encode_address(_ascii(email))
+
+
+def _ascii(email: str) -> str:
+    if not email.isascii():
+        raise MessageError(
+            f"{email} cannot send to everybody: not every server takes an address that is not plain ASCII",
+            hint="use an address whose part before the @ is plain ASCII in newsletter.yaml",
+        )
+    return email
+
+
+def _awkward(issue: Issue, rendering: Rendering) -> Delivery:
+    """A delivery to a person whose every value tries what values can try."""
+    value = 'O\'Brien, "Zoë" <.=20&=?utf-8?q?=0D=0ABcc=3A?= 東京> ' + "x" * 80
+    return Delivery(
+        id=0,
+        issue_id=issue.id,
+        email="probe@example.com",
+        wire_email="probe@example.com",
+        key="probe@example.com",
+        name=value,
+        format=Format.html,
+        rendering=rendering.key,
+        merge=dict.fromkeys(rendering.fields, value),
+        message_id="proof@example.com",
+        state=DeliveryState.queued,
+        attempts=0,
+        last_code=None,
+        last_reply="",
+        queued_at=datetime(1970, 1, 1, tzinfo=UTC),
+        next_attempt_at=None,
+        settled_at=None,
+    )

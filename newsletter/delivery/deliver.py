@@ -1,0 +1,120 @@
+"""The delivery of an issue: every row of its outbox gets its attempt, and every attempt its row.
+
+    take       the next due row, claimed in chunks so that memory stays flat
+    compose    the message, from an encoded skeleton
+    connect    where there is no connection; one at a time until the server has proven itself
+    intend     on disk before the final dot: the gate of the transaction
+    settle     on disk before the next dot over the same connection
+
+So a crash leaves at most one message per connection of which nobody knows
+whether it arrived (ARCHITECTURE.md, "The outbox").  The loop itself is in `run`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from newsletter.clock import Clock
+from newsletter.delivery.files import FilesTransport
+from newsletter.delivery.ports import Outbox, Progress
+from newsletter.delivery.replies import Verdict
+from newsletter.delivery.run import Run, is_open
+from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
+from newsletter.errors import TransportError
+from newsletter.model import UNSETTLED, Issue, OnUnknown, SendReport
+
+__all__ = ["Outbox", "Progress", "deliver", "send_one"]
+
+#: How a folder is written to.
+_ONE_BY_ONE = SmtpSettings(host="", connections=1)
+
+
+async def deliver(
+    issue: Issue,
+    outbox: Outbox,
+    settings: SmtpSettings | FilesTransport,
+    *,
+    clock: Clock,
+    on_unknown: OnUnknown = OnUnknown.resend,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    stop: asyncio.Event | None = None,
+    trace: Callable[[str], None] = lambda _: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> SendReport:
+    """Attempt every delivery of an issue that is due.
+
+    The caller holds the store's lock and has recovered what a dead run left
+    (`Store.recover`).  A server that refuses us (not a recipient) pauses the
+    issue with the reason; one that cannot be reached leaves it open; either way
+    `SendReport.stopped` says so and nobody is lost.
+
+    Args:
+        issue: frozen and open.
+        outbox: the store.
+        settings: the mail server, or a folder.
+        clock: what time it is.
+        on_unknown: what becomes of a message of which nobody knows whether it arrived.
+        on_progress: told after every message.
+        stop: when set, what is in flight is finished and nothing else begun.
+        trace: told every durable step; for tests that crash there.
+        sleep: waits for seconds; for tests that will not.
+
+    Raises:
+        StoreError: the outbox cannot be written; what was in flight is found by the next run.
+        MessageError: a rendering cannot be made into messages; nothing of it was sent.
+    """
+    began = clock.monotonic()
+    with outbox.outbox_writer(trace) as writer:
+        run = Run(
+            issue,
+            outbox,
+            writer,
+            SmtpTransport(settings, trace=trace) if isinstance(settings, SmtpSettings) else settings,
+            settings if isinstance(settings, SmtpSettings) else _ONE_BY_ONE,
+            clock=clock,
+            on_unknown=on_unknown,
+            on_progress=on_progress,
+            sleep=sleep,
+        )
+        await run.all(stop or asyncio.Event())
+    if run.must_pause and is_open(outbox, issue):
+        outbox.pause(issue.id, run.stopped or "")
+    counts = outbox.counts(issue.id)
+    is_done = not any(counts.get(state) for state in UNSETTLED)
+    return SendReport(
+        issue=issue,
+        counts=counts,
+        sent_now=run.progress.sent,
+        seconds=clock.monotonic() - began,
+        next_attempt_at=outbox.next_attempt(issue.id),
+        # Whoever asked it to stop when it was done need not be told.
+        stopped=None if is_done else run.stopped,
+    )
+
+
+async def send_one(message: bytes, *, sender: str, recipient: str, smtp: SmtpSettings) -> str:
+    """Send one composed message to one address, over the same kind of connection; records nothing.
+
+    Args:
+        message: as `Skeleton.message` makes it.
+        sender: for the envelope, as it goes on the wire.
+        recipient: for the envelope, as it goes on the wire.
+        smtp: the mail server.
+
+    Returns:
+        what the server replied when it took the message.
+
+    Raises:
+        TransportError: it did not take it, or may not have.
+    """
+    connection = await SmtpTransport(smtp).open()
+    gate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    gate.set_result(True)
+    try:
+        outcome = await connection.transaction(sender=sender, recipient=recipient, gate=gate, message=[message])
+    finally:
+        await connection.close()
+    if outcome.verdict is Verdict.sent:
+        return str(outcome)
+    if outcome.verdict is Verdict.unknown:
+        raise TransportError(f"{smtp.server} may have taken the message or not: {outcome}")
+    raise TransportError(f"{smtp.server} did not take the message to {recipient}: {outcome}")

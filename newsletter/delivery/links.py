@@ -1,0 +1,82 @@
+"""The addresses in a message that know whom they were sent to: unsubscribe, preferences, web copy.
+
+A token is 22 characters: 128 bits of a keyed hash over digest and subscriber.
+It names nobody, cannot be forged without the project's secret, and stays the
+same from issue to issue, so that an old message still unsubscribes.
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from newsletter.model import Envelope
+
+#: The name under which the store keeps the secret behind the tokens (`Store.secret`).
+SECRET_NAME = "links"  # noqa: S105 - a name, not a secret
+_VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """One subscriber's addresses in one issue; the first three are the merge fields of these names.
+
+    Without a web address of the project, `unsubscribe_url` is the `mailto:`
+    address and all the others but `mailto` are "".  `archive_url` is where past
+    issues are.
+    """
+
+    unsubscribe_url: str
+    mailto: str
+    preferences_url: str = ""
+    view_url: str = ""
+    archive_url: str = ""
+
+    @property
+    def ways_out(self) -> tuple[str, ...]:
+        """All ways to unsubscribe, the web page first (RFC 2369 §2: in order of preference)."""
+        return (self.mailto,) if self.unsubscribe_url == self.mailto else (self.unsubscribe_url, self.mailto)
+
+    @property
+    def one_click(self) -> bool:
+        """Whether unsubscribing takes one POST (RFC 8058 §3.1: HTTPS only)."""
+        return self.unsubscribe_url.startswith("https://")
+
+
+def token(secret: bytes, digest: str, key: str) -> str:
+    """The token of one subscriber for one digest.
+
+    Args:
+        secret: the project's, 32 bytes (`Store.secret(SECRET_NAME)`).
+        digest: the digest's name.
+        key: the subscriber's key (`Subscriber.key`).
+    """
+    # Not hmac.digest: it lets go of the interpreter lock, and composing waits for the outbox thread to give it back.
+    mac = hmac.new(secret, f"{_VERSION}|{digest}|{key}".encode(), "sha256").digest()
+    return urlsafe_b64encode(mac[:16]).rstrip(b"=").decode("ascii")
+
+
+def is_token_of(candidate: str, secret: bytes, digest: str, key: str) -> bool:
+    """Whether a token that came back is this subscriber's, in time that tells nothing."""
+    ours = token(secret, digest, key)
+    return bool(hmac.compare_digest(candidate.encode("utf-8", "replace"), ours.encode("ascii")))
+
+
+def links_for(envelope: Envelope, digest: str, number: int, *, key: str, secret: bytes) -> Links:
+    """The personal addresses of one subscriber in one issue of a digest.
+
+    The web copy is the same for all: it carries nothing personal.
+    """
+    ours = token(secret, digest, key)
+    mailto = f"mailto:{quote(envelope.unsubscribe_email, safe='@+')}?subject=unsubscribe%20{ours}"
+    if not envelope.base_url:
+        return Links(unsubscribe_url=mailto, mailto=mailto)
+    base = envelope.base_url.rstrip("/")
+    name = quote(digest, safe="")
+    return Links(
+        unsubscribe_url=f"{base}/u/{name}/{ours}",
+        mailto=mailto,
+        preferences_url=f"{base}/p/{name}/{ours}",
+        view_url=f"{base}/i/{name}/{number}",
+        archive_url=f"{base}/i/{name}",
+    )

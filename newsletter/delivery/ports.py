@@ -1,0 +1,119 @@
+"""What delivery asks of others (a store, a connection) and what it tells them, no more than it needs."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from newsletter.delivery.transaction import Outcome
+from newsletter.model import Delivery, DeliveryState, Issue, Rendering, Settlement
+
+
+class Writer(Protocol):
+    """Writes intents and results, in the order they are handed in; answers after the commit."""
+
+    def intend(self, delivery_id: int) -> "Future[bool]":
+        """Ask to send a delivery; False: it may not go."""
+        ...
+
+    def settle(self, settlement: Settlement) -> "Future[None]":
+        """Write how an attempt ended."""
+        ...
+
+
+class Outbox(Protocol):
+    """What delivery needs of the store."""
+
+    def issue(self, number: int, digest: str) -> Issue | None:
+        """The issue as it is now."""
+        ...
+
+    def rendering(self, issue_id: int, key: str) -> Rendering:
+        """One rendering of an issue."""
+        ...
+
+    def due(self, issue_id: int, *, after_id: int, limit: int) -> list[Delivery]:
+        """The next deliveries to attempt, in the order of their ids."""
+        ...
+
+    def counts(self, issue_id: int) -> dict[DeliveryState, int]:
+        """How many deliveries are in which state."""
+        ...
+
+    def next_attempt(self, issue_id: int) -> datetime | None:
+        """When the first deferred delivery may be tried again."""
+        ...
+
+    def pause(self, issue_id: int, reason: str) -> None:
+        """Let no further message of the issue begin."""
+        ...
+
+    def secret(self, name: str) -> bytes:
+        """The project's secret of this name."""
+        ...
+
+    def outbox_writer(self, trace: Callable[[str], None]) -> AbstractContextManager[Writer]:
+        """What writes intents and results."""
+        ...
+
+
+class Carrier(Protocol):
+    """An open connection; see `transaction.Connection`."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what it carries stays on this machine."""
+        ...
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another message may be tried."""
+        ...
+
+    @property
+    def carried(self) -> int:
+        """How many messages it has carried."""
+        ...
+
+    async def transaction(
+        self, *, sender: str, recipient: str, gate: Awaitable[bool], message: Sequence[bytes]
+    ) -> Outcome:
+        """Hand over one message."""
+        ...
+
+    async def close(self) -> None:
+        """Take leave and close."""
+
+    def abort(self, reason: str) -> None:
+        """Close at once."""
+
+
+class Transport(Protocol):
+    """Opens connections; SMTP or files."""
+
+    async def open(self) -> Carrier:
+        """Open one that is ready for messages, or raise TransportError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run has come, for whoever watches.
+
+    `total` is how many rows were not settled when it began; `suppressed` are
+    those that turned out not to be ours to send any more.
+    """
+
+    total: int
+    sent: int = 0
+    deferred: int = 0
+    failed: int = 0
+    held: int = 0
+    suppressed: int = 0
+
+    @property
+    def settled(self) -> int:
+        """How many rows this run is done with."""
+        return self.sent + self.deferred + self.failed + self.held + self.suppressed

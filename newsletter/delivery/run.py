@@ -1,0 +1,365 @@
+"""One run over an issue's outbox: its rows handed out to lanes, one lane per connection.
+
+First everybody gets an attempt; then, in a second pass, those whom nobody
+refused and of whom it is not known that they got it: a connection broke before
+the final dot, or went silent after it (then only with `on_unknown: resend`).
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Final
+
+from newsletter.address import is_reserved
+from newsletter.clock import Clock
+from newsletter.delivery.circuit import Circuit
+from newsletter.delivery.compose import Skeleton
+from newsletter.delivery.limits import Pacer
+from newsletter.delivery.links import SECRET_NAME
+from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
+from newsletter.delivery.replies import Phase, Verdict
+from newsletter.delivery.settling import settle
+from newsletter.delivery.smtp import ServerRefused, SmtpSettings
+from newsletter.delivery.transaction import Outcome
+from newsletter.errors import MessageError, TransportError
+from newsletter.model import UNSETTLED, Delivery, DeliveryState, Format, Issue, IssueState, OnUnknown, Settlement
+
+#: Rows read at a time.
+_CHUNK: Final = 500
+_PASSES: Final = 2
+#: Encoded renderings kept; a project with more of them encodes some again.
+_SKELETONS: Final = 16
+#: Seconds that what is in flight may take when the run is asked to stop.
+_GRACE: Final = 25.0
+#: So many messages refused one after the other, and it is not the recipients.
+_REFUSALS: Final = 10
+
+
+def is_open(outbox: Outbox, issue: Issue) -> bool:
+    """Whether messages of the issue may begin, as the outbox says now."""
+    now = outbox.issue(issue.number, issue.digest)
+    return now is not None and now.state is IssueState.open
+
+
+class Run:
+    """What the lanes of one run share: the rows, the skeletons, the server's standing, the end.
+
+    Args:
+        issue: frozen.
+        outbox: where rows come from.
+        writer: where intents and results go.
+        transport: what opens connections.
+        smtp: how many connections, how fast, how patient.
+        clock: what time it is.
+        on_unknown: what becomes of a message of which nobody knows whether it arrived.
+        on_progress: told after every message.
+        sleep: waits for seconds.
+    """
+
+    def __init__(
+        self,
+        issue: Issue,
+        outbox: Outbox,
+        writer: Writer,
+        transport: Transport,
+        smtp: SmtpSettings,
+        *,
+        clock: Clock,
+        on_unknown: OnUnknown,
+        on_progress: Callable[[Progress], None],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        counts = outbox.counts(issue.id)
+        self.progress = Progress(total=sum(counts.get(state, 0) for state in UNSETTLED))
+        #: Why the run ended before its rows did; None if it did not.
+        self.stopped: str | None = None
+        #: Whether the next run must wait until somebody has changed something.
+        self.must_pause = False
+        self.issue = issue
+        self.writer = writer
+        self.transport = transport
+        self.per_connection = smtp.per_connection
+        self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
+        self.pacer = Pacer(smtp.rate, clock=clock, sleep=self.rest)
+        self._outbox = outbox
+        self._clock = clock
+        self._on_unknown = on_unknown
+        self._on_progress = on_progress
+        self._sleep = sleep
+        self._secret = outbox.secret(SECRET_NAME)
+        self._skeletons: OrderedDict[tuple[str, Format], Skeleton] = OrderedDict()
+        self._lanes = [_Lane(self) for _ in range(smtp.connections)]
+        self._chunk: deque[Delivery] = deque()
+        self._after_id = 0
+        self._is_last_pass = False
+        self._refused = 0
+        self._halting = asyncio.Event()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # ---------------------------------------------------------------- begin and end
+
+    async def all(self, stop: asyncio.Event) -> None:
+        """Attempt every row that is due; returns when all results are on disk."""
+        watch = asyncio.create_task(self._watch(stop))
+        try:
+            for number in range(1, _PASSES + 1):
+                self._chunk.clear()
+                self._after_id = 0
+                self._is_last_pass = number == _PASSES
+                await self._pass()
+                if self.is_over:
+                    break
+            await asyncio.gather(*(lane.close() for lane in self._lanes))
+        finally:
+            watch.cancel()
+            if self._deadline is not None:
+                self._deadline.cancel()
+            for lane in self._lanes:
+                lane.abort()
+
+    async def _pass(self) -> None:
+        tasks = [asyncio.create_task(lane.work()) for lane in self._lanes]
+        try:
+            _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            if left:
+                self.halt("the run failed")
+                self._hurry()
+                await asyncio.wait(left)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+        failures = [failure for task in tasks if (failure := task.exception()) is not None]
+        if failures:
+            raise failures[0]
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.halt("stopped when asked to; what is left waits in the outbox")
+        self._hurry()
+
+    def _hurry(self) -> None:
+        def give_up() -> None:
+            for lane in self._lanes:
+                lane.abort()
+
+        self._deadline = self._deadline or asyncio.get_running_loop().call_later(_GRACE, give_up)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self._halting.is_set()
+
+    def halt(self, reason: str, *, pause: bool = False) -> None:
+        """Begin nothing more; the first reason given stands."""
+        if not self.is_over:
+            self.stopped = reason
+            self.must_pause = pause
+            self._halting.set()
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, but not longer than the run goes on."""
+        waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._halting.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    # ------------------------------------------------------------------------- rows
+
+    def take(self) -> Delivery | None:
+        """The next row to attempt; None when this pass has no more."""
+        if self.is_over:
+            return None
+        if not self._chunk:
+            self._chunk.extend(self._outbox.due(self.issue.id, after_id=self._after_id, limit=_CHUNK))
+            if not self._chunk:
+                return None
+            self._after_id = self._chunk[-1].id
+        return self._chunk.popleft()
+
+    def skeleton(self, delivery: Delivery) -> Skeleton:
+        """The encoded rendering this delivery is filled into.
+
+        Raises:
+            MessageError: the rendering cannot be made into messages.
+        """
+        key = (delivery.rendering, delivery.format)
+        skeleton = self._skeletons.get(key)
+        if skeleton is None:
+            rendering = self._outbox.rendering(self.issue.id, delivery.rendering)
+            skeleton = Skeleton.build(self.issue, rendering, delivery.format, secret=self._secret)
+            self._skeletons[key] = skeleton
+            if len(self._skeletons) > _SKELETONS:
+                self._skeletons.popitem(last=False)
+        self._skeletons.move_to_end(key)
+        return skeleton
+
+    def settle(self, delivery: Delivery, outcome: Outcome) -> Settlement:
+        """Judge an attempt: for its row, for the run and for whoever watches."""
+        settlement = settle(
+            delivery,
+            outcome,
+            now=self._clock.now(),
+            on_unknown=self._on_unknown,
+            is_last_pass=self._is_last_pass,
+        )
+        if outcome.verdict is Verdict.refused:
+            self.halt(f"the mail server refused us: {outcome}", pause=True)
+        elif outcome.verdict is Verdict.rejected:
+            self.halt(f"the mail server rejected the message: {outcome}", pause=True)
+        self._count_refusals(outcome)
+        self._count(settlement, comes_again=self._comes_again(outcome, settlement))
+        return settlement
+
+    def withheld(self) -> None:
+        """A row turned out not to be ours to send; so may be all of them."""
+        self.progress = replace(self.progress, suppressed=self.progress.suppressed + 1)
+        self._on_progress(self.progress)
+        if not is_open(self._outbox, self.issue):
+            self.halt(f"issue {self.issue.number} of {self.issue.digest} was paused or cancelled meanwhile")
+
+    def _count_refusals(self, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.sent:
+            self._refused = 0
+        elif outcome.verdict is Verdict.failed and outcome.phase in (Phase.data, Phase.dot):
+            self._refused += 1
+            if self._refused == _REFUSALS:
+                self.halt(f"the mail server refused {_REFUSALS} messages one after the other: {outcome}", pause=True)
+
+    def _comes_again(self, outcome: Outcome, settlement: Settlement) -> bool:
+        if self._is_last_pass or self.is_over:
+            return False
+        return outcome.verdict is Verdict.back_off or settlement.state is DeliveryState.queued
+
+    def _count(self, settlement: Settlement, *, comes_again: bool) -> None:
+        if comes_again:
+            return
+        was = self.progress
+        match settlement.state:
+            case DeliveryState.sent:
+                self.progress = replace(was, sent=was.sent + 1)
+            case DeliveryState.failed:
+                self.progress = replace(was, failed=was.failed + 1)
+            case DeliveryState.held:
+                self.progress = replace(was, held=was.held + 1)
+            case _:
+                self.progress = replace(was, deferred=was.deferred + 1)
+        self._on_progress(self.progress)
+
+
+class _Lane:
+    """One connection at a time, and the deliveries that go over it, one after the other."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._connection: Carrier | None = None
+        self._cohort = 0
+        self._settled: Future[None] | None = None
+
+    async def work(self) -> None:
+        """Take rows until there are no more; returns when their results are on disk."""
+        while (delivery := self._run.take()) is not None:
+            await self._deliver(delivery)
+        if self._settled is not None:
+            await asyncio.wrap_future(self._settled)
+            self._settled = None
+
+    async def close(self) -> None:
+        """Take leave of the server."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    def abort(self) -> None:
+        """Give the connection up."""
+        if self._connection is not None:
+            self._connection.abort("it took too long, and the run was to stop")
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        run = self._run
+        skeleton = run.skeleton(delivery)
+        await run.pacer.turn()
+        intent: asyncio.Future[bool] | None = None
+        outcome = None
+        while outcome is None and not run.is_over:
+            async with run.circuit.turn():
+                if run.is_over or (connection := await self._connected()) is None:
+                    continue
+                intent = intent or asyncio.wrap_future(run.writer.intend(delivery.id))
+                outcome = await self._attempt(connection, delivery, skeleton, intent)
+        if intent is not None and await intent:
+            # A row that is on the wire gets a result, also when the run ended before its second try.
+            self._settle(run.settle(delivery, outcome or Outcome(verdict=Verdict.back_off, text="the run ended")))
+        elif intent is not None:
+            run.withheld()
+        await self._part()
+
+    async def _connected(self) -> Carrier | None:
+        """The lane's connection, opened where there is none; None if that failed, of which the circuit knows."""
+        run = self._run
+        if self._connection is not None and not self._connection.is_usable:
+            await self.close()
+        if self._connection is None:
+            self._cohort = run.circuit.cohort
+            try:
+                self._connection = await run.transport.open()
+            except ServerRefused as refusal:
+                run.halt(_told(refusal), pause=True)
+            except TransportError as error:
+                self._failed(_told(error))
+        return self._connection
+
+    async def _attempt(
+        self, connection: Carrier, delivery: Delivery, skeleton: Skeleton, intent: "asyncio.Future[bool]"
+    ) -> Outcome | None:
+        """Try once; None if the connection turned out to have ended before, and another one is worth a try."""
+        had_carried = connection.carried
+        try:
+            message = skeleton.pieces(delivery)
+        except MessageError as error:
+            return Outcome(verdict=Verdict.failed, text=str(error))
+        domain = delivery.wire_email.rpartition("@")[2]
+        if not connection.is_local and is_reserved(domain):
+            text = f"{domain} is reserved (RFC 2606): mailed only through a server on this machine"
+            return Outcome(verdict=Verdict.failed, text=text)
+        outcome = await connection.transaction(
+            sender=self._run.issue.envelope.from_email,
+            recipient=delivery.wire_email,
+            gate=intent,
+            message=message,
+        )
+        if outcome.verdict in (Verdict.back_off, Verdict.unknown):
+            if outcome.phase is Phase.mail and had_carried:
+                # Servers end connections that have carried enough; that is no failure.
+                return None
+            self._failed(str(outcome))
+        elif outcome.phase is not None:
+            self._run.circuit.worked()
+        return outcome
+
+    def _failed(self, reason: str) -> None:
+        self._run.circuit.failed(self._cohort)
+        if self._run.circuit.is_dead:
+            self._run.halt(f"it failed several times in a row; the last time: {reason}")
+
+    def _settle(self, settlement: Settlement) -> None:
+        # The one before is on disk: the writer works in order, and this message's intent came after it.
+        self._settled = self._run.writer.settle(settlement)
+
+    async def _part(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        limit = self._run.per_connection
+        if not connection.is_usable or (limit is not None and connection.carried >= limit):
+            await self.close()
+
+
+def _told(error: TransportError) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)
