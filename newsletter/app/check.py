@@ -1,0 +1,165 @@
+"""`check`: whether the project is in order, down to the bytes of the message it would send."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from newsletter.app.letters import letter, nobody_to_mail, sample_letter
+from newsletter.app.project import App
+from newsletter.delivery.smtp import SmtpTransport
+from newsletter.errors import NewsletterError
+from newsletter.feeds.fetch import fetch_all
+from newsletter.feeds.parse import parse
+from newsletter.model import Fetched, NotModified, Subscriber
+from newsletter.store import Store
+
+#: Gmail cuts a message's HTML off at about 102 KB.
+GMAIL_CLIPS_AT = 102_000
+
+
+class Level(IntEnum):
+    """How much a finding matters."""
+
+    ok = 0
+    warning = 1
+    error = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at, and what to do about it."""
+
+    level: Level
+    what: str
+    text: str
+    hint: str | None = None
+
+
+def check(app: App, *, online: bool) -> list[Finding]:
+    """Look at everything; a broken config is raised, all else is a finding.
+
+    Args:
+        app: the project.
+        online: also fetch every feed and log in to the mail server; records nothing.
+    """
+    findings = [_config(app), *_people(app), *_store(app), *_mail(app)]
+    for digest in app.config.digests:
+        findings.extend(_digest(app, digest.name))
+    if online:
+        findings.extend(asyncio.run(_online(app)))
+    return findings
+
+
+def _config(app: App) -> Finding:
+    feeds, digests = len(app.config.feeds), len(app.config.digests)
+    words = f"{feeds} {'feed' if feeds == 1 else 'feeds'}, {digests} {'digest' if digests == 1 else 'digests'}"
+    if not feeds:
+        return Finding(level=Level.warning, what="config", text="no feeds", hint="newsletter feed add https://…")
+    return Finding(level=Level.ok, what="config", text=words)
+
+
+def _people(app: App) -> Iterator[Finding]:
+    try:
+        total = sum(1 for _ in app.roster.people())
+    except NewsletterError as error:
+        for line in str(error).splitlines():
+            yield Finding(level=Level.error, what="people", text=line, hint=error.hint)
+        return
+    yield Finding(level=Level.ok, what="people", text=f"{total} in {app.config.subscribers.name}")
+    for digest in app.config.digests:
+        if not any(True for _ in app.people(digest.name)):
+            reason = nobody_to_mail(app, digest.name)
+            yield Finding(level=Level.warning, what="people", text=str(reason), hint=reason.hint)
+
+
+def _store(app: App) -> Iterator[Finding]:
+    if not Store.exists(app.config.store):
+        yield Finding(level=Level.ok, what="store", text="not there yet; the first fetch or send makes it")
+        return
+    try:
+        app.store.check()
+    except NewsletterError as error:
+        yield Finding(level=Level.error, what="store", text=str(error), hint=error.hint)
+        return
+    yield Finding(level=Level.ok, what="store", text="whole and up to date")
+
+
+def _mail(app: App) -> Iterator[Finding]:
+    if app.config.smtp is None:
+        yield Finding(
+            level=Level.warning,
+            what="mail",
+            text="no server, so nothing can be sent",
+            hint="add `smtp: {host: mail.example.com}` to newsletter.yaml, with your server's name",
+        )
+    else:
+        try:
+            app.smtp()
+        except NewsletterError as error:
+            yield Finding(level=Level.error, what="mail", text=str(error), hint=error.hint)
+        else:
+            yield Finding(level=Level.ok, what="mail", text=f"through {app.config.smtp.host}:{app.config.smtp.port}")
+    if app.config.base_url:
+        yield Finding(
+            level=Level.warning,
+            what="mail",
+            text="base_url is set, but this version serves no pages: its unsubscribe links need a server of yours",
+            hint="leave base_url out to unsubscribe by mail",
+        )
+
+
+def _digest(app: App, name: str) -> Iterator[Finding]:
+    """Build the message of the next issue, from what waits or from samples, and judge its bytes."""
+    try:
+        reader = next(iter(app.people(name)), None) or Subscriber(
+            email="ada@example.com", wire_email="ada@example.com", key="ada@example.com", name="Ada Lovelace"
+        )
+        found = asyncio.run(letter(app, name, reader, fetch_first=False))
+        source = f"{found.draft.total} waiting entries"
+        if not found.message:
+            found = asyncio.run(sample_letter(app, name, reader))
+            source = "the bundled samples"
+    except NewsletterError as error:
+        yield Finding(level=Level.error, what=name, text=str(error), hint=error.hint)
+        return
+    size = len(found.html.encode())
+    yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
+    if size > GMAIL_CLIPS_AT:
+        yield Finding(
+            level=Level.warning,
+            what=name,
+            text=f"the HTML part has {size:,} bytes, and Gmail cuts off after {GMAIL_CLIPS_AT:,}",
+            hint="set max_entries or per_feed for the digest: what is over it stays as headlines",
+        )
+    if found.is_personal:
+        yield Finding(
+            level=Level.warning,
+            what=name,
+            text="a template decides on the subscriber, so it is rendered once for every different answer",
+            hint="fine for a few kinds of readers; slow where all differ",
+        )
+
+
+async def _online(app: App) -> list[Finding]:
+    findings = []
+    for outcome in await fetch_all(app.config.feeds, {}, limits=app.limits, clock=app.clock):
+        url = outcome.feed.url
+        if isinstance(outcome, Fetched):
+            try:
+                document = parse(outcome.body, url=outcome.final_url, content_type=outcome.content_type)
+            except NewsletterError as error:
+                findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {error}", hint=error.hint))
+                continue
+            findings.append(Finding(level=Level.ok, what="feed", text=f"{url}: {len(document.entries)} entries"))
+        elif not isinstance(outcome, NotModified):
+            findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {outcome.reason}", hint=outcome.hint))
+    if app.config.smtp is not None:
+        try:
+            connection = await SmtpTransport(app.smtp()).open()
+            await connection.close()
+        except NewsletterError as error:
+            findings.append(Finding(level=Level.error, what="mail", text=str(error), hint=error.hint))
+        else:
+            findings.append(Finding(level=Level.ok, what="mail", text="connected, secured and logged in"))
+    return findings

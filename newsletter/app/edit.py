@@ -1,0 +1,126 @@
+"""Changes to a project's two files and to what its memory forbids."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from newsletter.address import parse_address
+from newsletter.app.project import App
+from newsletter.config import add_feed as write_feed
+from newsletter.config import remove_feed as erase_feed
+from newsletter.errors import FetchError, UsageError
+from newsletter.feeds.fetch import fetch_all
+from newsletter.feeds.parse import parse
+from newsletter.model import Document, Failed, Feed, Fetched, Suppression, SuppressionReason
+
+
+async def add_feed(
+    app: App,
+    url: str,
+    *,
+    title: str | None,
+    tags: tuple[str, ...],
+    max_entries: int | None,
+    allow_private: bool,
+    look: bool,
+) -> tuple[Feed, Document | None]:
+    """Add a feed to newsletter.yaml, after a look at what is there.
+
+    Args:
+        app: the project.
+        url: its address, or a file.
+        title: what to call it instead of its own title.
+        tags: for digests that choose by tag.
+        max_entries: how many of its entries an issue shows in full.
+        allow_private: whether it may be on this machine or a private network.
+        look: fetch and parse it first, so that a wrong address is noticed now.
+
+    Raises:
+        FetchError, ParseError: there is no feed; nothing has been written.
+        UsageError: it is in the file already, or is not allowed.
+    """
+    document = await look_at(app, Feed(url=url, allow_private=allow_private)) if look else None
+    config = write_feed(app.config, url, title=title, tags=tags, max_entries=max_entries, allow_private=allow_private)
+    return config.feeds[-1], document
+
+
+async def look_at(app: App, feed: Feed) -> Document:
+    """Fetch and parse a feed without recording anything.
+
+    Raises:
+        FetchError, ParseError: there is no feed.
+    """
+    url = feed.url if "://" in feed.url else _file(app.config.folder, Path(feed.url))
+    outcomes = await fetch_all([replace(feed, url=url)], {}, limits=app.limits, clock=app.clock)
+    match outcomes[0]:
+        case Fetched() as fetched:
+            return parse(fetched.body, url=fetched.final_url, content_type=fetched.content_type)
+        case Failed() as failed:
+            raise FetchError(f"{feed.url}: {failed.reason}", hint=failed.hint)
+        case _:
+            raise FetchError(f"{feed.url}: the server says it has not changed, though we never saw it")
+
+
+def _file(folder: Path, path: Path) -> str:
+    """Where a file is that was named from the current folder, or from the project's."""
+    return str(path.absolute() if path.exists() else folder / path)
+
+
+def remove_feed(app: App, which: str) -> Feed:
+    """Take a feed out of newsletter.yaml.
+
+    Raises:
+        UsageError: there is no such feed.
+    """
+    feed, _ = erase_feed(app.config, which)
+    return feed
+
+
+def release_feed(app: App, which: str, *, discard: bool) -> tuple[str, int]:
+    """Let a feed's held entries go out with the next issue, or mark them as never to be sent.
+
+    Returns:
+        the feed's address, and how many entries there were.
+    """
+    feed = app.config.feed(which)
+    digests = app.config.digests_of.get(feed.url, ())
+    return feed.url, app.store.release_held(feed.url, digests, discard=discard)
+
+
+def suppress(app: App, email: str, reason: SuppressionReason, note: str) -> Suppression:
+    """Forbid mail to an address, from the next message on.
+
+    Raises:
+        AddressError: that is no address.
+    """
+    address = parse_address(email)
+    app.store.suppress(address.key, address.email, reason, note)
+    found = app.store.suppression(address.key)
+    assert found is not None
+    return found
+
+
+def unsuppress(app: App, email: str) -> None:
+    """Allow mail to an address again.
+
+    Raises:
+        AddressError: that is no address.
+        UsageError: it was not forbidden.
+    """
+    if not app.store.unsuppress(parse_address(email).key):
+        raise UsageError(f"{email} is not suppressed", hint="newsletter suppression list shows who is")
+
+
+def write_new(folder: Path, files: dict[str, str]) -> list[Path]:
+    """Write the files of a new project, none over an existing one.
+
+    Raises:
+        UsageError: one of them is there already; nothing has been written.
+    """
+    paths = {folder / name: text for name, text in files.items()}
+    for path in paths:
+        if path.exists():
+            raise UsageError(f"{path} is there already", hint="name another folder, or edit that file")
+    for path, text in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return list(paths)

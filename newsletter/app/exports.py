@@ -1,0 +1,103 @@
+"""A frozen issue as files, in the forms people ask for."""
+
+import json
+
+from newsletter.app.project import App
+from newsletter.app.status import find_issue, issue_row
+from newsletter.delivery.compose import Skeleton
+from newsletter.delivery.links import SECRET_NAME
+from newsletter.errors import UsageError
+from newsletter.issues.archive import archive_files
+from newsletter.model import Delivery, DeliveryState, Disposition, Format, Issue, StoredEntry
+
+FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
+_SUFFIX = {"markdown": "md", "html": "html", "text": "txt", "eml": "eml", "json": "json"}
+
+
+def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[str, str | bytes]:
+    """Give an issue in one form: file names and what is in them.
+
+    What is personal is left empty: an export is for a shelf, not for a reader.
+
+    Raises:
+        UsageError: no such issue or form.
+    """
+    issue = find_issue(app, number, digest)
+    if form not in FORMATS:
+        raise UsageError(f"there is no form {form}", hint=f"one of {', '.join(FORMATS)}")
+    if form == "archive":
+        return dict(_archive(app, issue))
+    name = f"{issue.digest}-{issue.number}.{_SUFFIX[form]}"
+    if form == "json":
+        return {name: _json(app, issue)}
+    rendering = app.store.rendering(issue.id, issue.envelope.language)
+    skeleton = Skeleton.build(issue, rendering, Format.html, secret=app.store.secret(SECRET_NAME))
+    nobody = _nobody(issue, rendering.key)
+    if form == "eml":
+        return {name: skeleton.message(nobody)}
+    content = {"markdown": skeleton.markdown, "html": skeleton.html, "text": skeleton.text}[form](nobody)
+    return {name: content}
+
+
+def _nobody(issue: Issue, rendering: str) -> Delivery:
+    """A delivery to no one, at an address that cannot exist (RFC 2606)."""
+    return Delivery(
+        id=0,
+        issue_id=issue.id,
+        email="reader@example.com",
+        wire_email="reader@example.com",
+        key="reader@example.com",
+        name="",
+        format=Format.html,
+        rendering=rendering,
+        merge={"subscriber.email": "reader@example.com"},
+        message_id=f"issue-{issue.number}@{issue.envelope.from_email.rpartition('@')[2]}",
+        state=DeliveryState.queued,
+        attempts=0,
+        last_code=None,
+        last_reply="",
+        queued_at=issue.frozen_at,
+        next_attempt_at=None,
+        settled_at=None,
+    )
+
+
+def _archive(app: App, issue: Issue) -> dict[str, str]:
+    health = {h.url: h for h in app.store.feed_health(None)}
+    configured = {feed.url: feed for feed in app.config.feeds}
+    by_feed: dict[str, list[StoredEntry]] = {}
+    for stored, consumed in app.store.issue_entries(issue.id):
+        if consumed.disposition is not Disposition.excluded:
+            by_feed.setdefault(stored.feed_url, []).append(stored)
+    templates = app.templates(app.config.digest(issue.digest))
+    files: dict[str, str] = {}
+    for url, entries in by_feed.items():
+        feed, known = configured.get(url), health.get(url)
+        title = (feed and feed.title) or (known and known.title) or ""
+        language = (feed and feed.language) or (known and known.language) or ""
+        files |= archive_files(title, url, language, entries, templates=templates)
+    return files
+
+
+def _json(app: App, issue: Issue) -> str:
+    entries = [
+        {
+            "title": stored.entry.title,
+            "url": stored.entry.url,
+            "feed": stored.feed_url,
+            "author": stored.entry.author,
+            "date_published": stored.entry.published_at and stored.entry.published_at.isoformat(),
+            "as": consumed.disposition.value,
+        }
+        for stored, consumed in app.store.issue_entries(issue.id)
+    ]
+    row = issue_row(app, issue)
+    document = {
+        "digest": issue.digest,
+        "number": issue.number,
+        "subject": issue.subject,
+        "frozen_at": issue.frozen_at.isoformat(),
+        "messages": dict(row.counts),
+        "entries": entries,
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"

@@ -1,0 +1,229 @@
+"""A project, opened: its config turned into the concrete parts that the stages work with."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from newsletter import __version__
+from newsletter.address import parse_address
+from newsletter.clock import Clock, Ids, SystemClock
+from newsletter.config import Config, DigestConfig, load_project
+from newsletter.delivery.limits import Rate
+from newsletter.delivery.smtp import SmtpSettings
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.feeds.fetch import FetchLimits
+from newsletter.issues.digest import DigestRules
+from newsletter.issues.render import Masthead, Templates, default_templates
+from newsletter.model import Feed, Subscriber
+from newsletter.people.roster import Roster
+from newsletter.pipeline import Parts, Publication
+from newsletter.store import Store
+
+
+class App:
+    """One project and the parts it is made of; the only place that picks concrete classes.
+
+    Args:
+        config: what the project says.
+        clock: what time it is.
+        ids: where random values come from.
+    """
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self.config = config
+        self.clock: Clock = clock or SystemClock()
+        self.ids = ids or Ids()
+        self._store: Store | None = None
+
+    @classmethod
+    def open(cls, path: Path | None = None, *, clock: Clock | None = None, ids: Ids | None = None) -> Self:
+        """Open the project in `path` (a folder or its newsletter.yaml), or the one around the current folder.
+
+        Raises:
+            ConfigError: with every mistake in newsletter.yaml.
+        """
+        return cls(load_project(path), clock=clock, ids=ids)
+
+    # ------------------------------------------------------------------- the store
+
+    @property
+    def store(self) -> Store:
+        """The project's memory; made at first use.
+
+        Raises:
+            StoreError: it cannot be used as it is.
+        """
+        if self._store is None:
+            self._store = Store.open(self.config.store, clock=self.clock, ids=self.ids)
+        return self._store
+
+    def migrate(self) -> str:
+        """Bring an older database to this version's schema; returns its number.
+
+        Raises:
+            SchemaError: a newer version of the program wrote it.
+        """
+        if self._store is None:
+            self._store = Store.open(self.config.store, clock=self.clock, ids=self.ids, migrate=True)
+        return self._store.info().schema
+
+    def scratch(self) -> Store:
+        """Make a copy of the memory that may be changed without changing anything."""
+        if self._store is None and not Store.exists(self.config.store):
+            return Store.in_memory(clock=self.clock, ids=self.ids)
+        return self.store.scratch()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # -------------------------------------------------------------------- the parts
+
+    def parts(self, store: Store | None = None, people: Callable[[str], Iterable[Subscriber]] | None = None) -> Parts:
+        """Everything the stages need; on another store, or for other people, for a rehearsal."""
+        return Parts(
+            store=store or self.store,
+            digests_of=self.config.digests_of,
+            people=people or self.people,
+            limits=self.limits,
+            first_run=self.config.first_run,
+            on_unknown=self.config.on_unknown,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    @property
+    def limits(self) -> FetchLimits:
+        """How the feeds are asked."""
+        contact = self.config.base_url or f"mailto:{self.config.from_address.email}"
+        agent = self.config.user_agent or f"newsletter/{__version__} (+{contact})"
+        return FetchLimits(user_agent=agent.encode("ascii", "ignore").decode())
+
+    def publication(self, name: str | None) -> Publication:
+        """Give a digest as the stages need it.
+
+        Raises:
+            UsageError: there is no such digest, or several to choose from.
+        """
+        return self._publication(self.config.digest(name))
+
+    def _publication(self, digest: DigestConfig) -> Publication:
+        config = self.config
+        title = config.title if len(config.digests) == 1 else f"{config.title}: {digest.name}"
+        return Publication(
+            rules=DigestRules(
+                name=digest.name,
+                title=title,
+                language=config.language,
+                max_entries=digest.max_entries,
+                per_feed=digest.per_feed,
+                min_entries=digest.min_entries,
+                sort=digest.sort,
+                group_by=digest.group_by,
+            ),
+            feeds=digest.feeds,
+            masthead=Masthead(
+                title=config.title,
+                language=config.language,
+                timezone=digest.timezone,
+                base_url=config.base_url,
+                postal_address=config.postal_address,
+                from_email=config.from_address.email,
+                digest_name=digest.name,
+                digest_title=title,
+                generator=f"newsletter {__version__}",
+            ),
+            templates=self.templates(digest),
+            from_name=config.from_name or config.title,
+            from_email=config.from_address.wire,
+            reply_to=config.reply_to.wire if config.reply_to else None,
+            list_id=digest.list_id,
+            unsubscribe_email=(config.reply_to or config.from_address).wire,
+            mention_edits=config.mention_edits,
+        )
+
+    def templates(self, digest: DigestConfig) -> Templates:
+        """The project's templates before the built-in ones."""
+        return Templates((self.config.templates, default_templates()), theme=digest.theme)
+
+    def smtp(self) -> SmtpSettings:
+        """How to reach the mail server, password and all.
+
+        Raises:
+            ConfigError: the project names no server.
+            NewsletterError: the password is not where the project says.
+        """
+        smtp = self.config.require_smtp()
+        return SmtpSettings(
+            host=smtp.host,
+            port=smtp.port,
+            tls=smtp.tls,
+            insecure=smtp.insecure,
+            username=smtp.username,
+            password=smtp.password(),
+            connections=smtp.connections,
+            rate=Rate.parse(smtp.rate) if smtp.rate else None,
+            per_connection=smtp.per_connection,
+            timeout=smtp.timeout,
+        )
+
+    def slot(self, now: datetime, digest: DigestConfig) -> str:
+        """Name a send that somebody asked for by hand; schedules name theirs by date."""
+        return f"by hand {now.astimezone(ZoneInfo(digest.timezone)).isoformat(timespec='microseconds')}"
+
+    # ------------------------------------------------------------------- the people
+
+    @property
+    def roster(self) -> Roster:
+        """The subscribers file."""
+        return Roster(self.config.subscribers, self.config.digest_names)
+
+    def people(self, digest: str) -> Iterator[Subscriber]:
+        """Yield who gets a digest, as the file says; the store's suppressions come later.
+
+        People at reserved domains (RFC 2606) are left out unless the mail
+        server is on this machine: nobody there can have asked for mail.
+
+        Raises:
+            ConfigError: with every mistake in the file, before the first person.
+        """
+        local = self.config.smtp is None or self.config.smtp.is_loopback
+        for subscriber in self.roster.people_of(digest):
+            if local or not parse_address(subscriber.email).is_reserved:
+                yield subscriber
+
+    def unmailable(self, digest: str) -> list[Subscriber]:
+        """List who is left out for standing at a reserved domain."""
+        if self.config.smtp is None or self.config.smtp.is_loopback:
+            return []
+        return [s for s in self.roster.people_of(digest) if parse_address(s.email).is_reserved]
+
+    def subscriber(self, email: str) -> Subscriber:
+        """Find a person in the file.
+
+        Raises:
+            UsageError: there is no such person.
+            AddressError: that is no address.
+        """
+        found = self.roster.find(email)
+        if found is None:
+            raise UsageError(
+                f"{email} is not in {self.config.subscribers.name}", hint="newsletter subscriber list shows who is"
+            )
+        return found
+
+    # -------------------------------------------------------------------- the feeds
+
+    def choose_feeds(self, wanted: Sequence[str]) -> tuple[Feed, ...]:
+        """The feeds with these addresses or titles, or all of them.
+
+        Raises:
+            UsageError: one of them is not in the project.
+        """
+        if not self.config.feeds:
+            raise NewsletterError("the project has no feeds", hint="newsletter feed add https://…")
+        return tuple(self.config.feed(which) for which in wanted) or self.config.feeds

@@ -1,0 +1,54 @@
+"""`send`: one digest's next issue, the whole way, under the project's lock."""
+
+import asyncio
+
+from newsletter import pipeline
+from newsletter.app.letters import nobody_to_mail
+from newsletter.app.project import App
+from newsletter.delivery.deliver import Progress
+from newsletter.model import Draft, FetchResult, Issue
+
+
+class Watcher:
+    """Watches a send without a word, and agrees to it; a base for those who have something to say."""
+
+    def fetched(self, result: FetchResult) -> None:
+        """One feed has been polled, and what it held is recorded."""
+
+    def finishing(self, issue: Issue) -> None:
+        """An issue that an earlier run left unfinished is taken up again."""
+
+    def agrees(self, draft: Draft, recipients: int) -> bool:  # noqa: ARG002 - for those who look
+        """Whether this draft may become an issue and go to that many people."""
+        return True
+
+    def frozen(self, issue: Issue) -> None:
+        """The issue is durable; delivery begins."""
+
+    def delivered(self, progress: Progress) -> None:
+        """Another message is settled."""
+
+
+async def send(app: App, digest: str | None, *, watch: pipeline.Watch, stop: asyncio.Event) -> pipeline.Sent:
+    """Finish what is unfinished, then fetch, freeze and deliver a digest.
+
+    Args:
+        app: the project.
+        digest: its name, or None for the only one.
+        watch: sees it happen, and may say no.
+        stop: once set, what is in flight is finished and the rest waits.
+
+    Raises:
+        BusyError: another send is at work on this project.
+        ConfigError: the project or its people have mistakes; nobody has been mailed.
+        NewsletterError: there is nobody to mail; no entry is used up.
+    """
+    publication = app.publication(digest)
+    smtp = app.smtp()
+    name = publication.rules.name
+    with app.store.lock():
+        slot = app.slot(app.clock.now(), app.config.digest(digest))
+        sent = await pipeline.send(app.parts(), publication, smtp, slot=slot, watch=watch, stop=stop)
+    if sent.recipients == 0:
+        raise nobody_to_mail(app, name)
+    return sent

@@ -1,0 +1,197 @@
+"""The state of a project as rows: digests, issues, feeds, people."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from newsletter.app.project import App
+from newsletter.errors import UsageError
+from newsletter.model import (
+    UNSETTLED,
+    DeliveryState,
+    FeedHealth,
+    FeedStatus,
+    Issue,
+    IssueState,
+    Subscriber,
+)
+
+_LAST_ISSUES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestRow:
+    """One digest: what waits for its next issue, and its last one."""
+
+    name: str
+    waiting: int
+    schedule: str | None
+    last_number: int | None
+    last_frozen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueRow:
+    """One issue, and what became of its messages, counted from the rows of the outbox."""
+
+    digest: str
+    number: int
+    subject: str
+    entries: int
+    frozen_at: datetime
+    words: str
+    sent: int
+    unsettled: int
+    held: int
+    failed: int
+    counts: Mapping[str, int]
+    next_attempt_at: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything `status` shows."""
+
+    digests: tuple[DigestRow, ...]
+    issues: tuple[IssueRow, ...]
+    feeds: tuple[FeedHealth, ...]
+    subscribers: int
+    suppressions: int
+
+
+def status(app: App) -> Status:
+    """Read the whole picture."""
+    with_store = app.store
+    digests = []
+    for digest in app.config.digests:
+        last = with_store.issues(digest.name, 1)
+        digests.append(
+            DigestRow(
+                name=digest.name,
+                waiting=len(with_store.waiting(digest.name, [feed.url for feed in digest.feeds])),
+                schedule=digest.schedule,
+                last_number=last[0].number if last else None,
+                last_frozen_at=last[0].frozen_at if last else None,
+            )
+        )
+    unfinished = {issue.id: issue for issue in with_store.unfinished()}
+    latest = {issue.id: issue for issue in with_store.issues(limit=_LAST_ISSUES)}
+    shown = sorted((latest | unfinished).values(), key=lambda issue: issue.id, reverse=True)
+    return Status(
+        digests=tuple(digests),
+        issues=tuple(issue_row(app, issue) for issue in shown),
+        feeds=tuple(feeds_with_health(app)),
+        subscribers=sum(1 for _ in app.roster.people()),
+        suppressions=len(with_store.suppressions()),
+    )
+
+
+def feeds_with_health(app: App) -> list[FeedHealth]:
+    """Every feed of the project in its order, also those never fetched."""
+    urls = [feed.url for feed in app.config.feeds]
+    known = {health.url: health for health in app.store.feed_health(urls)}
+    rows = []
+    for feed in app.config.feeds:
+        health = known.get(feed.url) or _never(feed.url)
+        # What the project calls a feed wins over what the feed calls itself.
+        rows.append(_titled(health, feed.title))
+    return rows
+
+
+def _never(url: str) -> FeedHealth:
+    return FeedHealth(
+        url=url,
+        title=None,
+        home_url=None,
+        language=None,
+        status=FeedStatus.never,
+        entries=0,
+        held=0,
+        failures=0,
+        last_error=None,
+        last_hint=None,
+        last_success_at=None,
+        last_attempt_at=None,
+    )
+
+
+def _titled(health: FeedHealth, title: str | None) -> FeedHealth:
+    return replace(health, title=title) if title else health
+
+
+def find_issue(app: App, number: int, digest: str | None) -> Issue:
+    """Find an issue by its number.
+
+    Raises:
+        UsageError: there is none, or the digest must be named.
+    """
+    name = app.config.digest(digest).name
+    issue = app.store.issue(number, name)
+    if issue is None:
+        raise UsageError(f"there is no issue {number} of {name}", hint="newsletter issue list shows them")
+    return issue
+
+
+def issue_row(app: App, issue: Issue) -> IssueRow:
+    """Count an issue's deliveries."""
+    counts = app.store.counts(issue.id)
+    unsettled = sum(counts.get(state, 0) for state in UNSETTLED)
+    return IssueRow(
+        digest=issue.digest,
+        number=issue.number,
+        subject=issue.subject,
+        entries=issue.entries,
+        frozen_at=issue.frozen_at,
+        words=_words(issue, unsettled),
+        sent=counts.get(DeliveryState.sent, 0),
+        unsettled=unsettled,
+        held=counts.get(DeliveryState.held, 0),
+        failed=counts.get(DeliveryState.failed, 0),
+        counts={state.value: counts[state] for state in DeliveryState if counts.get(state)},
+        next_attempt_at=app.store.next_attempt(issue.id),
+    )
+
+
+def _words(issue: Issue, unsettled: int) -> str:
+    if issue.state is IssueState.cancelled:
+        return "cancelled"
+    if not unsettled:
+        return "finished"
+    if issue.state is IssueState.paused:
+        return f"paused: {issue.state_reason}" if issue.state_reason else "paused"
+    return "unfinished"
+
+
+def issue_rows(app: App, digest: str | None) -> list[IssueRow]:
+    """Rows of all issues, newest first; of one digest if it is named."""
+    name = app.config.digest(digest).name if digest else None
+    return [issue_row(app, issue) for issue in app.store.issues(name)]
+
+
+def issue_details(app: App, number: int, digest: str | None) -> tuple[IssueRow, list[dict[str, Any]]]:
+    """One issue's row, and its entries with how it used each."""
+    issue = find_issue(app, number, digest)
+    entries = [
+        {
+            "title": stored.entry.title,
+            "url": stored.entry.url,
+            "feed": stored.feed_url,
+            "as": consumed.disposition.value,
+            "why": consumed.why,
+        }
+        for stored, consumed in app.store.issue_entries(issue.id)
+    ]
+    return issue_row(app, issue), entries
+
+
+def subscribers_with_status(app: App, digest: str | None) -> list[tuple[Subscriber, dict[str, str]]]:
+    """Everybody in the file, with "active" or the reason why they are not mailed."""
+    name = app.config.digest(digest).name if digest else None
+    suppressed = {s.key: s.reason.value for s in app.store.suppressions()}
+    people = app.roster.people_of(name) if name else app.roster.people()
+    return [(person, {"status": suppressed.get(person.key, "active")}) for person in people]

@@ -1,0 +1,129 @@
+"""`issue`: past and present issues, their files, and stopping one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.report import moment
+from newsletter.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from newsletter.model import Issue
+
+group = typer.Typer(
+    name="issue", help="Look at issues, export them, pause or cancel one.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Number = Annotated[int, typer.Argument(help="The issue's number.", show_default=False)]
+DigestFlag = Annotated[
+    str | None, typer.Option("--digest", help="Which digest, where there are several.", show_default=False)
+]
+
+_FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
+
+
+def list_(session: Session, digest: DigestFlag = None) -> None:
+    """List issues, newest first."""
+    from newsletter.app.status import issue_rows
+
+    rows = issue_rows(session.app, digest)
+    if session.json:
+        session.out.data(rows)
+        return
+    session.out.table(
+        ("issue", "frozen", ">entries", ">sent", ">to come", "state", "subject"),
+        [
+            (f"{r.digest} {r.number}", moment(r.frozen_at), r.entries, r.sent, r.unsettled, r.words, r.subject)
+            for r in rows
+        ],
+    )
+
+
+def show(session: Session, number: Number, digest: DigestFlag = None) -> None:
+    """Show one issue: its entries, and what became of its messages."""
+    from newsletter.app.status import issue_details
+
+    row, entries = issue_details(session.app, number, digest)
+    if session.json:
+        session.out.data({**row.as_dict(), "list": entries})
+        return
+    out = session.out
+    out.line(f"{row.digest} {row.number}: {row.subject}")
+    out.line(f"frozen {moment(row.frozen_at)}, {row.words}")
+    out.line("")
+    out.table(("entry", "as", "address"), [(e["title"], e["as"], e["url"]) for e in entries])
+    out.line("")
+    out.table(("state", ">messages"), [(state, number) for state, number in row.counts.items()])
+
+
+def export(
+    session: Session,
+    number: Number,
+    format_: Annotated[str, typer.Option("--format", help=", ".join(_FORMATS))] = "markdown",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A folder; stdout by default where it is one file.", show_default=False)
+    ] = None,
+    digest: DigestFlag = None,
+) -> None:
+    """Write an issue as Markdown, archive files, HTML, text, .eml or JSON."""
+    from newsletter.app.exports import export_issue
+
+    files = export_issue(session.app, number, digest, format_)
+    if out is None and len(files) == 1 and not session.json:
+        typer.echo(next(iter(files.values())), nl=False)
+        return
+    folder = out or Path()
+    written = []
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        written.append(path)
+    if session.json:
+        session.out.data(written)
+        return
+    for path in written:
+        session.out.line(str(path))
+
+
+def pause(session: Session, number: Number, digest: DigestFlag = None) -> None:
+    """Stop sending an issue, also in a running send; what is left waits."""
+    from newsletter.app.status import find_issue
+
+    issue = find_issue(session.app, number, digest)
+    session.app.store.pause(issue.id, "")
+    _tell(session, "paused", issue)
+
+
+def resume(session: Session, number: Number, digest: DigestFlag = None) -> None:
+    """Let a paused issue go on with the next send."""
+    from newsletter.app.status import find_issue
+
+    issue = find_issue(session.app, number, digest)
+    session.app.store.resume(issue.id)
+    _tell(session, "resumed; newsletter send goes on with it", issue)
+
+
+def cancel(session: Session, number: Number, digest: DigestFlag = None) -> None:
+    """Send no more of an issue; if nothing of it went out, its entries wait again."""
+    from newsletter.app.status import find_issue
+
+    issue = find_issue(session.app, number, digest)
+    session.app.store.cancel(issue.id)
+    _tell(session, "cancelled", issue)
+
+
+def _tell(session: Session, words: str, issue: "Issue") -> None:
+    name = f"{issue.number} of {issue.digest}"
+    if session.json:
+        session.out.data({"issue": name, "done": words})
+    session.out.say(f"issue {name} {words}")
+
+
+command(group, "list")(list_)
+command(group, "show")(show)
+command(group, "export")(export)
+command(group, "pause")(pause)
+command(group, "resume")(resume)
+command(group, "cancel")(cancel)

@@ -1,0 +1,136 @@
+"""How the commands speak: tables for people, JSON for machines, errors with a hint.
+
+Data goes to stdout and can be piped; everything else goes to stderr.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Steps(Protocol):
+    """A progress bar that can be moved."""
+
+    def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Show that `done` of `total` steps are behind us."""
+        ...
+
+
+class Output:
+    """The two streams of one call.
+
+    Args:
+        json: print data as JSON.
+        quiet: say nothing but errors.
+        verbose: say what is usually left out.
+    """
+
+    def __init__(self, *, json: bool, quiet: bool, verbose: bool) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.verbose = verbose
+
+    def say(self, text: str) -> None:
+        """Tell the person something, on stderr."""
+        if not self.quiet:
+            print(printable(text), file=sys.stderr)
+
+    def detail(self, text: str) -> None:
+        """Tell the person something they asked for with -v."""
+        if self.verbose:
+            self.say(text)
+
+    def warn(self, text: str, hint: str | None = None) -> None:
+        """Tell the person about trouble that does not stop the work; also with -q."""
+        self._trouble("warning", text, hint)
+
+    def error(self, text: str, hint: str | None) -> None:
+        """Tell the person why the work has stopped."""
+        self._trouble("error", text, hint)
+
+    def _trouble(self, label: str, text: str, hint: str | None) -> None:
+        for line in text.splitlines() or [""]:
+            print(f"{label}: {printable(line)}", file=sys.stderr)
+        if hint:
+            print(f"hint: {printable(hint)}", file=sys.stderr)
+
+    def data(self, payload: Any) -> None:
+        """Print JSON to stdout."""
+        print(json.dumps(payload, ensure_ascii=False, indent=2, default=_plain))
+
+    def line(self, text: str) -> None:
+        """Print one line of data to stdout."""
+        print(printable(text))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+        """Print a table to stdout; on a terminal in colour and cut to its width."""
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)
+        table = Table(
+            box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="bold"
+        )
+        for column in columns:
+            table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        for row in rows:
+            table.add_row(*(Text(printable("" if cell is None else str(cell))) for cell in row))
+        console.print(table)
+
+    @contextmanager
+    def progress(self, label: str, total: int | None) -> Iterator[Steps]:
+        """Show a progress bar on stderr while the block runs, if somebody is watching."""
+        if self.quiet or self.json or not sys.stderr.isatty():
+            yield _unseen
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True, highlight=False),
+            transient=True,
+        )
+        with bar:
+            task = bar.add_task(label, total=total, note="")
+
+            def step(done: int, total: int | None = None, note: str = "") -> None:
+                bar.update(task, completed=done, total=total, note=note)
+
+            yield step
+
+
+def _unseen(done: int, total: int | None = None, note: str = "") -> None:
+    """Move a progress bar that nobody looks at."""
+
+
+def printable(text: str) -> str:
+    """Replace what could command a terminal: control characters other than line feed and tab."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, frozenset | set | tuple):
+        return list(value)
+    raise TypeError(f"no JSON form for {type(value).__name__}")

@@ -1,0 +1,108 @@
+"""`init` and `check`: a new project, and whether a project is in order."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter.cli.session import Session, command
+from newsletter.errors import UsageError
+
+_TEMPLATES_NOTE = """\
+A file here replaces the built-in template of the same name, in this project only:
+
+    issue.html.j2   issue.txt.j2   issue.md.j2   archive.md.j2   subject.txt.j2
+
+To change one part, extend the built-in and override a block, for example in issue.html.j2:
+
+    {% extends "default/issue.html.j2" %}
+    {% block masthead %} … {% endblock %}
+
+`newsletter check` says whether they work, with file and line.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "init")(init)
+    command(app, "check")(check)
+
+
+def init(
+    session: Session,
+    folder: Annotated[Path, typer.Argument(help="Where; the current folder by default.", show_default=False)] = Path(),
+    feed: Annotated[
+        list[str] | None, typer.Option("--feed", help="A feed's address; may be given again.", show_default=False)
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", help='Who sends: "Name <address>".', show_default=False)
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="What the newsletter is called.", show_default=False)] = None,
+    timezone: Annotated[str | None, typer.Option(help="For dates, e.g. Europe/Berlin.", show_default=False)] = None,
+    smtp: Annotated[str | None, typer.Option(help="The mail server: host or host:port.", show_default=False)] = None,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Ask nothing; take the defaults.", show_default=False)
+    ] = False,
+) -> None:
+    """Make a new project: newsletter.yaml, subscribers.yaml, templates/."""
+    from newsletter.app.edit import write_new
+    from newsletter.app.starter import local_timezone, starter_files
+
+    config = folder / "newsletter.yaml"
+    for taken in (config, folder / "subscribers.yaml"):
+        if taken.exists():
+            raise UsageError(f"{taken} is there already", hint="name another folder, or edit that file")
+    feeds = list(feed or [])
+    if not yes:
+        if not feeds:
+            given = typer.prompt(
+                "The address of a feed to begin with (empty: later)", default="", show_default=False, err=True
+            )
+            feeds = [given] if given.strip() else []
+        sender = sender or typer.prompt(
+            "Your address, as From", default="The Morning Wire <wire@example.com>", err=True
+        )
+        timezone = timezone or typer.prompt("Your time zone", default=local_timezone(), err=True)
+        smtp = smtp or typer.prompt(
+            "Your mail server, host or host:port (empty: later)", default="", show_default=False, err=True
+        )
+    files = starter_files(
+        feeds=feeds,
+        sender=sender or "The Morning Wire <wire@example.com>",
+        title=title,
+        timezone=timezone or local_timezone(),
+        smtp=smtp or None,
+    )
+    written = write_new(folder, files | {"templates/README.md": _TEMPLATES_NOTE})
+    if session.json:
+        session.out.data({"folder": folder.resolve(), "files": written})
+        return
+    for path in written:
+        session.out.say(f"wrote {path}")
+    where = "" if folder == Path() else f"cd {folder} && "
+    session.out.say(f"next: {where}newsletter check, then newsletter preview --out preview")
+
+
+def check(
+    session: Session,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also try the feeds and the mail server's login.", show_default=False)
+    ] = False,
+) -> int:
+    """Check the config, the people, the templates, and the message they would make."""
+    from newsletter.app.check import Level
+    from newsletter.app.check import check as look
+
+    findings = look(session.app, online=online)
+    worst = max((finding.level for finding in findings), default=Level.ok)
+    if session.json:
+        session.out.data([{"level": f.level.name, "what": f.what, "text": f.text, "hint": f.hint} for f in findings])
+        return 1 if worst is Level.error else 0
+    for finding in findings:
+        if finding.level is Level.ok:
+            session.out.line(f"ok       {finding.what}: {finding.text}")
+            continue
+        session.out.line(f"{finding.level.name:<8} {finding.what}: {finding.text}")
+        if finding.hint:
+            session.out.line(f"         hint: {finding.hint}")
+    return 1 if worst is Level.error else 0

@@ -1,0 +1,64 @@
+"""Words and rows that several commands share."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from newsletter.model import FetchResult, SendReport
+
+# Below this many seconds a rate says nothing.
+_TOO_SHORT = 0.05
+
+
+def moment(when: datetime | None) -> str:
+    """A moment in this machine's time, or a dash."""
+    return "—" if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """`3 feeds`, `1 feed`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def fetch_rows(results: "Sequence[FetchResult]") -> list[tuple[object, ...]]:
+    """One row per feed: title, entries, new ones, what to know."""
+    return [
+        (r.feed.title or r.feed.url, "" if r.error else r.entries, "" if r.error else r.new, _note(r)) for r in results
+    ]
+
+
+def fetch_summary(results: "Sequence[FetchResult]") -> str:
+    """What a round of fetching brought, in one line."""
+    failed = sum(1 for r in results if r.error)
+    words = f"{plural(len(results), 'feed')} polled, {plural(sum(r.new for r in results), 'new entry', 'new entries')}"
+    return f"{words}, {failed} failed" if failed else words
+
+
+def _note(result: "FetchResult") -> str:
+    if result.error:
+        return f"{result.error} ({result.hint})" if result.hint else result.error
+    if result.warning:
+        return result.warning
+    notes = []
+    if result.unchanged:
+        notes.append("unchanged")
+    if result.offered != result.new:
+        notes.append(f"{result.offered} offered")
+    if result.edited:
+        notes.append(f"{result.edited} edited")
+    return ", ".join(notes)
+
+
+def send_rows(report: "SendReport") -> list[tuple[object, ...]]:
+    """One row per delivery state that occurs."""
+    from newsletter.model import DeliveryState
+
+    return [(state.value, report.counts[state]) for state in DeliveryState if report.counts.get(state)]
+
+
+def send_words(report: "SendReport") -> str:
+    """What a run of the outbox achieved, in one line."""
+    rate = report.sent_now / report.seconds if report.seconds > 0 else 0
+    words = f"{plural(report.sent_now, 'message')} sent in {report.seconds:.1f} s"
+    return f"{words} ({rate:,.0f}/s)" if report.sent_now > 1 and report.seconds > _TOO_SHORT else words

@@ -1,0 +1,227 @@
+"""`send`: fetch, freeze, deliver; or see what it would do; or mail it to yourself."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.daily import DigestArgument
+from newsletter.cli.output import Output, Steps
+from newsletter.cli.report import plural, send_rows, send_words
+from newsletter.cli.session import PARTLY, Session, command
+from newsletter.errors import UsageError
+
+if TYPE_CHECKING:
+    from newsletter.delivery.deliver import Progress
+    from newsletter.model import Draft, FetchResult, Issue, SendReport
+    from newsletter.pipeline import Sent
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "send")(send)
+
+
+def send(
+    session: Session,
+    digest: DigestArgument = None,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Say what would happen; change nothing.", show_default=False)
+    ] = False,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            "--test",
+            metavar="EMAIL",
+            help="Mail the next issue to this address only; change nothing.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
+) -> int:
+    """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
+    if dry_run and test:
+        raise UsageError("--dry-run and --test cannot go together")
+    if dry_run:
+        return _dry_run(session, digest)
+    if test:
+        return _test(session, digest, test)
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("not on a terminal, so there is nobody to ask", hint="add --yes (-y) to send without asking")
+    import asyncio
+
+    with session.out.progress("sending", None) as step:
+        watch = _Watch(session.out, step, ask=not yes)
+        sent = asyncio.run(_until_stopped(session, digest, watch))
+    return _report(session, sent)
+
+
+async def _until_stopped(session: Session, digest: str | None, watch: "_Watch") -> "Sent":
+    """Send; on SIGTERM or Ctrl-C finish what is in flight, then stop."""
+    import asyncio
+    import signal
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        from newsletter.app.send import send as send_digest
+
+        return await send_digest(session.app, digest, watch=watch, stop=stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+class _Watch:
+    """Tells the person what a send is doing, and asks before it mails."""
+
+    def __init__(self, out: Output, step: Steps, *, ask: bool) -> None:
+        self._out = out
+        self._step = step
+        self._ask = ask
+
+    def fetched(self, result: "FetchResult") -> None:
+        if result.error:
+            self._out.warn(f"{result.feed.url}: {result.error}", result.hint)
+        if result.warning:
+            self._out.warn(f"{result.feed.url}: {result.warning}")
+
+    def finishing(self, issue: "Issue") -> None:
+        self._out.say(f"finishing issue {issue.number} of {issue.digest} first")
+
+    def agrees(self, draft: "Draft", recipients: int) -> bool:
+        if not self._ask:
+            return True
+        question = f"Send issue {draft.number} of {draft.digest} ({plural(draft.total, 'entry', 'entries')}) to {plural(recipients, 'subscriber')}?"
+        return typer.confirm(question, default=False, err=True)
+
+    def frozen(self, issue: "Issue") -> None:
+        self._out.say(f"issue {issue.number} of {issue.digest}: {issue.subject}")
+
+    def delivered(self, progress: "Progress") -> None:
+        self._step(progress.settled, progress.total, f"{progress.failed} failed" if progress.failed else "")
+
+
+def _report(session: Session, sent: "Sent") -> int:
+    reports = [*sent.finished, *([sent.report] if sent.report else [])]
+    if session.json:
+        session.out.data(
+            {
+                "fetched": sent.fetched,
+                "waiting": 0 if sent.draft is None else sent.draft.total,
+                "declined": sent.declined,
+                "issues": [_issue(report) for report in reports],
+            }
+        )
+    for report in reports:
+        _tell(session, report)
+    if sent.declined:
+        session.out.say("not sent; nothing has changed")
+    elif sent.draft is not None and sent.report is None:
+        session.out.say(_nothing(sent.draft))
+    if any(report.stopped for report in reports):
+        return 1
+    return PARTLY if any(_incomplete(report) for report in reports) else 0
+
+
+def _tell(session: Session, report: "SendReport") -> None:
+    if not session.json:
+        session.out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
+    session.out.say(send_words(report))
+    if report.stopped:
+        session.out.error(report.stopped, "newsletter send goes on where this run stopped")
+    elif report.next_attempt_at:
+        when = report.next_attempt_at.astimezone().strftime("%H:%M")
+        session.out.say(f"some servers asked us to try later: run newsletter send again after {when}")
+
+
+def _nothing(draft: "Draft") -> str:
+    if draft.total:
+        return f"{plural(draft.total, 'entry waits', 'entries wait')}, fewer than min_entries; nothing to send"
+    return f"nothing is new for {draft.digest}; nothing to send"
+
+
+def _incomplete(report: "SendReport") -> bool:
+    from newsletter.model import DeliveryState
+
+    bad = (
+        DeliveryState.failed,
+        DeliveryState.held,
+        DeliveryState.deferred,
+        DeliveryState.queued,
+        DeliveryState.unknown,
+    )
+    return any(report.counts.get(state) for state in bad)
+
+
+def _issue(report: "SendReport") -> dict[str, object]:
+    return {
+        "digest": report.issue.digest,
+        "number": report.issue.number,
+        "subject": report.issue.subject,
+        "entries": report.issue.entries,
+        "counts": {state.value: number for state, number in report.counts.items()},
+        "sent_now": report.sent_now,
+        "seconds": round(report.seconds, 3),
+        "next_attempt_at": report.next_attempt_at,
+        "stopped": report.stopped,
+    }
+
+
+def _dry_run(session: Session, digest: str | None) -> int:
+    import asyncio
+
+    from newsletter.app.letters import plan as make_plan
+
+    plan = asyncio.run(make_plan(session.app, digest))
+    for result in plan.fetched:
+        if result.error:
+            session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
+    if session.json:
+        session.out.data(
+            {
+                "digest": plan.draft.digest,
+                "number": plan.draft.number,
+                "entries": plan.draft.total,
+                "subject": plan.subject,
+                "recipients": plan.recipients,
+                "suppressed": plan.suppressed,
+                "unfinished": plan.unfinished,
+            }
+        )
+        return 0
+    out = session.out
+    for words in plan.unfinished:
+        out.line(f"would finish {words} first")
+    if plan.subject is None:
+        out.line(_nothing(plan.draft))
+        return 0
+    out.line(f"would send issue {plan.draft.number} of {plan.draft.digest}: {plan.subject}")
+    for section in plan.draft.sections:
+        out.line(f"  {section.title}")
+        for entry in section.entries:
+            out.line(f"    {entry.title}")
+        for entry in section.more:
+            out.line(f"    {entry.title} (headline)")
+    skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
+    out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
+    return 0
+
+
+def _test(session: Session, digest: str | None, email: str) -> int:
+    import asyncio
+
+    from newsletter.app.letters import send_test
+
+    draft, reply = asyncio.run(send_test(session.app, digest, email))
+    if reply is None:
+        session.out.say(_nothing(draft))
+    else:
+        session.out.say(
+            f"sent issue {draft.number} of {draft.digest} to {email} as a test: {reply}; nothing has been recorded"
+        )
+    if session.json:
+        session.out.data({"digest": draft.digest, "number": draft.number, "to": email, "reply": reply})
+    return 0

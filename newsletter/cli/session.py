@@ -1,0 +1,154 @@
+"""What every command has in common: its flags, its errors, its exit code.
+
+Data goes to stdout, talk to stderr.  A command is a function whose first
+argument is a `Session`; `command` gives it the common flags, which may stand
+before or after the command's name.
+"""
+
+import functools
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from newsletter.cli.output import Output
+from newsletter.errors import NewsletterError
+
+if TYPE_CHECKING:
+    from newsletter.app import App
+
+#: Exit code for work that was done in part (some feeds or deliveries failed).
+PARTLY = 3
+
+ConfigFlag = Annotated[
+    Path | None, typer.Option("-c", "--config", help="The project's folder or its newsletter.yaml.", show_default=False)
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.", show_default=False)]
+VerboseFlag = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", show_default=False)]
+QuietFlag = Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.", show_default=False)]
+DebugFlag = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", show_default=False)]
+
+_COMMON: dict[str, Any] = {
+    "config": ConfigFlag,
+    "json": JsonFlag,
+    "verbose": VerboseFlag,
+    "quiet": QuietFlag,
+    "debug": DebugFlag,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One call of the program: its flags, its output, and the project it is about."""
+
+    config: Path | None = None
+    json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    debug: bool = False
+    _out: Output | None = None
+    _app: "App | None" = None
+
+    @property
+    def out(self) -> Output:
+        """Where to say and to print things."""
+        if self._out is None:
+            self._out = Output(json=self.json, quiet=self.quiet, verbose=self.verbose)
+        return self._out
+
+    @property
+    def app(self) -> "App":
+        """The project, opened at first use.
+
+        Raises:
+            ConfigError: with every mistake in the project's files.
+        """
+        if self._app is None:
+            from newsletter.app import App
+
+            self._app = App.open(self.config)
+        return self._app
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._app is not None:
+            self._app.close()
+            self._app = None
+
+
+def command(
+    group: typer.Typer, name: str | None = None, **settings: Any
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Register a function as a command with the common flags.
+
+    The function takes a `Session` first and returns its exit code, or None for 0.
+    """
+
+    def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
+        signature = inspect.signature(function)
+        own = list(signature.parameters.values())[1:]
+        common = [
+            inspect.Parameter(
+                key, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=None if key == "config" else False
+            )
+            for key, hint in _COMMON.items()
+        ]
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+        @functools.wraps(function)
+        def run(ctx: typer.Context, **given: Any) -> None:
+            before = ctx.find_root().obj or {}
+            flags = {key: given.pop(key) or before.get(key) for key in _COMMON}
+            session = Session(
+                config=flags["config"],
+                json=bool(flags["json"]),
+                verbose=bool(flags["verbose"]),
+                quiet=bool(flags["quiet"]),
+                debug=bool(flags["debug"]),
+            )
+            code = _guarded(session, lambda: function(session, **given))
+            if code:
+                raise typer.Exit(code)
+
+        run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *common]
+        )
+        run.__annotations__ = {"ctx": typer.Context, **{p.name: p.annotation for p in own}, **_COMMON}
+        del run.__wrapped__
+        group.command(name, **settings)(run)
+        return function
+
+    return register
+
+
+def _guarded(session: Session, work: Callable[[], int | None]) -> int:
+    try:
+        return work() or 0
+    except NewsletterError as error:
+        if session.debug:
+            traceback.print_exc()
+        session.out.error(str(error), error.hint)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing to say, and nobody to say it to.
+        sys.stderr.close()
+        return 0
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if session.debug:
+            raise
+        session.out.error(
+            f"an unexpected {type(error).__name__}: {error}", "this is a fault of the program: --debug shows where"
+        )
+        return 1
+    except KeyboardInterrupt:
+        session.out.error("interrupted; what was sent is recorded, the rest waits in the outbox", None)
+        return 130
+    finally:
+        session.close()

@@ -1,0 +1,312 @@
+"""The order of everything: fetch → parse → build → render → freeze → deliver.
+
+    fetch()    every feed's document, parsed and recorded; a failing feed delays only itself
+    build()    what is new for a digest, as a draft; changes nothing
+    freeze()   the draft rendered once per language, and one delivery row per subscriber,
+               in one transaction
+    finish()   issues that an earlier run left unfinished
+    send()     all of it, in the order that loses nothing and repeats nothing
+
+Nothing else in the program calls two stages in a row.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from newsletter.clock import Clock, Ids
+from newsletter.delivery.deliver import Progress, deliver
+from newsletter.delivery.smtp import SmtpSettings
+from newsletter.errors import ParseError
+from newsletter.feeds.fetch import FetchLimits, fetch_all
+from newsletter.feeds.identity import decide, document_keys
+from newsletter.feeds.parse import parse
+from newsletter.issues.digest import DigestRules
+from newsletter.issues.digest import build as build_draft
+from newsletter.issues.merge import merge_values
+from newsletter.issues.render import Masthead, Renderings, Templates
+from newsletter.model import (
+    Decision,
+    Draft,
+    Envelope,
+    Failed,
+    Feed,
+    Fetched,
+    FetchOutcome,
+    FetchResult,
+    Issue,
+    KnownFeed,
+    NewDelivery,
+    NotModified,
+    OnUnknown,
+    SendReport,
+    Subscriber,
+)
+from newsletter.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """A digest as the stages need it: what goes in, how it looks, who signs it."""
+
+    rules: DigestRules
+    feeds: tuple[Feed, ...]
+    masthead: Masthead
+    templates: Templates
+    from_name: str
+    from_email: str
+    reply_to: str | None
+    list_id: str
+    unsubscribe_email: str
+    mention_edits: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The concrete parts that `app` picked for this run.
+
+    `digests_of` names, per feed address, the digests that have the feed;
+    `people` yields the subscribers of a digest, streaming, as often as asked.
+    """
+
+    store: Store
+    digests_of: Mapping[str, tuple[str, ...]]
+    people: Callable[[str], Iterable[Subscriber]]
+    limits: FetchLimits
+    first_run: int | None
+    on_unknown: OnUnknown
+    clock: Clock
+    ids: Ids
+
+
+# --------------------------------------------------------------- fetch and parse
+
+
+async def fetch(
+    parts: Parts,
+    feeds: Iterable[Feed],
+    *,
+    on_answer: Callable[[FetchOutcome], None] = lambda _: None,
+    on_result: Callable[[FetchResult], None] = lambda _: None,
+) -> list[FetchResult]:
+    """Poll feeds, record what they hold, and offer what is new to their digests.
+
+    A feed that fails is recorded as failing and named in its result; the others go on.
+
+    Args:
+        parts: what to work with.
+        feeds: which to poll.
+        on_answer: told as soon as a feed has answered, or has not.
+        on_result: told when what it answered is recorded.
+    """
+    asked = list(feeds)
+    validators = parts.store.validators([feed.url for feed in asked])
+    results = []
+    for outcome in await fetch_all(asked, validators, limits=parts.limits, clock=parts.clock, on_done=on_answer):
+        results.append(_record(parts, outcome))
+        on_result(results[-1])
+    return results
+
+
+def _record(parts: Parts, outcome: FetchOutcome) -> FetchResult:
+    digests = parts.digests_of.get(outcome.feed.url, ())
+    if isinstance(outcome, Failed):
+        return parts.store.record_failure(outcome)
+    if isinstance(outcome, NotModified):
+        return parts.store.record_unchanged(
+            outcome.feed, seconds=outcome.seconds, digests=digests, first_run=parts.first_run
+        )
+    return _record_document(parts, outcome, digests)
+
+
+def _record_document(parts: Parts, fetched: Fetched, digests: tuple[str, ...]) -> FetchResult:
+    try:
+        document = parse(fetched.body, url=fetched.final_url, content_type=fetched.content_type)
+    except ParseError as error:
+        failed = Failed(feed=fetched.feed, reason=error.message, hint=error.hint, seconds=fetched.seconds)
+        return parts.store.record_failure(failed)
+    now = parts.clock.now()
+
+    def judge(known: KnownFeed) -> Decision:
+        return decide(document, known, now=now)
+
+    return parts.store.record_document(
+        fetched.feed,
+        fetched,
+        document,
+        decide=judge,
+        keys=document_keys(document),
+        digests=digests,
+        first_run=parts.first_run,
+    )
+
+
+# ------------------------------------------------------------------------- build
+
+
+def build(parts: Parts, publication: Publication) -> Draft:
+    """Select and order what is waiting for a digest; changes nothing."""
+    store, name = parts.store, publication.rules.name
+    urls = [feed.url for feed in publication.feeds]
+    return build_draft(
+        publication.rules,
+        publication.feeds,
+        {health.url: health for health in store.feed_health(urls)},
+        store.waiting(name, urls),
+        store.edited(name, urls) if publication.mention_edits else [],
+        number=store.next_number(name),
+        now=parts.clock.now(),
+    )
+
+
+# ------------------------------------------------------------- render and freeze
+
+
+def freeze(
+    parts: Parts, publication: Publication, draft: Draft, *, slot: str, trace: Callable[[str], None] = lambda _: None
+) -> Issue:
+    """Render a draft and make it an issue, with a delivery row for every subscriber.
+
+    Raises:
+        TemplateError: nothing has changed.
+        StoreError: nothing has changed.
+    """
+    envelope = Envelope(
+        from_name=publication.from_name,
+        from_email=publication.from_email,
+        reply_to=publication.reply_to,
+        list_id=publication.list_id,
+        list_name=publication.masthead.title,
+        base_url=publication.masthead.base_url,
+        unsubscribe_email=publication.unsubscribe_email,
+        language=publication.masthead.language,
+        date=draft.date,
+        boundary=parts.ids.token(),
+        merge_token=parts.ids.token(),
+    )
+    renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
+    return parts.store.freeze(
+        digest=draft.digest,
+        number=draft.number,
+        slot=slot,
+        subject=renderings.for_nobody().subject,
+        envelope=envelope,
+        consumed=draft.consumed,
+        mentioned=[entry.id for entry in draft.updated],
+        deliveries=_deliveries(renderings, parts.people(draft.digest)),
+        renderings=renderings,
+        trace=trace,
+    )
+
+
+def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:
+    for subscriber in people:
+        rendering = renderings.for_subscriber(subscriber, language=subscriber.language)
+        yield NewDelivery(
+            email=subscriber.email,
+            wire_email=subscriber.wire_email,
+            key=subscriber.key,
+            name=subscriber.name,
+            format=subscriber.format,
+            rendering=rendering.key,
+            merge=merge_values(rendering.fields, subscriber),
+        )
+
+
+# ----------------------------------------------------------------------- deliver
+
+
+class Watch(Protocol):
+    """Somebody who wants to see a send happen, and may say no to it."""
+
+    def fetched(self, result: FetchResult) -> None:
+        """One feed has been polled, and what it held is recorded."""
+
+    def finishing(self, issue: Issue) -> None:
+        """An issue that an earlier run left unfinished is taken up again."""
+
+    def agrees(self, draft: Draft, recipients: int) -> bool:
+        """Whether this draft may become an issue and go to that many people."""
+        ...
+
+    def frozen(self, issue: Issue) -> None:
+        """The issue is durable; delivery begins."""
+
+    def delivered(self, progress: Progress) -> None:
+        """Another message is settled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What a run of `send` did.
+
+    `finished` are older issues it completed; `draft` is None where the run was
+    stopped before building; `recipients` is None where nothing was new, and 0
+    where there was nobody to mail; `report` is None where nothing was sent.
+    """
+
+    finished: tuple[SendReport, ...] = ()
+    fetched: tuple[FetchResult, ...] = ()
+    draft: Draft | None = None
+    recipients: int | None = None
+    declined: bool = False
+    report: SendReport | None = None
+
+
+async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> list[SendReport]:
+    """Take up every issue that has deliveries left, oldest first.
+
+    An issue that the program paused (a wrong password, say) gets another try;
+    one that a person paused waits for `issue resume`.
+    """
+    reports = []
+    for issue in parts.store.unfinished():
+        if stop.is_set() or issue.waits_for_a_person:
+            continue
+        watch.finishing(issue)
+        parts.store.resume(issue.id)
+        parts.store.recover(issue.id, parts.on_unknown)
+        reports.append(await _deliver(parts, issue, smtp, watch, stop))
+    return reports
+
+
+async def send(
+    parts: Parts, publication: Publication, smtp: SmtpSettings, *, slot: str, watch: Watch, stop: asyncio.Event
+) -> Sent:
+    """Finish what is unfinished, then fetch, build, freeze and deliver one digest.
+
+    The caller holds the store's lock.
+
+    Raises:
+        StoreError: the database is damaged; nothing has been mailed.
+        TemplateError: nothing has been frozen or mailed.
+        ConfigError: the subscribers file has mistakes; nothing has been frozen.
+    """
+    parts.store.check()
+    finished = tuple(await finish(parts, smtp, watch, stop))
+    if stop.is_set() or any(report.stopped for report in finished):
+        return Sent(finished=finished)
+    fetched = tuple(await fetch(parts, publication.feeds, on_result=watch.fetched))
+    draft = build(parts, publication)
+    if draft.total < publication.rules.min_entries or stop.is_set():
+        return Sent(finished=finished, fetched=fetched, draft=draft)
+    recipients = sum(1 for _ in parts.people(publication.rules.name))
+    if not recipients or not watch.agrees(draft, recipients):
+        return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, declined=recipients > 0)
+    issue = freeze(parts, publication, draft, slot=slot)
+    watch.frozen(issue)
+    report = await _deliver(parts, issue, smtp, watch, stop)
+    return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, report=report)
+
+
+async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
+    return await deliver(
+        issue,
+        parts.store,
+        smtp,
+        clock=parts.clock,
+        on_unknown=parts.on_unknown,
+        on_progress=watch.delivered,
+        stop=stop,
+    )
