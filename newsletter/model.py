@@ -217,9 +217,10 @@ class FeedHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchResult:
-    """What one poll of one feed brought, for reports."""
+    """What one poll of one feed brought, for reports; `title` is what the feed calls itself."""
 
     feed: Feed
+    title: str | None = None
     entries: int = 0
     new: int = 0
     offered: int = 0
