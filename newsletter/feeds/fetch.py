@@ -26,6 +26,7 @@ from newsletter.feeds.guard import socket_factory
 from newsletter.feeds.inflate import Body
 from newsletter.feeds.words import connection_error, status_error
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Validators
+from newsletter.text import one_line
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ACCEPT = (
@@ -34,6 +35,7 @@ _ACCEPT = (
 )
 # A validator is a few dozen bytes; a longer one is somebody's way of storing things with us.
 _VALIDATOR_LIMIT = 500
+_REASON_LIMIT = 300
 # Content-Security-Policy fields of real sites pass aiohttp's 8 KB.
 _FIELD_LIMIT = 32_768
 
@@ -193,8 +195,13 @@ class _Fetcher:
             return outcome
 
     def _failed(self, feed: Feed, started: float, error: FetchError) -> Failed:
-        seconds = self._clock.monotonic() - started
-        return Failed(feed=feed, reason=error.message, hint=error.hint, seconds=seconds)
+        # A reason may quote what a server wrote: it has to fit a line of the report and a row of the store.
+        return Failed(
+            feed=feed,
+            reason=one_line(error.message, _REASON_LIMIT),
+            hint=one_line(error.hint, _REASON_LIMIT) if error.hint else None,
+            seconds=self._clock.monotonic() - started,
+        )
 
     async def _read(self, feed: Feed, validators: Validators, started: float) -> Fetched | NotModified:
         path = _path(feed.url)
@@ -274,7 +281,7 @@ class _Fetcher:
             feed=feed,
             final_url=str(answer.url.with_fragment(None)),
             body=body.finish(),
-            content_type=(answer.headers.get("Content-Type") or "")[:200] or None,
+            content_type=one_line((answer.headers.get("Content-Type") or "")[:_REASON_LIMIT]) or None,
             validators=Validators(
                 etag=_validator(answer.headers.get("ETag")),
                 last_modified=_validator(answer.headers.get("Last-Modified")),

@@ -166,7 +166,7 @@ class _Matching:
         self._taken: set[int] = set()
         self._new: set[int] = set()
         self.matches: dict[int, int] = {}
-        for judge in (self._by_guid, self._by_link, self._by_move, self._by_text):
+        for judge in (self._by_guid, self._by_link, self._by_form, self._by_move, self._by_text):
             for at, candidate in enumerate(candidates):
                 if at not in self.matches and at not in self._new:
                     judge(at, candidate)
@@ -204,6 +204,12 @@ class _Matching:
         else:
             self._claim(at, owner)
 
+    def _by_form(self, at: int, candidate: _Candidate) -> None:
+        """Guid and link say nothing here, but exactly this has been seen before."""
+        owner = self._owner(candidate, _WHOLE)
+        if owner is not None:
+            self._claim(at, owner)
+
     def _by_move(self, at: int, candidate: _Candidate) -> None:
         """Guid and link are both new: perhaps the page has moved, with its site or within it."""
         owner, before = self._free(candidate, _PATH)
@@ -229,7 +235,7 @@ class _Matching:
         if self._usable(candidate, _GUID) or self._usable(candidate, _LINK):
             return
         words = _TITLE if candidate.entry.guid or candidate.entry.url else _TEXT
-        owner = self._owner(candidate, words if self._usable(candidate, words) else _WHOLE)
+        owner = self._owner(candidate, words)
         if owner is not None:
             self._claim(at, owner)
 

@@ -22,6 +22,8 @@ _DECLARATION = re.compile(r"<\?xml[^>]*>")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _REFERENCE = re.compile(r"&#(?:([0-9]+)|[xX]([0-9a-fA-F]+));?")
 _ROOT = re.compile(r"<([A-Za-z_][\w:.-]{0,60})")
+# One of these stands in every feed; what has none is spared feedparser, which takes long over junk.
+_FEED_MARK = re.compile(r"<(?:[\w.-]{1,40}:)?(?:rss|feed|rdf|channel|item|entry)\b", re.IGNORECASE)
 # What pages begin with that leave out their first tag.
 _PAGE_ROOTS = frozenset({"head", "title", "meta", "link", "script", "body", "div", "p", "h1"})
 _SKIP = re.compile(r"<(?:!--|\?|!\[CDATA\[|!)")
@@ -63,7 +65,7 @@ def parse(body: bytes, *, url: str, content_type: str | None) -> Document:
     if root.lower() == "html":
         raise _web_page(text, url)
     try:
-        document = read_xml(_repaired(text), url=url)
+        document = read_xml(_repaired(text), url=url) if _FEED_MARK.search(text) else None
     except Exception as error:  # feedparser raises at least six classes on broken input
         raise ParseError(
             f"the feed is damaged and cannot be read ({type(error).__name__})",

@@ -53,7 +53,7 @@ def test_every_document_is_a_feed_or_a_reason(corpus: Path) -> None:
 def test_cut_and_damaged_documents_are_feeds_or_reasons(corpus: Path) -> None:
     outcomes: Counter[str] = Counter()
     for path in documents(corpus):
-        body = path.read_bytes()[:8_000]
+        body = path.read_bytes()[:4_000]
         middle = len(body) // 2
         for damaged in (body[:middle], body[middle:], body[:middle] + b"\xff\x00&#xZ;<" + body[middle:], body[::-1]):
             try:

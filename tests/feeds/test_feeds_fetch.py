@@ -368,7 +368,7 @@ def test_a_feed_may_be_a_file(tmp_path: Path) -> None:
         ("{0}/pipe", "{0}/pipe is not a file"),
         ("/dev/zero", "/dev/zero is not a file"),
         ("file://other.example/etc/feed", "a file: address cannot name another machine"),
-        ("file:///nul%00.xml", "/nul\0.xml: not a path"),
+        ("file:///nul%00.xml", "/nul .xml: not a path"),
         ("{0}/large.xml", "{0}/large.xml is larger than 0.001 MB"),
     ],
 )

@@ -15,7 +15,7 @@ from aiohttp import web
 from newsletter.errors import FetchError
 from newsletter.feeds.fetch import FetchLimits
 from newsletter.feeds.inflate import Body
-from newsletter.model import Failed, Feed, FetchOutcome
+from newsletter.model import Failed, Feed, Fetched, FetchOutcome
 from tests.feeds.site import RSS, RawHandler, answer_to, failed, fetch, fetched, listening, serving
 
 MB = 1_000_000
@@ -171,6 +171,28 @@ def test_an_encoding_we_did_not_ask_for_is_refused(coding: str) -> None:
         return web.Response(body=RSS, headers={"Content-Encoding": coding})
 
     assert "which nobody asked for" in failed(answer_to(handler)).reason
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Content-Encoding: \xff\x9b31m, \xe2\x80\xae",
+        b"Content-Type: \xff\xfe",
+        b"ETag: \xff",
+        b"Location: http://\xff/\xfe",
+    ],
+)
+@pytest.mark.parametrize("status", [b"200 OK", b"302 Found", b"\xff99 \xff"])
+def test_what_a_server_writes_reaches_reports_and_the_store_as_clean_text(status: bytes, field: bytes) -> None:
+    outcome = answer_of(saying(b"HTTP/1.1 " + status + b"\r\n" + field + b"\r\nContent-Length: 0\r\n\r\n"))
+
+    texts = [outcome.reason, outcome.hint or ""] if isinstance(outcome, Failed) else []
+    if isinstance(outcome, Fetched):
+        texts = [outcome.content_type or "", outcome.final_url, outcome.validators.etag or ""]
+    for text in texts:
+        text.encode()
+        assert text == " ".join(text.split())
+        assert not set(text) & set("\x9b\x1b\u202e")
 
 
 @pytest.mark.usefixtures("peak")

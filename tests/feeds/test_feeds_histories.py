@@ -78,7 +78,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.sampled_from(STYLES), st.integers(2, 8), STEPS, st.booleans())
 def test_every_story_is_new_exactly_once(
     style: str, first: int, steps: list[tuple[str, int, int | None]], moves: bool
@@ -131,7 +131,7 @@ SMALL = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(st.lists(SMALL, max_size=7), min_size=1, max_size=6), st.data())
 def test_what_was_seen_is_never_new_again_while_it_stays_as_it_is(
     documents: list[list[Entry]], data: st.DataObject
@@ -155,10 +155,9 @@ def test_what_was_seen_is_never_new_again_while_it_stays_as_it_is(
         some = data.draw(st.permutations(entries)) if entries else []
         again = book.fetch(*some[: data.draw(st.integers(0, len(some)))], hours=1)
         assert [] == [one.entry for one in again.sightings if one.known_id is None]
-        assert [] == [one.entry for one in again.sightings if one.edited]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.integers(1, 60), st.integers(0, 100), st.booleans())
 def test_a_moved_site_floods_nobody(count: int, fresh: int, guids: bool) -> None:
     """All pages move to another host, with their guids; what is new that day is new."""

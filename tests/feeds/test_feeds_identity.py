@@ -153,6 +153,15 @@ def test_another_story_at_a_reused_address_is_new() -> None:
     assert [] == book.new(today, B)
 
 
+def test_untitled_notes_at_a_reused_address_are_told_apart() -> None:
+    """What both lack is nothing they have in common."""
+    book = Book()
+    note = entry("1", "https://example.com/now", summary="One", published_at=START)
+    book.fetch(note, B)
+
+    assert [""] == book.new(replace(note, guid="2", summary="Two", published_at=LATER), B)
+
+
 @pytest.mark.parametrize(
     "kept",
     [{"title": "Rain"}, {"summary": "It rains"}, {"published_at": START}, {"guid": "monday"}, {"published_at": None}],
@@ -186,6 +195,7 @@ def test_entries_that_share_guid_and_link_are_told_apart_by_title() -> None:
     assert ["Story A", "Story B"] == book.new(one, two)
     assert ["Story C"] == book.new(three, two, one)
     assert [] == book.new(replace(one, summary="Edited"), two, three)
+    assert [] == book.new(replace(one, summary="Edited again"))
 
 
 def test_a_key_that_was_shared_once_proves_nothing_later() -> None:
@@ -271,7 +281,7 @@ def test_entries_that_share_every_part_are_told_apart_by_the_whole() -> None:
     book = Book()
 
     assert ["Note"] * 3 == book.new(one, *others)
-    assert [] == book.new(one, *others)
+    assert [1, 2, 3] == [sighting.known_id for sighting in book.fetch(one, *others).sightings]
     assert [] == book.new(one)
 
 
@@ -317,7 +327,16 @@ def test_the_same_path_on_another_host_is_another_story_in_a_planet() -> None:
     other = entry("x2", "https://bo.example/hello", "Hello from Bo", summary="I am Bo", published_at=LATER)
 
     assert ["Hello from Bo"] == book.new(other, B)
-    assert ["Hello from Bo"] == Book().new(other, hello)[:1]
+
+
+@pytest.mark.parametrize("changes", [{"published_at": None}, {"title": "Hello from Ada"}, {"summary": "I am Ada"}])
+def test_one_thing_in_common_is_not_enough_in_a_planet(changes: dict[str, object]) -> None:
+    book = Book()
+    hello = entry("x1", "https://ada.example/hello", "Hello from Ada", summary="I am Ada", published_at=START)
+    book.fetch(hello, B)
+    other = entry("x2", "https://bo.example/hello", "Hello from Bo", summary="I am Bo", published_at=LATER)
+
+    assert 1 == len(book.new(replace(other, **changes), B))  # type: ignore[arg-type]
 
 
 def test_a_page_rebuilt_under_another_address_is_known_by_its_words_and_date() -> None:
