@@ -104,7 +104,10 @@ def _feed_url(text: str) -> str:
     if scheme in ("http", "https"):
         if safe_url(text) is None or re.search(r"\s", text):
             raise ValueError("is not a web address: it has no host, or a blank in it")
-    elif "://" in text and scheme != "file":
+    elif scheme == "file":
+        if not text[5:].startswith("/"):
+            raise ValueError("write the path alone, or file:///path")
+    elif "://" in text:
         raise ValueError(f"feeds are read over http and https and from files, not over {scheme}")
     elif not text or "\0" in text or "\n" in text:
         raise ValueError("is empty" if not text else "is not a path")

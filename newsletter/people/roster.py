@@ -20,7 +20,7 @@ from newsletter.text import multi_line, one_line
 from newsletter.yamlfile import (
     Broken,
     Data,
-    Draft,
+    EditedText,
     ListNode,
     MapNode,
     Node,
@@ -341,7 +341,7 @@ _FORMATS = {member.value: member for member in Format}
 # ------------------------------------------------------- for editing a file with mistakes
 
 
-def _find_all(wanted: str, draft: Draft) -> list[tuple[int, Node, str]]:
+def _find_all(wanted: str, draft: EditedText) -> list[tuple[int, Node, str]]:
     """Every entry with that address, with its place in the list; mistakes elsewhere do not matter.
 
     Raises:

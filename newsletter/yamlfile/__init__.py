@@ -15,14 +15,14 @@ from newsletter.yamlfile.read import (
     read_tree,
     shown_path,
 )
-from newsletter.yamlfile.replace import Draft, append_item, editing, remove_item
+from newsletter.yamlfile.replace import EditedText, append_item, editing, remove_item
 from newsletter.yamlfile.values import Unclear, did_you_mean, language_tag, meaning, nearest, not_text
 from newsletter.yamlfile.write import Data, block_item, flow, scalar
 
 __all__ = [
     "Broken",
     "Data",
-    "Draft",
+    "EditedText",
     "ListNode",
     "MapNode",
     "Node",

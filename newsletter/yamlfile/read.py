@@ -68,25 +68,25 @@ class Problems:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.found: list[Problem] = []
+        self._found: list[Problem] = []
         self._more = 0
 
     def add(self, line: int | None, text: str, key: str = "") -> None:
         """Note one mistake."""
-        if len(self.found) < MAX_PROBLEMS:
-            self.found.append(Problem(path=self.path, line=line, key=key, text=text))
+        if len(self._found) < MAX_PROBLEMS:
+            self._found.append(Problem(path=self.path, line=line, key=key, text=text))
         else:
             self._more += 1
 
     def all(self) -> tuple[Problem, ...]:
         """Every mistake, in the order of the file; the last says how many are not listed."""
-        found = sorted(self.found, key=lambda problem: problem.line or 0)
+        found = sorted(self._found, key=lambda problem: problem.line or 0)
         if self._more:
             found.append(Problem(path=self.path, line=None, key="", text=f"and {self._more} more mistakes"))
         return tuple(found)
 
     def __bool__(self) -> bool:
-        return bool(self.found)
+        return bool(self._found)
 
 
 def read_tree(path: Path, *, max_bytes: int = MAX_CONFIG_BYTES, parser: Any = PARSER) -> Tree:

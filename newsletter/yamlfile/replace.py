@@ -27,7 +27,7 @@ _WAIT_SECONDS = 10.0
 _STEP_SECONDS = 0.05
 
 
-class Draft:
+class EditedText:
     """The text of a file while it is being edited; written when the block ends."""
 
     def __init__(self, shown: str, text: str) -> None:
@@ -65,7 +65,7 @@ class Draft:
 
 
 @contextmanager
-def editing(path: Path, *, create: bool = False) -> Iterator[Draft]:
+def editing(path: Path, *, create: bool = False) -> Iterator[EditedText]:
     """Edit a file: change the draft inside the block; it is written when the block ends without an error.
 
     Args:
@@ -90,7 +90,7 @@ def editing(path: Path, *, create: bool = False) -> Iterator[Draft]:
             line = before[: error.start].count(b"\n") + 1 if before else None
             text = "is not UTF-8: save the file as UTF-8"
             raise ConfigError([Problem(path=shown, line=line, key="", text=text)]) from error
-        draft = Draft(shown, text)
+        draft = EditedText(shown, text)
         yield draft
         if draft.text != text:
             mark = codecs.BOM_UTF8 if before and before.startswith(codecs.BOM_UTF8) else b""

@@ -290,6 +290,11 @@ def test_mistakes_of_yaml_and_of_settings_are_told_together() -> None:
         (HEAD + "feeds: x\n", "newsletter.yaml:3: feeds: must be a list, such as [a, b], not x"),
         (HEAD + "feeds:\n  - [a]\n", "newsletter.yaml:4: feeds[0]: must be settings, one `key: value` a line"),
         (HEAD + "feeds:\n  - 12:30\n", "newsletter.yaml:4: feeds[0]: must be settings"),
+        (HEAD + "feeds: ['file:x.xml']\n", "newsletter.yaml:3: feeds[0]: write the path alone, or file:///path"),
+        (
+            HEAD + "feeds: ['feed://a.example']\n",
+            "newsletter.yaml:3: feeds[0]: feed: is no real address: write https://",
+        ),
         (HEAD + "feeds:\n  - title: x\n", "newsletter.yaml:4: feeds[0].url: is missing"),
         (HEAD + "digests: {}\n", "newsletter.yaml:3: digests: is empty"),
         (HEAD + "digests: {a: {min_entries: 0}}\n", "newsletter.yaml:3: digests.a.min_entries: must be at least 1"),
