@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
@@ -319,11 +320,11 @@ def _require_usable(path: Path) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise StoreError(f"the database {path} is a folder", hint="name the file: .newsletter/newsletter.db")
     if not os.access(path, os.R_OK | os.W_OK):
-        raise StoreError(f"the database {path} is read-only", hint=f"chmod u+rw '{path}'")
+        raise StoreError(f"the database {path} is read-only", hint=f"chmod u+rw {quote(str(path))}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise StoreError(
             f"the folder {path.parent} is read-only, and the database writes its journal there",
-            hint=f"chmod u+rwx '{path.parent}'",
+            hint=f"chmod u+rwx {quote(str(path.parent))}",
         )
     if status.st_size == 0:
         # A new database is never seen empty (`schema.make_file`): this one lost what it had.

@@ -117,6 +117,7 @@ class Feeds(Part):
             connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
         return FetchResult(
             feed=feed,
+            title=document.title,
             entries=len(document.entries),
             new=len(recorded.new) + recorded.held,
             offered=len(offered),
@@ -149,7 +150,7 @@ class Feeds(Part):
                 now=now,
             )
             connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**self._healthy(row)))
-        return FetchResult(feed=feed, offered=len(offered), unchanged=True, seconds=seconds)
+        return FetchResult(feed=feed, title=row.title, offered=len(offered), unchanged=True, seconds=seconds)
 
     def record_failure(self, failed: Failed) -> FetchResult:
         """Record that a feed could not be read; its entries and validators stay as they are.
@@ -168,7 +169,9 @@ class Feeds(Part):
                     last_attempt_at=self._clock.now(),
                 )
             )
-        return FetchResult(feed=failed.feed, error=failed.reason, hint=failed.hint, seconds=failed.seconds)
+        return FetchResult(
+            feed=failed.feed, title=row.title, error=failed.reason, hint=failed.hint, seconds=failed.seconds
+        )
 
     def release_held(self, feed_url: str, digests: Sequence[str], *, discard: bool) -> int:
         """Let go of the entries the flood guard holds; returns how many there were.

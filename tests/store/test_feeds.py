@@ -72,12 +72,11 @@ def test_text_no_database_can_hold_is_replaced_and_still_recognised(store: Store
     assert ["Title of 2", "a\ufffdb"] == sorted(titles(store))
 
 
-@pytest.mark.parametrize("year", [1, 999, 1970, 9999])
-def test_dates_of_any_year_survive(store: Store, year: int) -> None:
-    when = START.replace(year=year, month=12, day=31, hour=23, minute=59)
-    record(store, entry("1", published_at=when))
+def test_dates_of_any_year_survive(store: Store) -> None:
+    dates = [START.replace(year=year, month=12, day=31, hour=23, minute=59) for year in (9999, 1970, 999, 1)]
+    record(store, *(entry(str(date.year), published_at=date) for date in dates))
 
-    assert when == store.waiting("daily", [FEED.url])[0].entry.published_at
+    assert dates == [one.entry.published_at for one in store.waiting("daily", [FEED.url])]
 
 
 def test_validators_are_those_of_the_last_good_document(store: Store) -> None:

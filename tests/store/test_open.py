@@ -389,8 +389,8 @@ def test_a_read_only_file_or_folder_is_refused(sqlite_url: str, tmp_path: Path) 
 
     assert "" == done.stderr
     assert [
-        f"the database {paths[0]} is read-only | chmod u+rw '{paths[0]}'",
-        f"the folder {locked} is read-only, and the database writes its journal there | chmod u+rwx '{locked}'",
+        f"the database {paths[0]} is read-only | chmod u+rw {paths[0]}",
+        f"the folder {locked} is read-only, and the database writes its journal there | chmod u+rwx {locked}",
         f"the database {paths[2]} cannot be made: Permission denied | give yourself the right to {locked}",
     ] == done.stdout.splitlines()
 

@@ -243,21 +243,25 @@ def test_pausing_and_cancelling_wait_for_the_intent_under_way(store: Store) -> N
 # ------------------------------------------------------------------------------- results
 
 
-@pytest.mark.parametrize("state", [state for state in DeliveryState if state is not DeliveryState.sending])
-def test_a_result_is_written_as_it_was_given(store: Store, state: DeliveryState) -> None:
-    freeze(store, *people(1))
+def test_a_result_is_written_as_it_was_given(store: Store) -> None:
+    outcomes = [state for state in DeliveryState if state is not DeliveryState.sending]
+    freeze(store, *people(len(outcomes)))
     later = START + timedelta(minutes=5)
     with store.outbox_writer() as writer:
-        assert writer.intend(1).result(10)
-        writer.settle(
-            Settlement(delivery_id=1, state=state, code=451, reply="4.7.1 Grüße\r\n\0", next_attempt_at=later)
-        ).result(10)
+        for id_, state in enumerate(outcomes, start=1):
+            assert writer.intend(id_).result(10)
+            reply = "4.7.1 Grüße\r\n\0"
+            writer.settle(
+                Settlement(delivery_id=id_, state=state, code=451, reply=reply, next_attempt_at=later)
+            ).result(10)
 
-    [row] = store.deliveries()
-    waits = state in (DeliveryState.queued, DeliveryState.deferred, DeliveryState.unknown)
-    assert (state, 451, "4.7.1 Grüße", 1) == (row.state, row.last_code, row.last_reply, row.attempts)
-    assert (later if state is DeliveryState.deferred else None) == row.next_attempt_at
-    assert (None if waits else START) == row.settled_at
+    rows = store.deliveries()
+    assert outcomes == [row.state for row in rows]
+    assert {(451, "4.7.1 Grüße", 1)} == {(row.last_code, row.last_reply, row.attempts) for row in rows}
+    assert {"deferred": later} == {row.state.value: row.next_attempt_at for row in rows if row.next_attempt_at}
+    waiting = {"queued", "deferred", "unknown"}
+    assert waiting == {row.state.value for row in rows if row.settled_at is None}
+    assert {None, START} == {row.settled_at for row in rows}
 
 
 def test_an_endless_reply_is_cut(store: Store) -> None:
@@ -284,27 +288,25 @@ def test_a_result_moves_only_what_is_on_the_wire(store: Store) -> None:
     assert ["queued", "sent", "held"] == states(store)
 
 
-@pytest.mark.parametrize(
-    ("result", "becomes"),
-    [
-        (DeliveryState.sent, "sent"),
-        (DeliveryState.failed, "failed"),
-        (DeliveryState.deferred, "cancelled"),
-        (DeliveryState.queued, "cancelled"),
-        (DeliveryState.unknown, "cancelled"),
-    ],
-)
-def test_the_truth_about_a_message_cancelled_on_the_wire_is_kept(
-    store: Store, result: DeliveryState, becomes: str
-) -> None:
-    issue = freeze(store, *people(2))
+def test_the_truth_about_a_message_cancelled_on_the_wire_is_kept(store: Store) -> None:
+    results = {
+        DeliveryState.sent: "sent",
+        DeliveryState.failed: "failed",
+        DeliveryState.deferred: "cancelled",
+        DeliveryState.queued: "cancelled",
+        DeliveryState.unknown: "cancelled",
+    }
+    issue = freeze(store, *people(6))
     with store.outbox_writer() as writer:
-        assert writer.intend(1).result(10)
+        for id_ in range(1, 6):
+            assert writer.intend(id_).result(10)
         store.cancel(issue.id)
-        writer.settle(Settlement(delivery_id=1, state=result, next_attempt_at=START)).result(10)
-        writer.settle(sent(2)).result(10)
+        for id_, state in enumerate(results, start=1):
+            writer.settle(Settlement(delivery_id=id_, state=state, next_attempt_at=START)).result(10)
+        writer.settle(sent(6)).result(10)
 
-    assert [becomes, "cancelled"] == states(store)
+    assert [*results.values(), "cancelled"] == states(store)
+    assert {None} == {one.next_attempt_at for one in store.deliveries()}
 
 
 # ------------------------------------------------------------------- opening and closing
