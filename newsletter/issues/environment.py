@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, nodes, pass_environment, pass_eval_context
+from jinja2 import StrictUndefined, nodes, pass_context, pass_environment, pass_eval_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.nodes import EvalContext
@@ -28,6 +28,8 @@ from newsletter.issues.personal import Merged, MergeText, Reader, plain, printed
 MAX_OUTPUT: Final = 5_000_000
 #: How many rounds of loops and calls of macros one template may take.
 MAX_STEPS: Final = 2_000_000
+#: A call of a macro costs as much as so many rounds.
+_CALL_STEPS: Final = 20
 _MAX_NUMBER: Final = 1_000_000
 _MAX_BITS: Final = 256
 #: Filters that make as much as a number tells them.
@@ -83,7 +85,8 @@ class _Rewriter:
         if isinstance(node, nodes.FilterBlock) or (isinstance(node, nodes.AssignBlock) and node.filter is not None):
             node.filter = self._captured(node.filter, node)
         elif isinstance(node, nodes.For | nodes.Macro | nodes.CallBlock):
-            step = self._filter("_step", nodes.Const(0), node)
+            weight = 1 if isinstance(node, nodes.For) else _CALL_STEPS
+            step = self._filter("_step", nodes.Const(weight), node)
             node.body.insert(0, nodes.ExprStmt(step).set_lineno(node.lineno).set_environment(self._environment))
 
     def _child(self, child: object) -> list[object]:
@@ -193,14 +196,15 @@ def _capture(environment: "Sandbox", value: object) -> object:
     return value
 
 
-@pass_environment
-def _step(environment: "Sandbox", value: object) -> object:
+@pass_context  # and so not worked out once and for all when the template is compiled
+def _step(context: Context, weight: int) -> int:
     """Counted at each round of a loop and each call of a macro."""
-    if environment.run is not None:
-        environment.run.steps += 1
-        if environment.run.steps > MAX_STEPS:
+    run = getattr(context.environment, "run", None)
+    if run is not None:
+        run.steps += weight
+        if run.steps > MAX_STEPS:
             raise Endless(f"it takes more than {MAX_STEPS:,} rounds")
-    return value
+    return weight
 
 
 def _bounded(arguments: Iterable[object]) -> None:
@@ -290,9 +294,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call something for a template; text methods get no absurd widths."""
-        if isinstance(getattr(obj, "__self__", None), str):
+        method = getattr(obj, "__wrapped__", obj)  # the sandbox wraps str.format
+        text = getattr(method, "__self__", None)
+        if isinstance(text, str):
             _bounded(args)
             _bounded(kwargs.values())
-            if _WIDE_FORMAT.search(obj.__self__) and obj.__name__ in ("format", "format_map"):
+            if _WIDE_FORMAT.search(text) and method.__name__ in ("format", "format_map"):
                 raise SecurityError("such a wide format is not allowed")
         return super().call(context, obj, *args, **kwargs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, Never
 
 from jinja2 import (
@@ -17,7 +17,7 @@ from jinja2 import (
 )
 
 from newsletter.errors import NewsletterError, TemplateError
-from newsletter.issues.environment import MAX_OUTPUT, Endless, Run, Sandbox
+from newsletter.issues.environment import MAX_OUTPUT, Run, Sandbox
 from newsletter.issues.personal import Reader
 
 DEFAULT_THEME: Final = "default"
@@ -40,6 +40,8 @@ class _Folder(FileSystemLoader):
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         try:
             source, path, fresh = super().get_source(environment, template)
+        except TemplateNotFound:
+            raise
         except UnicodeDecodeError as error:
             raise TemplateError(f"templates/{template}", None, "it is not UTF-8 text") from error
         except (OSError, ValueError) as error:
@@ -102,11 +104,13 @@ class Templates:
         written = 0
         self._environment.run = Run(reader)
         try:
-            for part in template.generate(context):
+            stream = template.generate(context)
+            for part in stream:
                 parts.append(part)
                 written += len(part)
                 if written > MAX_OUTPUT:
-                    raise Endless(f"it writes more than {MAX_OUTPUT:,} characters")  # noqa: TRY301
+                    text = f"it writes more than {MAX_OUTPUT:,} characters"
+                    raise TemplateError(self._shown(template.filename, name), _line(stream, template), text)  # noqa: TRY301
         except NewsletterError:
             raise
         except Exception as error:  # noqa: BLE001
@@ -150,6 +154,16 @@ class Templates:
             if filename and Path(filename).is_relative_to(root):
                 return f"templates/{Path(filename).relative_to(root).as_posix()}"
         return f"templates/{name}" if name.endswith(".j2") else name
+
+
+def _line(stream: object, template: Template) -> int | None:
+    """The line of a template at which its output stands still, where it is in this very file."""
+    while (inner := getattr(stream, "gi_yieldfrom", None)) is not None:
+        stream = inner
+    frame: FrameType | None = getattr(stream, "gi_frame", None)
+    if frame is None or frame.f_code.co_filename != template.filename:
+        return None
+    return template.get_corresponding_lineno(frame.f_lineno)
 
 
 def _is_html(name: str | None) -> bool:

@@ -277,11 +277,5 @@ def test_every_waiting_entry_is_used_up_once_and_stands_in_one_place(
     assert all(e.title for s in draft.sections for e in (*s.entries, *s.more))
     assert all(c.why for c in draft.consumed if c.disposition is not Disposition.shown)
     assert rules.max_entries is None or len(shown) <= rules.max_entries
-    assert draft == draft_of(
-        waiting[::-1], rules=rules, feeds=feeds, known=[health(GAZETTE, home_url="https://s.example/")]
-    ) or (
-        titles(draft)
-        == titles(
-            draft_of(waiting[::-1], rules=rules, feeds=feeds, known=[health(GAZETTE, home_url="https://s.example/")])
-        )
-    )
+    again = draft_of(waiting[::-1], rules=rules, feeds=feeds, known=[health(GAZETTE, home_url="https://s.example/")])
+    assert again.sections == draft.sections, "the order in which entries come does not count"

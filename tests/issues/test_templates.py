@@ -18,7 +18,7 @@ def render(templates: Templates, masthead: Masthead = MASTHEAD) -> Rendering:
 
 def failure(folder: Path, **files: str) -> str:
     with pytest.raises(TemplateError) as caught:
-        render(project(folder, **files))
+        render(project(folder, **{"issue_html": "", **files}))
     return str(caught.value)
 
 
@@ -26,7 +26,7 @@ def failure(folder: Path, **files: str) -> str:
     ("template", "message"),
     [
         ("a\nb\n{% if x %}", "3: Unexpected end of template"),
-        ("a\n\n{{ 1 + }}", "3: unexpected '}'"),
+        ("a\n\n{{ 1 + }}", "3: unexpected 'end of print statement'"),
         ("a\n{{ nothing }}", "2: 'nothing' is undefined"),
         ("{% for e in entries %}\n\n{{ e.titel }}\n{% endfor %}", "3: entry has no 'titel'; did you mean 'title'?"),
         ("{{ issue.numbr }}", "1: issue has no 'numbr'; did you mean 'number'?"),
@@ -61,7 +61,7 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, template: str, me
         "{% set ns = namespace(x=2) %}{% for a in range(60) %}{% set ns.x = ns.x * ns.x %}{% endfor %}",
         "{{ 'x' * 10 ** 12 }}",
         "{{ [0] * 999999999 }}",
-        "{{ 2 ** 2 ** 2 ** 2 ** 2 ** 2 }}",
+        "{{ 9 ** 999 }}",
         "{{ '%999999999d' % 1 }}",
         "{{ '{:>999999999}'.format(1) }}",
         "{{ '%999999999d'|format(1) }}",
