@@ -41,6 +41,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _Q_LITERAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
 _Q_TABLE = [bytes([byte]) if byte in _Q_LITERAL else b"=%02X" % byte for byte in range(256)]
 _Q_TABLE[0x20] = b"_"
+_READABLE = re.compile(r"[A-Za-z0-9!*+/ -]")
 _ADDRESS = re.compile(r'[^\x00-\x20\x7f-\xa0()<>\[\]:;,\\"@]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?')
 _URL = re.compile(r"[!-;=?-~]+")
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
@@ -135,9 +136,8 @@ def _folded_words(words: Sequence[str], column: int) -> bytes | None:
 
 def _encoded_words(text: str, column: int) -> bytes:
     """Write text as encoded-words: in "Q" where most of it stays readable so, else in "B"; cut between characters."""
-    in_q = [_in_q(character) for character in text]
-    is_q = 2 * sum(len(unit) == 1 for unit in in_q) > len(text)
-    units = in_q if is_q else [_utf8(character) for character in text]
+    is_q = 2 * len(_READABLE.findall(text)) > len(text)
+    units = [_in_q(character) for character in text] if is_q else [_utf8(character) for character in text]
     room = _PAYLOAD if is_q else _PAYLOAD // 4 * 3
     left = room - column * room // _PAYLOAD
     words, word = [], b""

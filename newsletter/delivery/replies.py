@@ -155,7 +155,10 @@ class ReplyReader:
         self._code = found.group(1)
         self._lines.append((found.group(3) or b"").decode("utf-8", "replace"))
         if found.group(2) != b"-":
-            replies.append(Reply(code=int(self._code), text=one_line(" ".join(self._lines), _TEXT_LIMIT)))
+            text = " ".join(self._lines)
+            if len(text) > _TEXT_LIMIT or not text.isprintable():
+                text = one_line(text, _TEXT_LIMIT)
+            replies.append(Reply(code=int(self._code), text=text))
             self._lines, self._code = [], b""
 
     def _garbage(self, text: str) -> Reply:

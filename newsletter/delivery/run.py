@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from newsletter.address import is_reserved
 from newsletter.clock import Clock
@@ -25,6 +25,8 @@ from newsletter.delivery.smtp import ServerRefused, SmtpSettings
 from newsletter.delivery.transaction import Outcome
 from newsletter.errors import MessageError, TransportError
 from newsletter.model import UNSETTLED, Delivery, DeliveryState, Format, Issue, IssueState, OnUnknown, Settlement
+
+_Result = TypeVar("_Result")
 
 #: Rows read at a time.
 _CHUNK: Final = 500
@@ -79,7 +81,7 @@ class Run:
         self.must_pause = False
         self.issue = issue
         self.writer = writer
-        self.transport = transport
+        self._transport = transport
         self.per_connection = smtp.per_connection
         self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
         self.pacer = Pacer(smtp.rate, clock=clock, sleep=self.rest)
@@ -93,6 +95,7 @@ class Run:
         self._lanes = [_Lane(self) for _ in range(smtp.connections)]
         self._chunk: deque[Delivery] = deque()
         self._after_id = 0
+        self._is_read = False
         self._is_last_pass = False
         self._refused = 0
         self._halting = asyncio.Event()
@@ -106,7 +109,7 @@ class Run:
         try:
             for number in range(1, _PASSES + 1):
                 self._chunk.clear()
-                self._after_id = 0
+                self._after_id, self._is_read = 0, False
                 self._is_last_pass = number == _PASSES
                 await self._pass()
                 if self.is_over:
@@ -162,13 +165,26 @@ class Run:
 
     async def rest(self, seconds: float) -> None:
         """Wait, but not longer than the run goes on."""
-        waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._halting.wait())]
+        await self._unless_over(self._sleep(seconds))
+
+    async def open(self) -> Carrier | None:
+        """Open a connection; None if the run ended first.
+
+        Raises:
+            TransportError: it could not be opened.
+        """
+        return await self._unless_over(self._transport.open())
+
+    async def _unless_over(self, work: Awaitable[_Result]) -> _Result | None:
+        done = asyncio.ensure_future(work)
+        over = asyncio.ensure_future(self._halting.wait())
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((done, over), return_when=asyncio.FIRST_COMPLETED)
+            return await done if done.done() else None
         finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            for task in (done, over):
+                task.cancel()
+            await asyncio.gather(done, over, return_exceptions=True)
 
     # ------------------------------------------------------------------------- rows
 
@@ -176,12 +192,12 @@ class Run:
         """The next row to attempt; None when this pass has no more."""
         if self.is_over:
             return None
-        if not self._chunk:
+        if not self._chunk and not self._is_read:
             self._chunk.extend(self._outbox.due(self.issue.id, after_id=self._after_id, limit=_CHUNK))
-            if not self._chunk:
-                return None
-            self._after_id = self._chunk[-1].id
-        return self._chunk.popleft()
+            self._is_read = len(self._chunk) < _CHUNK
+            if self._chunk:
+                self._after_id = self._chunk[-1].id
+        return self._chunk.popleft() if self._chunk else None
 
     def skeleton(self, delivery: Delivery) -> Skeleton:
         """The encoded rendering this delivery is filled into.
@@ -200,22 +216,26 @@ class Run:
         self._skeletons.move_to_end(key)
         return skeleton
 
-    def settle(self, delivery: Delivery, outcome: Outcome) -> Settlement:
-        """Judge an attempt: for its row, for the run and for whoever watches."""
-        settlement = settle(
+    def judge(self, delivery: Delivery, outcome: Outcome) -> Settlement:
+        """What is to be written to the row."""
+        return settle(
             delivery,
             outcome,
             now=self._clock.now(),
             on_unknown=self._on_unknown,
             is_last_pass=self._is_last_pass,
         )
+
+    def note(self, outcome: Outcome, settlement: Settlement) -> None:
+        """What an attempt means for the run, and for whoever watches."""
+        comes_again = not self._is_last_pass and not self.is_over and _comes_again(outcome, settlement)
         if outcome.verdict is Verdict.refused:
             self.halt(f"the mail server refused us: {outcome}", pause=True)
         elif outcome.verdict is Verdict.rejected:
             self.halt(f"the mail server rejected the message: {outcome}", pause=True)
         self._count_refusals(outcome)
-        self._count(settlement, comes_again=self._comes_again(outcome, settlement))
-        return settlement
+        if not comes_again:
+            self._count(settlement)
 
     def withheld(self) -> None:
         """A row turned out not to be ours to send; so may be all of them."""
@@ -232,14 +252,7 @@ class Run:
             if self._refused == _REFUSALS:
                 self.halt(f"the mail server refused {_REFUSALS} messages one after the other: {outcome}", pause=True)
 
-    def _comes_again(self, outcome: Outcome, settlement: Settlement) -> bool:
-        if self._is_last_pass or self.is_over:
-            return False
-        return outcome.verdict is Verdict.back_off or settlement.state is DeliveryState.queued
-
-    def _count(self, settlement: Settlement, *, comes_again: bool) -> None:
-        if comes_again:
-            return
+    def _count(self, settlement: Settlement) -> None:
         was = self.progress
         match settlement.state:
             case DeliveryState.sent:
@@ -251,6 +264,11 @@ class Run:
             case _:
                 self.progress = replace(was, deferred=was.deferred + 1)
         self._on_progress(self.progress)
+
+
+def _comes_again(outcome: Outcome, settlement: Settlement) -> bool:
+    """Whether the second pass finds the row."""
+    return outcome.verdict is Verdict.back_off or settlement.state is DeliveryState.queued
 
 
 class _Lane:
@@ -295,7 +313,7 @@ class _Lane:
                 outcome = await self._attempt(connection, delivery, skeleton, intent)
         if intent is not None and await intent:
             # A row that is on the wire gets a result, also when the run ended before its second try.
-            self._settle(run.settle(delivery, outcome or Outcome(verdict=Verdict.back_off, text="the run ended")))
+            self._settle(delivery, outcome or Outcome(verdict=Verdict.back_off, text="the run ended"))
         elif intent is not None:
             run.withheld()
         await self._part()
@@ -308,7 +326,7 @@ class _Lane:
         if self._connection is None:
             self._cohort = run.circuit.cohort
             try:
-                self._connection = await run.transport.open()
+                self._connection = await run.open()
             except ServerRefused as refusal:
                 run.halt(_told(refusal), pause=True)
             except TransportError as error:
@@ -348,9 +366,11 @@ class _Lane:
         if self._run.circuit.is_dead:
             self._run.halt(f"it failed several times in a row; the last time: {reason}")
 
-    def _settle(self, settlement: Settlement) -> None:
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        settlement = self._run.judge(delivery, outcome)
         # The one before is on disk: the writer works in order, and this message's intent came after it.
         self._settled = self._run.writer.settle(settlement)
+        self._run.note(outcome, settlement)
 
     async def _part(self) -> None:
         connection = self._connection

@@ -15,7 +15,6 @@ from email import policy
 from email.header import decode_header, make_header
 from email.parser import BytesParser
 from email.utils import getaddresses
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -114,7 +113,7 @@ def texts(chance: random.Random) -> Iterator[str]:
     """Texts without end: words, attacks, and characters from everywhere, mixed."""
     while True:
         parts = []
-        for _ in range(chance.choice((1, 1, 2, 3, 4, 12))):
+        for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 9))):
             kind = chance.random()
             if kind < 0.45:
                 parts.append(chance.choice(NASTY))
@@ -162,12 +161,11 @@ def check(subject: str, name: str, url: str, *, modern: bool = True) -> list[str
     same("body", "body\r\n", old.get_payload)
     same("subject", clean(subject), lambda: _read(old["Subject"]))
     same("unsubscribe", f"<{url}>, <{MAILTO}>", lambda: " ".join(old["List-Unsubscribe"].split()))
-    for field, text, address in (("From", name, "wire@example.com"), ("To", subject, "ada+b@xn--bcher-kva.example")):
-        value = str(old[field])
-        found = getaddresses([value])
-        same(f"{field} address", [address], partial(list, [email for _, email in found]))
-        same(f"{field} name", clean(text, NAME_LIMIT), partial(_read, found[0][0]))
-        same(f"{field} in quotes", -1, partial(value.find, '"'))
+    value = str(old["From"])
+    found = getaddresses([value])
+    same("address", ["wire@example.com"], lambda: [email for _, email in found])
+    same("name", clean(name, NAME_LIMIT), lambda: _read(found[0][0]))
+    same("quotes", -1, lambda: value.find('"'))
     if modern:
         new = BytesParser(policy=policy.default).parsebytes(raw)
         same("fields (new)", FIELDS, new.keys)
@@ -196,7 +194,7 @@ def fuzz(count: int, seed: int) -> dict[str, object]:
         subject, name = next(stream), next(stream)
         url = "https://wire.example.com/u/" + "x" * chance.randint(0, 900)
         digest.update(encode_header_text(subject, column=9) + address_header(name, "wire@example.com", column=6))
-        wrong += check(subject, name, url, modern=number % 10 == 0)
+        wrong += check(subject, name, url, modern=number % 50 == 0)
     return {
         "tried": count,
         "seed": seed,

@@ -56,7 +56,8 @@ class Accepted:
 #: What to answer: a reply ("550 5.1.1 no"), or one of
 #:   drop      reset the connection          eof    close it
 #:   silence   never answer                  raw X  send X as it is, then go silent
-#:   take X    for a message: take it, then do X
+#:   deaf X    send X and read no more       partly X  send X, then close
+#:   take X    for a message: take it, then do X        wait N    answer 250 after N seconds
 #: None is the ordinary answer.
 Script = Callable[[Step], str | None]
 
@@ -108,7 +109,7 @@ class Sink:
         self.note({"session": "begins"})
         try:
             await _Session(self, reader, writer, self.connections).talk()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
         finally:
             self.open_now -= 1
@@ -209,7 +210,7 @@ class _Session:
         script = self.sink.answer(self.at("message", recipient))
         self.sender, self.recipient = None, ""
         self.message += 1
-        taken = script is None or script.startswith(("take ", "250"))
+        taken = script is None or script.startswith(("take ", "250", "wait "))
         if taken:
             self.sink.take(sender, recipient, raw)
         await self.reply((script or "250 2.0.0 taken").removeprefix("take "))
@@ -236,6 +237,13 @@ class _Session:
             case "raw", _, data:
                 self.writer.write(data.encode("latin-1"))
                 await self.writer.drain()
+                await asyncio.Event().wait()
+            case "wait", _, seconds:
+                await asyncio.sleep(float(seconds))
+                await self.reply("250 2.0.0 taken, at last")
+            case "deaf", _, data:
+                self.writer.write(data.encode("latin-1"))
+                self.writer.transport.pause_reading()  # type: ignore[attr-defined]
                 await asyncio.Event().wait()
             case "partly", _, data:
                 self.writer.write(data.encode("latin-1"))

@@ -15,9 +15,9 @@ from newsletter.delivery.deliver import Progress, deliver, send_one
 from newsletter.delivery.files import FilesTransport
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import MessageError, StoreError, TransportError
-from newsletter.model import DeliveryState, Format, OnUnknown, SuppressionReason
+from newsletter.model import DeliveryState, Format, OnUnknown, SendReport, SuppressionReason
 from tests.delivery.conftest import Office
-from tests.delivery.samples import RENDERING, people, settings
+from tests.delivery.samples import people, settings
 from tests.delivery.sink import Sink, Step
 
 ADA, BOB, CY = "ada@example.com", "bob@example.com", "cy@example.com"
@@ -37,12 +37,16 @@ def test_everybody_gets_the_issue_once(office: Office) -> None:
     }
 
 
-def test_a_list_longer_than_a_chunk_is_read_to_its_end(office: Office) -> None:
-    issue = office.freeze(people(1203))
+@pytest.mark.parametrize("count", [99, 100, 101, 203])
+def test_a_list_longer_than_a_chunk_is_read_to_its_end(
+    office: Office, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("newsletter.delivery.run._CHUNK", 50)
+    issue = office.freeze(people(count))
 
     ran = office.send(issue, connections=4)
 
-    assert dict.fromkeys(people(1203), 1) == ran.sink.copies()
+    assert dict.fromkeys(people(count), 1) == ran.sink.copies()
     assert 4 >= ran.sink.most_open
 
 
@@ -112,6 +116,30 @@ def test_mail_and_rcpt_leave_together_only_where_that_is_allowed(office: Office)
     assert ["banner", "ehlo", "mail", "rcpt", "data", "message", "quit"] == [step.name for step in seen]
 
 
+def test_a_server_that_says_much_may_say_it_all_day(office: Office) -> None:
+    """Replies are bounded one by one, not over the life of a connection."""
+    issue = office.freeze(people(30))
+
+    ran = office.send(
+        issue,
+        lambda step: "250 2.0.0 " + "blah " * 300 if step.name in ("mail", "rcpt", "message") else None,
+        connections=1,
+    )
+
+    assert (30, 1) == (len(ran.sink.accepted), ran.sink.connections)
+
+
+def test_a_server_may_take_long_to_answer_for_a_whole_message(office: Office) -> None:
+    """Ten minutes (RFC 5321), whatever is allowed for other commands: a shorter wait would make copies."""
+    issue = office.freeze([ADA])
+
+    ran = office.send(issue, lambda step: "wait 0.6" if step.name == "message" else None, timeout=0.2, after_dot=30.0)
+
+    assert {ADA: 1} == ran.sink.copies()
+    assert {ADA: DeliveryState.sent} == office.states(issue)
+    assert 600.0 == SmtpSettings(host="localhost").after_dot
+
+
 # -------------------------------------------------------------- what people want
 
 
@@ -158,7 +186,10 @@ def test_an_address_outside_ascii_fails_alone_where_the_server_does_not_take_it(
 # -------------------------------------------------------------- later, or never
 
 
-def test_a_greylisted_person_is_asked_again_later_each_time_and_given_up_after_five_days(office: Office) -> None:
+def test_a_greylisted_person_is_asked_again_later_each_time_and_given_up_in_the_end(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("newsletter.delivery.settling.PATIENCE", timedelta(hours=12))
     issue = office.freeze([ADA])
     waits = []
     for _ in range(200):
@@ -172,7 +203,7 @@ def test_a_greylisted_person_is_asked_again_later_each_time_and_given_up_after_f
 
     assert [300, 600, 1200, 2400, 4000, 4000] == waits[:6]
     assert {4000.0} == set(waits[6:])
-    assert timedelta(days=5) <= timedelta(seconds=sum(waits)) < timedelta(days=5, seconds=4000)
+    assert timedelta(hours=12) <= timedelta(seconds=sum(waits)) < timedelta(hours=12, seconds=4000)
     assert DeliveryState.failed == office.row(issue, ADA).state
     assert "expired" in office.row(issue, ADA).last_reply
 
@@ -192,7 +223,7 @@ def test_a_deferred_person_is_not_asked_before_the_time(office: Office) -> None:
 def test_a_server_that_always_goes_silent_after_the_dot_is_not_fed_copies_for_ever(office: Office) -> None:
     issue = office.freeze(people(30))
     copies: Counter[str] = Counter()
-    for _ in range(20):
+    for _ in range(8):
         ran = office.send(issue, lambda step: "take drop" if step.name == "message" else None)
         copies += ran.sink.copies()
         assert max(ran.sink.copies().values(), default=0) <= 2
@@ -270,7 +301,7 @@ def test_a_server_that_comes_back_in_time_gets_everything(office: Office) -> Non
     )
 
     assert dict.fromkeys(people(10), 1) == ran.sink.copies()
-    assert 1 == max(ran.sink.most_open for _ in range(1)) or ran.sink.connections >= 4
+    assert 4 <= ran.sink.connections
 
 
 def test_a_server_in_trouble_is_asked_over_one_connection_at_a_time(office: Office) -> None:
@@ -309,7 +340,7 @@ def test_a_message_that_is_too_big_for_the_server_pauses_the_issue_before_anythi
 def test_a_run_that_is_asked_to_stop_finishes_what_is_in_flight(office: Office) -> None:
     issue = office.freeze(people(60))
 
-    async def go() -> tuple[object, Sink]:
+    async def go() -> tuple[SendReport, Sink]:
         stop = asyncio.Event()
 
         def script(step: Step) -> str | None:
@@ -325,8 +356,70 @@ def test_a_run_that_is_asked_to_stop_finishes_what_is_in_flight(office: Office) 
     states = Counter(office.states(issue).values())
     assert {DeliveryState.sent: len(sink.accepted), DeliveryState.queued: 60 - len(sink.accepted)} == states
     assert 5 <= len(sink.accepted) <= 12
-    assert "stopped when asked to" in str(report)
+    assert "stopped when asked to" in (report.stopped or "")
     assert 60 - len(sink.accepted) == len(office.send(issue).sink.accepted)
+
+
+def test_a_run_that_is_asked_to_stop_does_not_wait_for_a_server_that_says_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("newsletter.delivery.run._GRACE", 0.2)
+    issue = office.freeze(people(10))
+
+    async def go() -> tuple[SendReport, Sink]:
+        stop = asyncio.Event()
+
+        def script(step: Step) -> str | None:
+            if step.name != "message" or step.recipient != people(3)[-1]:
+                return None
+            stop.set()
+            return "take silence"
+
+        async with Sink(script) as sink:
+            smtp = settings(sink, after_dot=600.0, connections=1)
+            return await asyncio.wait_for(deliver(issue, office.store, smtp, clock=office.clock, stop=stop), 10), sink
+
+    report, _ = asyncio.run(go())
+
+    assert {DeliveryState.sent: 2, DeliveryState.queued: 8} == report.counts
+    assert (
+        "given up" in office.row(issue, people(3)[-1]).last_reply
+        or "took too long" in office.row(issue, people(3)[-1]).last_reply
+    )
+
+
+def test_a_run_that_is_asked_to_stop_does_not_wait_for_a_connection(office: Office) -> None:
+    issue = office.freeze(people(10))
+
+    async def go() -> SendReport:
+        stop = asyncio.Event()
+
+        def script(step: Step) -> str | None:
+            stop.set()
+            return "silence"
+
+        async with Sink(script) as sink:
+            smtp = settings(sink, timeout=600.0)
+            return await asyncio.wait_for(deliver(issue, office.store, smtp, clock=office.clock, stop=stop), 10)
+
+    assert {DeliveryState.queued: 10} == asyncio.run(go()).counts
+
+
+def test_a_watcher_that_breaks_does_not_cost_a_result(office: Office) -> None:
+    issue = office.freeze(people(10))
+
+    def watch(_: Progress) -> None:
+        raise ZeroDivisionError
+
+    async def go() -> int:
+        async with Sink() as sink:
+            with pytest.raises(ZeroDivisionError):
+                await deliver(issue, office.store, settings(sink), clock=office.clock, on_progress=watch)
+            return len(sink.accepted)
+
+    accepted = asyncio.run(go())
+
+    assert {DeliveryState.sent: accepted, DeliveryState.queued: 10 - accepted} == office.store.counts(issue.id)
 
 
 @pytest.mark.parametrize("end", ["pause", "cancel"])
@@ -397,8 +490,7 @@ def test_a_rendering_that_cannot_be_made_into_messages_sends_nothing(office: Off
 
 
 def test_a_person_whose_values_cannot_be_written_fails_alone(office: Office) -> None:
-    needy = replace(RENDERING, text=RENDERING.text, fields=("subscriber.name", "unsubscribe_url"))
-    issue = office.freeze([ADA, "a b@example.com", CY], rendering=needy)
+    issue = office.freeze([ADA, "a b@example.com", CY])
 
     office.send(issue)
 

@@ -19,8 +19,10 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from newsletter.config.secret import Secret
 from newsletter.delivery.deliver import deliver, send_one
+from newsletter.delivery.replies import Verdict
 from newsletter.delivery.smtp import ServerRefused, SmtpSettings, SmtpTransport
-from newsletter.errors import TransportError
+from newsletter.delivery.transaction import Outcome
+from newsletter.errors import StoreError, TransportError
 from newsletter.model import DeliveryState, SendReport
 from tests.delivery.conftest import Office
 from tests.delivery.samples import people, settings
@@ -41,6 +43,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.envelopes.append(envelope)
+        assert server.transport is not None
         self.encrypted.append(server.transport.get_extra_info("cipher") is not None)
         return "250 2.0.0 taken"
 
@@ -431,6 +434,64 @@ def test_what_is_no_single_address_never_reaches_the_server(recipient: str) -> N
             return sink.commands
 
     assert [b"EHLO", b"QUIT"] == [command.split()[0] for command in asyncio.run(go())]
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "TLS"])
+def test_a_message_of_many_megabytes_arrives_whole(authority: trustme.CA, ca_file: str, secured: bool) -> None:
+    """It does not fit into any buffer on the way, and the server reads as slowly as it likes."""
+    message = MESSAGE + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 100_000
+
+    async def go() -> Mailbox:
+        options: dict[str, Any] = {"tls_context": context(authority), "require_starttls": True} if secured else {}
+        async with real_server(**options) as (mailbox, port):
+            smtp = smtp_to(port, tls="starttls" if secured else "none", ca_file=ca_file, timeout=30.0, after_dot=30.0)
+            await send_one(message, sender="wire@example.com", recipient=ADA, smtp=smtp)
+            return mailbox
+
+    assert message == asyncio.run(go()).envelopes[0].original_content
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ("deaf 354 go ahead\r\n", Verdict.back_off),
+        ("raw 354 go ahead\r\n552 5.3.4 too big\r\n", Verdict.failed),
+        ("raw 354 go ahead\r\n421 4.3.2 closing\r\n", Verdict.back_off),
+        ("raw 354 go ahead\r\n250 2.0.0 taken\r\n", Verdict.back_off),
+        ("partly 354 go ahead\r\n", Verdict.back_off),
+    ],
+)
+def test_what_ends_before_the_final_dot_is_known_not_to_have_arrived(answer: str, verdict: Verdict) -> None:
+    """Whatever a server does while it is sent a message: without the dot nothing is delivered, so nothing is unknown."""
+
+    async def go() -> Outcome:
+        async with Sink(lambda step: answer if step.name == "data" else None) as sink:
+            connection = await SmtpTransport(settings(sink, timeout=0.2)).open()
+            gate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            gate.set_result(True)
+            message = [b"y" * 70 + b"\r\n"] * 200_000
+            try:
+                return await connection.transaction(
+                    sender="wire@example.com", recipient=ADA, gate=gate, message=message
+                )
+            finally:
+                assert not connection.is_usable
+                await connection.close()
+
+    assert verdict is asyncio.run(go()).verdict
+
+
+def test_a_connection_whose_gate_breaks_is_given_up() -> None:
+    async def go() -> bool:
+        async with Sink() as sink:
+            connection = await SmtpTransport(settings(sink)).open()
+            gate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            gate.set_exception(StoreError("disk full"))
+            with pytest.raises(StoreError):
+                await connection.transaction(sender="wire@example.com", recipient=ADA, gate=gate, message=[MESSAGE])
+            return connection.is_usable
+
+    assert not asyncio.run(go())
 
 
 def test_we_say_our_address_where_we_have_no_name() -> None:
