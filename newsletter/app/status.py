@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.errors import UsageError
 from newsletter.model import (
@@ -187,6 +188,54 @@ def issue_details(app: App, number: int, digest: str | None) -> tuple[IssueRow, 
         for stored, consumed in app.store.issue_entries(issue.id)
     ]
     return issue_row(app, issue), entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """One message: to whom, and what became of it."""
+
+    issue: str
+    email: str
+    state: str
+    attempts: int
+    code: int | None
+    answer: str
+    message_id: str
+    settled_at: datetime | None
+    next_attempt_at: datetime | None
+
+
+def delivery_rows(
+    app: App, *, status: str | None, number: int | None, digest: str | None, email: str | None, limit: int
+) -> list[DeliveryRow]:
+    """Messages that meet all of the conditions, newest first.
+
+    Raises:
+        UsageError: there is no such issue.
+        AddressError: that is no address.
+    """
+    issue = None if number is None else find_issue(app, number, digest)
+    names = {one.id: f"{one.digest} {one.number}" for one in app.store.issues()}
+    found = app.store.deliveries(
+        issue_id=issue.id if issue else None,
+        state=DeliveryState(status) if status else None,
+        email_key=parse_address(email).key if email else None,
+        limit=limit,
+    )
+    return [
+        DeliveryRow(
+            issue=names.get(one.issue_id, ""),
+            email=one.email,
+            state=one.state.value,
+            attempts=one.attempts,
+            code=one.last_code,
+            answer=f"{one.last_code or ''} {one.last_reply}".strip(),
+            message_id=one.message_id,
+            settled_at=one.settled_at,
+            next_attempt_at=one.next_attempt_at,
+        )
+        for one in found
+    ]
 
 
 def subscribers_with_status(app: App, digest: str | None) -> list[tuple[Subscriber, dict[str, str]]]:

@@ -24,7 +24,13 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 def fetch_rows(results: "Sequence[FetchResult]") -> list[tuple[object, ...]]:
     """One row per feed: title, entries, new ones, what to know."""
     return [
-        (r.feed.title or r.feed.url, "" if r.error else r.entries, "" if r.error else r.new, _note(r)) for r in results
+        (
+            r.feed.title or r.title or r.feed.url,
+            "" if r.error or r.unchanged else r.entries,
+            "" if r.error else r.new,
+            _note(r),
+        )
+        for r in results
     ]
 
 

@@ -79,7 +79,7 @@ class Web:
         web = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the base class calls it so
+            def do_GET(self) -> None:
                 web.asked.append(self.path)
                 status, body = web.pages.get(self.path, (404, b"no such page"))
                 self.send_response(status)

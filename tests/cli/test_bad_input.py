@@ -1,9 +1,13 @@
 """What goes wrong is said once, with its place and what to do, and nothing is lost."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 from tests.cli.conftest import Wire, call
 
@@ -80,7 +84,7 @@ def test_nobody_to_mail_loses_no_entry(wire: Wire) -> None:
         ((404, b"gone"), "404"),
         ((500, b""), "500"),
         ((200, b""), "empty"),
-        ((200, b"<html><head><title>Log in</title></head></html>"), "HTML"),
+        ((200, b"<html><head><title>Log in</title></head></html>"), "web page"),
         ((200, b"{}"), "feed"),
         ((200, b"\x00\xff\x00"), "feed"),
     ],
@@ -193,3 +197,92 @@ def test_no_traceback_without_debug_and_one_with_it(wire: Wire) -> None:
     (wire.folder / "subscribers.yaml").unlink()
     assert "Traceback" not in wire("subscriber", "list").err
     assert "Traceback" in wire("subscriber", "list", "--debug").err
+
+
+class _Picky:
+    """A mail server's manners: refuses some people, and whoever does not know the password."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it so
+        self, server: object, session: object, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address.startswith("gone"):
+            return "550 5.1.1 no such person"
+        if address.startswith("later"):
+            return "451 4.7.1 greylisted, come back"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802
+        self.taken += envelope.rcpt_tos
+        return "250 taken"
+
+
+@pytest.fixture
+def picky() -> Iterator[tuple[_Picky, int]]:
+    handler = _Picky()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(
+        handler,
+        hostname="127.0.0.1",
+        port=port,
+        auth_require_tls=False,
+        authenticator=lambda server, session, envelope, mechanism, data: AuthResult(
+            success=data.password == b"right", handled=False
+        ),
+    )
+    controller.start()
+    yield handler, port
+    controller.stop()
+
+
+def test_a_refused_person_keeps_nobody_else_from_their_mail(wire: Wire, picky: tuple[_Picky, int]) -> None:
+    handler, port = picky
+    wire.configure(
+        wire.web.feed("/a.xml", "One"),
+        people="- ada@example.com\n- gone@example.com\n- later@example.com\n- grace@example.com\n",
+        smtp=f"{{host: 127.0.0.1, port: {port}, tls: none, username: wire, password_env: PICKY}}",
+    )
+    done = wire("send", "-y", PICKY="right")
+    assert (done.code, sorted(handler.taken)) == (3, ["ada@example.com", "grace@example.com"]), done.err
+    assert "run newsletter send again after" in done.err
+    failed = wire("delivery", "list", "--status", "failed", "--json").data
+    assert [(row["email"], row["code"], row["answer"]) for row in failed] == [
+        ("gone@example.com", 550, "550 5.1.1 no such person")
+    ]
+    assert [row["email"] for row in wire("delivery", "list", "--status", "deferred", "--json").data] == [
+        "later@example.com"
+    ]
+    assert wire("status", "--json").data["issues"][0]["counts"] == {"sent": 2, "deferred": 1, "failed": 1}
+
+
+def test_a_wrong_password_pauses_the_issue_and_the_right_one_lets_it_go(wire: Wire, picky: tuple[_Picky, int]) -> None:
+    handler, port = picky
+    wire.configure(
+        wire.web.feed("/a.xml", "One"),
+        people="- ada@example.com\n- grace@example.com\n",
+        smtp=f"{{host: 127.0.0.1, port: {port}, tls: none, username: wire, password_env: PICKY}}",
+    )
+    done = wire("send", "-y", PICKY="hunter2")
+    assert (done.code, handler.taken) == (1, [])
+    assert "hunter2" not in done.out + done.err
+    issue = wire("status", "--json").data["issues"][0]
+    assert (issue["counts"], issue["words"].startswith("paused: ")) == ({"queued": 2}, True)
+    again = wire("send", "-y", PICKY="right")
+    assert (again.code, sorted(handler.taken)) == (0, ["ada@example.com", "grace@example.com"]), again.err
+
+
+def test_what_a_person_has_paused_waits_for_that_person(wire: Wire, picky: tuple[_Picky, int]) -> None:
+    handler, port = picky
+    smtp = f"{{host: 127.0.0.1, port: {port}, tls: none, username: wire, password_env: PICKY}}"
+    wire.configure(wire.web.feed("/a.xml", "One"), smtp=smtp)
+    wire("send", "-y", PICKY="wrong")
+    assert wire("issue", "pause", "1").code == 0
+    assert wire("send", "-y", PICKY="right").code == 0
+    assert handler.taken == []
+    assert wire("issue", "resume", "1").code == 0
+    assert wire("send", "-y", PICKY="right").code == 0
+    assert handler.taken == ["ada@example.com"]

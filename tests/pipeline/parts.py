@@ -1,10 +1,12 @@
 """The stages' parts for a test: real ones, on a folder of the test's."""
 
+import tempfile
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from newsletter.clock import Clock, Ids
+from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.feeds.fetch import FetchLimits
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
@@ -17,6 +19,20 @@ class HasPath(Protocol):
     """Something that writes its feed to a file."""
 
     path: Path
+
+
+@cache
+def _empty_database() -> bytes:
+    """A new database, made once: every test begins with a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "newsletter.db"
+        Store.open(str(path), clock=SystemClock(), ids=Ids()).close()
+        return path.read_bytes()
+
+
+@cache
+def _templates() -> Templates:
+    return Templates((default_templates(),))
 
 
 def feeds_of(sites: Sequence[HasPath]) -> tuple[Feed, ...]:
@@ -37,7 +53,7 @@ def publication_for(sites: Sequence[HasPath], *, name: str = "daily") -> Publica
             digest_name=name,
             digest_title="The Wire",
         ),
-        templates=Templates((default_templates(),)),
+        templates=_templates(),
         from_name="The Wire",
         from_email="wire@example.com",
         reply_to=None,
@@ -62,8 +78,11 @@ def parts_for(
     digests: tuple[str, ...] = ("daily",),
 ) -> Parts:
     listed = list(people)
+    path = folder / "newsletter.db"
+    path.write_bytes(_empty_database())
+    path.chmod(0o600)
     return Parts(
-        store=Store.open(str(folder / "newsletter.db"), clock=clock, ids=ids),
+        store=Store.open(str(path), clock=clock, ids=ids),
         digests_of={feed.url: digests for feed in feeds_of(sites)},
         people=lambda _: listed,
         limits=FetchLimits(user_agent="newsletter tests"),
