@@ -1,5 +1,6 @@
 """Changes to a project's two files and to what its memory forbids."""
 
+from contextlib import suppress as suppress_error
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +8,10 @@ from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.config import add_feed as write_feed
 from newsletter.config import remove_feed as erase_feed
-from newsletter.errors import FetchError, UsageError
+from newsletter.errors import BusyError, FetchError, UsageError
 from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.parse import parse
-from newsletter.model import Document, Failed, Feed, Fetched, Suppression, SuppressionReason
+from newsletter.model import Document, Failed, Feed, Fetched, Issue, OnUnknown, Suppression, SuppressionReason
 
 
 async def add_feed(
@@ -110,6 +111,20 @@ def unsuppress(app: App, email: str) -> None:
         raise UsageError(f"{email} is not suppressed", hint="newsletter suppression list shows who is")
 
 
+def cancel(app: App, issue: Issue) -> bool:
+    """Send no more of an issue; if nothing of it went out, its entries wait again.
+
+    What a run that died left on the wire is held first: nobody knows whether it
+    arrived.  Where a send is at work it is stopped within one message per connection.
+
+    Returns:
+        whether the entries wait for the next issue again.
+    """
+    with suppress_error(BusyError), app.store.lock():
+        app.store.recover(issue.id, OnUnknown.hold)
+    return app.store.cancel(issue.id)
+
+
 def write_new(folder: Path, files: dict[str, str]) -> list[Path]:
     """Write the files of a new project, none over an existing one.
 
@@ -123,4 +138,7 @@ def write_new(folder: Path, files: dict[str, str]) -> list[Path]:
     for path, text in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        if path.name == "subscribers.yaml":
+            # Other people's addresses are nobody else's business.
+            path.chmod(0o600)
     return list(paths)

@@ -107,11 +107,12 @@ def resume(session: Session, number: Number, digest: DigestFlag = None) -> None:
 
 def cancel(session: Session, number: Number, digest: DigestFlag = None) -> None:
     """Send no more of an issue; if nothing of it went out, its entries wait again."""
+    from newsletter.app.edit import cancel as cancel_issue
     from newsletter.app.status import find_issue
 
     issue = find_issue(session.app, number, digest)
-    session.app.store.cancel(issue.id)
-    _tell(session, "cancelled", issue)
+    released = cancel_issue(session.app, issue)
+    _tell(session, "cancelled; its entries wait for the next one" if released else "cancelled", issue)
 
 
 def _tell(session: Session, words: str, issue: "Issue") -> None:

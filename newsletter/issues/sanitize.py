@@ -93,6 +93,8 @@ _MATH_END = re.compile(r"</math\s*+>", re.IGNORECASE)
 
 _VIDEO_HOSTS = re.compile(r"//(?:[^/]*\.)?(?:youtube\.com|youtu\.be|vimeo\.com|dailymotion\.com|twitch\.tv)/")
 
+_EMPTY = re.compile(r"<(a|b|code|div|em|i|p|s|small|span|strong|u)(?: [^>]*)?></\1>")
+_TIMES_EMPTIED: Final = 4
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
 _DATE = re.compile(r"[0-9TZ:+. -]{4,40}")
 
@@ -108,8 +110,13 @@ def clean_html(html: str, *, base: str | None, heading_offset: int = 3) -> str:
     html = _INVISIBLE.sub("", html[:MAX_CHARACTERS].replace("\r\n", "\n").replace("\r", "\n"))
     if "<" not in html and "&" not in html:
         return html.replace(">", "&gt;").strip()
-    woven = _Sanitizer(base, heading_offset).run(html)
-    return _INVISIBLE.sub("", _CLEANER.clean(woven)).strip()
+    cleaned = _INVISIBLE.sub("", _CLEANER.clean(_Sanitizer(base, heading_offset).run(html)))
+    # Putting misplaced elements right, the parser may leave empty ones where they were.
+    for _ in range(_TIMES_EMPTIED):
+        cleaned, emptied = _EMPTY.subn("", cleaned)
+        if not emptied:
+            break
+    return cleaned.strip()
 
 
 def without_pictures(html: str) -> str:

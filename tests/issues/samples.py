@@ -117,7 +117,11 @@ class Shape(HTMLParser):
     def handle_decl(self, decl: str) -> None:
         self.comments.append(decl)
 
-    unknown_decl = handle_pi = handle_decl
+    def handle_pi(self, data: str) -> None:
+        self.comments.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.comments.append(data)
 
     @property
     def links(self) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from newsletter.errors import NewsletterError
 from newsletter.feeds.parse import parse
 from newsletter.issues.archive import archive_files, archive_markdown, write_archive
-from newsletter.errors import NewsletterError
 from newsletter.issues.plaintext import html_text
 from newsletter.model import StoredEntry
 from tests.issues.samples import GAZETTE, NOW, entry, project
@@ -62,7 +62,7 @@ def test_the_sample_day_comes_out_as_published(corpus: Path, tools: Any, form: s
     assert seed.read_text(encoding="utf-8") == literal
 
 
-@pytest.mark.parametrize("form", ["atom", "json"])
+@pytest.mark.parametrize("form", [pytest.param("atom", marks=pytest.mark.soak), "json"])
 def test_published_days_of_the_current_form_come_out_the_same(corpus: Path, tools: Any, form: str) -> None:
     lib, compare, to_feed = tools
     with (corpus / "digests" / "INDEX.tsv").open(encoding="utf-8") as file:
@@ -201,7 +201,7 @@ def test_two_addresses_that_shorten_alike_have_two_files() -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 
-    with pytest.raises(NewsletterError, match="cannot write .*file"):
+    with pytest.raises(NewsletterError, match=r"cannot write .*file"):
         write_archive(tmp_path / "file", "T", GAZETTE, "en", [entry(1)])
 
 

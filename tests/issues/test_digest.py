@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -71,7 +72,7 @@ def test_a_filter_that_is_no_expression_is_a_mistake_in_the_project() -> None:
 def test_one_story_in_two_feeds_stands_once_and_names_the_other() -> None:
     url = "https://story.example/one"
     waiting = [
-        entry(1, HEBREW, url=f"http://www.story.example/one/?utm_source=x"),
+        entry(1, HEBREW, url="http://www.story.example/one/?utm_source=x"),
         entry(2, GARDEN, url=url),
         entry(3, GAZETTE, url="https://gazette.example/other"),
     ]
@@ -169,7 +170,7 @@ def test_the_letters_decide_on_the_direction_not_what_the_feed_says() -> None:
         ({"title": "a\r\nb\u2028c"}, "a b c"),
     ],
 )
-def test_an_entry_always_has_a_title(fields: dict[str, str], title: str) -> None:
+def test_an_entry_always_has_a_title(fields: dict[str, Any], title: str) -> None:
     assert title == draft_of([entry(1, **fields)]).entries[0].title
 
 
@@ -268,7 +269,7 @@ def test_every_waiting_entry_is_used_up_once_and_stands_in_one_place(
 
     draft = draft_of(waiting, rules=rules, feeds=feeds, known=[health(GAZETTE, home_url="https://s.example/")])
 
-    assert {number: 1 for number in range(len(rows))} == Counter(c.entry_id for c in draft.consumed)
+    assert dict.fromkeys(range(len(rows)), 1) == Counter(c.entry_id for c in draft.consumed)
     fate = {c.entry_id: c.disposition for c in draft.consumed}
     shown = [e.id for s in draft.sections for e in s.entries]
     more = [e.id for s in draft.sections for e in s.more]

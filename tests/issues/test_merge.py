@@ -183,7 +183,7 @@ def test_no_feed_can_forge_a_field(templates: Templates) -> None:
 
 
 def test_a_value_that_was_not_kept_is_an_error_and_not_a_gap() -> None:
-    with pytest.raises(MessageError, match="no value for the merge field subscriber.name"):
+    with pytest.raises(MessageError, match=r"no value for the merge field subscriber.name"):
         fill(f"Hello {make_token(TOKEN, 'subscriber.name')}", TOKEN, {})
 
 

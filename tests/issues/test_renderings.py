@@ -156,7 +156,7 @@ def test_an_address_made_for_one_person_can_be_printed_and_tested_for_and_nothin
         ("{{ unsubscribe_url|upper }}", "{{ view_url|length }}", "{% if view_url == 'x' %}{% endif %}")
     ):
         found = renderings(tmp_path / str(number), template)
-        with pytest.raises(TemplateError, match="templates/issue.txt.j2:1: .*_url can be printed and tested"):
+        with pytest.raises(TemplateError, match=r"templates/issue.txt.j2:1: .*_url can be printed and tested"):
             found.for_subscriber(reader())
 
 
@@ -178,5 +178,5 @@ def test_the_same_issue_renders_to_the_same_bytes() -> None:
 
 
 def test_chance_has_no_place_in_a_template(tmp_path: Path) -> None:
-    with pytest.raises(TemplateError, match="issue.txt.j2:1: No filter named 'random'"):
+    with pytest.raises(TemplateError, match=r"issue.txt.j2:1: No filter named 'random'"):
         renderings(tmp_path, "{{ entries|random }}").for_everybody()

@@ -90,7 +90,7 @@ def test_a_template_that_is_not_text_is_named(tmp_path: Path) -> None:
 def test_a_mistake_in_the_projects_subject_is_named_as_such() -> None:
     from dataclasses import replace
 
-    with pytest.raises(TemplateError, match="^subject:1: entry has no 'titl'; did you mean 'title'"):
+    with pytest.raises(TemplateError, match=r"^subject:1: entry has no 'titl'; did you mean 'title'"):
         render(Templates(), replace(MASTHEAD, subject="{{ entries[0].titl }}"))
     assert "News 12" == render(Templates(), replace(MASTHEAD, subject="News {{ issue.number }}\n")).subject
 
@@ -127,7 +127,7 @@ def test_a_theme_is_a_folder_and_what_it_lacks_comes_from_the_default(tmp_path: 
 
     assert "bare 12" == rendering.text
     assert "Title number 2" in rendering.html
-    with pytest.raises(TemplateError, match="templates/none: there is no theme 'none'"):
+    with pytest.raises(TemplateError, match=r"templates/none: there is no theme 'none'"):
         Templates([tmp_path], theme="none")
 
 
