@@ -87,7 +87,7 @@ async def _send(app: App, catcher: Catcher) -> Demo:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         files["archive"] = folder / "archive"
-        files["e-mail"] = catcher.caught[-1].path if len(catcher.caught) == 1 else catcher.folder
+        files["e-mail"] = catcher.folder / "*.eml"
         files["project"] = app.config.path
     built = watch.frozen_at or app.clock.monotonic()
     return Demo(

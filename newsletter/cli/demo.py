@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import fetch_rows, plural, send_words
+from newsletter.cli.report import fetch_rows, plural, send_words, shown
 from newsletter.cli.session import PARTLY, Session, command
 
 
@@ -50,7 +50,7 @@ def demo(
     )
     out.line("")
     for label, path in done.files.items():
-        out.line(f"  {label:<9} {path}")
+        out.line(f"  {label:<9} {shown(path)}")
     out.line("")
     out.line("Run it again: nothing is new, and nobody gets it twice.")
     if open_it:

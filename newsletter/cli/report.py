@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from newsletter.model import FetchResult, SendReport
 
-# Below this many seconds a rate says nothing.
-_TOO_SHORT = 0.05
+# Fewer messages than these make no rate.
+_ENOUGH = 50
 
 
 def moment(when: datetime | None) -> str:
@@ -65,6 +66,15 @@ def send_rows(report: "SendReport") -> list[tuple[object, ...]]:
 
 def send_words(report: "SendReport") -> str:
     """What a run of the outbox achieved, in one line."""
-    rate = report.sent_now / report.seconds if report.seconds > 0 else 0
     words = f"{plural(report.sent_now, 'message')} sent in {report.seconds:.1f} s"
-    return f"{words} ({rate:,.0f}/s)" if report.sent_now > 1 and report.seconds > _TOO_SHORT else words
+    if report.sent_now < _ENOUGH or not report.seconds:
+        return words
+    return f"{words} ({report.sent_now / report.seconds:,.0f}/s)"
+
+
+def shown(path: Path) -> str:
+    """A path as a person here would type it."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -40,7 +40,7 @@ _TWINS: Final = {"strong": "b", "em": "i", "del": "s", "b": "b", "i": "i", "s": 
 _ALONE: Final = names("br img wbr")
 #: Stands for a "!" that a link follows, while the converter is at work: together they would be a picture.
 _BANG: Final = "\ue0f1"
-_BANG_BEFORE_LINK = re.compile(r"!((?:<(?!a\b)[^>]*>)*<a\b)")
+_BANG_BEFORE_LINK = re.compile(r"!((?:\s|<(?!a\b)[^>]*>)*+<a\b)")
 
 
 def escape(text: str) -> str:
