@@ -190,7 +190,7 @@ def freeze(
         digest=draft.digest,
         number=draft.number,
         slot=slot,
-        subject=renderings.for_nobody().subject,
+        subject=renderings.subject,
         envelope=envelope,
         consumed=draft.consumed,
         mentioned=[entry.id for entry in draft.updated],

@@ -8,7 +8,17 @@ from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.links import SECRET_NAME
 from newsletter.errors import UsageError
 from newsletter.issues.archive import archive_files
-from newsletter.model import Delivery, DeliveryState, Disposition, Format, Issue, StoredEntry
+from newsletter.issues.merge import merge_values
+from newsletter.model import (
+    Delivery,
+    DeliveryState,
+    Disposition,
+    Format,
+    Issue,
+    Rendering,
+    StoredEntry,
+    Subscriber,
+)
 
 FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
 _SUFFIX = {"markdown": "md", "html": "html", "text": "txt", "eml": "eml", "json": "json"}
@@ -32,25 +42,26 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
         return {name: _json(app, issue)}
     rendering = app.store.rendering(issue.id, issue.envelope.language)
     skeleton = Skeleton.build(issue, rendering, Format.html, secret=app.store.secret(SECRET_NAME))
-    nobody = _nobody(issue, rendering.key)
+    nobody = _nobody(issue, rendering)
     if form == "eml":
         return {name: skeleton.message(nobody)}
     content = {"markdown": skeleton.markdown, "html": skeleton.html, "text": skeleton.text}[form](nobody)
     return {name: content}
 
 
-def _nobody(issue: Issue, rendering: str) -> Delivery:
-    """A delivery to no one, at an address that cannot exist (RFC 2606)."""
+def _nobody(issue: Issue, rendering: Rendering) -> Delivery:
+    """A delivery to no one, at an address that nobody can have (RFC 2606)."""
+    reader = Subscriber(email="reader@example.com", wire_email="reader@example.com", key="reader@example.com")
     return Delivery(
         id=0,
         issue_id=issue.id,
-        email="reader@example.com",
-        wire_email="reader@example.com",
-        key="reader@example.com",
-        name="",
+        email=reader.email,
+        wire_email=reader.wire_email,
+        key=reader.key,
+        name=reader.name,
         format=Format.html,
-        rendering=rendering,
-        merge={"subscriber.email": "reader@example.com"},
+        rendering=rendering.key,
+        merge=merge_values(rendering.fields, reader),
         message_id=f"issue-{issue.number}@{issue.envelope.from_email.rpartition('@')[2]}",
         state=DeliveryState.queued,
         attempts=0,

@@ -123,7 +123,8 @@ class SmtpTransport:
         except BaseException as error:
             client.close()
             if isinstance(error, aiosmtplib.SMTPException | OSError | ValueError):
-                raise self._explained(error) from error
+                # Once there is a password, the cause could quote it.
+                raise self._explained(error) from (error if settings.password is None else None)
             raise
 
     async def _opened(self, client: aiosmtplib.SMTP) -> Connection:

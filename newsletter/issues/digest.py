@@ -140,7 +140,7 @@ class _Sources:
 
     def title(self, url: str) -> str:
         known = self._health.get(url)
-        title = self.feed(url).title or (known.title if known else None) or urlsplit(url).hostname or url
+        title = self.feed(url).title or (known.title if known else None) or _host(url)
         return one_line(title, _TITLE_LIMIT) or url
 
     def page(self, url: str) -> str | None:
@@ -325,8 +325,13 @@ def _title(candidate: _Candidate, sources: _Sources, text: str) -> str:
     if not title:
         text = text or html_text((entry.content or entry.summary)[:_FILTERED_CHARACTERS])
         title = one_line(excerpt(escape(text, quote=False), _TITLE_WORDS), _MADE_UP_TITLE_LIMIT)
-    host = urlsplit(entry.url).hostname if entry.url and safe_url(entry.url) else None
-    return title or host or sources.title(stored.feed_url)
+    return title or _host(entry.url) or sources.title(stored.feed_url)
+
+
+def _host(url: str | None) -> str:
+    """The host of a safe address, or nothing."""
+    safe = safe_url(url)
+    return (urlsplit(safe).hostname or "") if safe else ""
 
 
 def _address(url: str | None) -> str | None:

@@ -301,4 +301,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
             _bounded(kwargs.values())
             if _WIDE_FORMAT.search(text) and method.__name__ in ("format", "format_map"):
                 raise SecurityError("such a wide format is not allowed")
+        if getattr(method, "__name__", "") == "strftime" and any(_WIDE_FORMAT.search(str(arg)) for arg in args):
+            raise SecurityError("such a wide format is not allowed")
         return super().call(context, obj, *args, **kwargs)

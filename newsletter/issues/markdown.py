@@ -38,6 +38,8 @@ _BLOCKS: Final = BLOCK | names("caption tbody td tfoot th thead tr")
 #: Elements that Markdown writes alike; within one another they would cancel out.
 _TWINS: Final = {"strong": "b", "em": "i", "del": "s", "b": "b", "i": "i", "s": "s"}
 _ALONE: Final = names("br img wbr")
+_LONE_BULLET = re.compile(r"^[ >]*-+[ ]*$", re.MULTILINE)
+_FENCE = re.compile(r"[ >*+-]*(`{3,}|~{3,})")
 #: Stands for a "!" that a link follows, while the converter is at work: together they would be a picture.
 _BANG: Final = "\ue0f1"
 _BANG_BEFORE_LINK = re.compile(r"!((?:\s|<(?!a\b)[^>]*>)*+<a\b)")
@@ -68,7 +70,23 @@ def from_html(html: str) -> str:
         converted = html_to_markdown.convert(marked, _OPTIONS).content
     except Exception:  # noqa: BLE001 - whatever the converter cannot read, its words are kept
         return escape(html_text(html))
-    return (converted or "").replace(_BANG, r"\!").strip("\n")
+    return _without_underlines((converted or "").replace(_BANG, r"\!").strip("\n"))
+
+
+def _without_underlines(markdown: str) -> str:
+    """Keep a bullet that stands alone on its line from making a heading of the line before (CommonMark §4.3)."""
+    if not _LONE_BULLET.search(markdown):
+        return markdown
+    lines: list[str] = []
+    fence = ""
+    for line in markdown.split("\n"):
+        mark = _FENCE.match(line)
+        if mark and (not fence or (mark[1].startswith(fence) and line.endswith(mark[1]))):
+            fence = "" if fence else mark[1]
+        elif not fence and _LONE_BULLET.match(line) and lines and lines[-1].strip():
+            lines.append("")
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _representable(html: str) -> str:  # noqa: C901 - one rule of CommonMark a branch

@@ -9,6 +9,7 @@ raises `LogicOnSubscriber`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from markupsafe import Markup
 
@@ -270,6 +271,7 @@ class MergeSubscriber:
     """`subscriber` in a template: name, email, attributes."""
 
     __slots__ = ("attributes", "email", "name")
+    template_name: ClassVar[str] = "subscriber"
 
     def __init__(self, reader: Reader) -> None:
         self.name = MergeField(reader, "subscriber.name")

@@ -1,5 +1,6 @@
 """Finding templates and running them; every failure names the template and its line."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -19,10 +20,12 @@ from jinja2 import (
 from newsletter.errors import NewsletterError, TemplateError
 from newsletter.issues.environment import MAX_OUTPUT, Run, Sandbox
 from newsletter.issues.personal import Reader
+from newsletter.text import one_line
 
 DEFAULT_THEME: Final = "default"
 #: The five files of a theme.
 TEMPLATES: Final = ("issue.html.j2", "issue.txt.j2", "issue.md.j2", "archive.md.j2", "subject.txt.j2")
+_THEME = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_SOURCE: Final = 1_000_000
 #: How a template given as text, not as a file, is called in a traceback.
 _FROM_TEXT: Final = "<template>"
@@ -60,6 +63,10 @@ class Templates:
     """
 
     def __init__(self, folders: Sequence[Path] = (), theme: str = DEFAULT_THEME) -> None:
+        if not _THEME.fullmatch(theme):
+            raise TemplateError(
+                f"templates/{one_line(theme, 40)}", None, "a theme is named by letters, digits, - and _"
+            )
         packaged = default_templates()
         self._roots = [*(Path(folder).resolve() for folder in folders), packaged]
         themed = [root / theme for root in self._roots] if theme != DEFAULT_THEME else []

@@ -9,8 +9,8 @@ by SIGKILL: at a random moment, or by its own hand at a durable step.  Then the
 next one takes over, until everybody has got the issue; then comes another
 issue.  The verdict is printed as JSON.
 
-The forking process has imported everything and started nothing: no thread, no
-event loop, no database connection is inherited.
+The forking process has imported everything and runs nothing: a child inherits
+no thread, no event loop and no open database.
 """
 
 import argparse

@@ -226,7 +226,9 @@ parts = st.lists(
                 "&amp;",
             ]
         ),
-        st.sampled_from(["--=_" + "b0a7" * 8, "\n--=_" + "b0a7" * 8 + "--\n", "x" * 200, "\r\n", "\r"]),
+        st.sampled_from(
+            ["\n--" + "b0a7" * 8 + "\n", "--=_" + "b0a7" * 8, "\n--=_" + "b0a7" * 8 + "--\n", "x" * 200, "\r\n", "\r"]
+        ),
         st.text(max_size=30),
         st.tuples(st.sampled_from(FIELDS), st.sampled_from("thqujm")).map(lambda at: make_token(MERGE_TOKEN, *at)),
     ),

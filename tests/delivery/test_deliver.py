@@ -108,12 +108,19 @@ def test_a_server_that_knows_only_helo_is_spoken_to_plainly(office: Office) -> N
     assert all(b"SIZE" not in command for command in ran.sink.commands)
 
 
-def test_mail_and_rcpt_leave_together_only_where_that_is_allowed(office: Office) -> None:
+@pytest.mark.parametrize(("extensions", "together"), [((), False), (("PIPELINING",), True)])
+def test_mail_and_rcpt_leave_together_only_where_that_is_allowed(
+    office: Office, extensions: tuple[str, ...], together: bool
+) -> None:
     """Without PIPELINING, RCPT waits for the answer to MAIL."""
-    seen: list[Step] = []
-    office.send(office.freeze([ADA]), seen.append, extensions=(), connections=1)
+    ran = office.send(
+        office.freeze([ADA]),
+        lambda step: "550 no" if step.name == "mail" else None,
+        extensions=extensions,
+        connections=1,
+    )
 
-    assert ["banner", "ehlo", "mail", "rcpt", "data", "message", "quit"] == [step.name for step in seen]
+    assert together == any(command.startswith(b"RCPT") for command in ran.sink.commands)
 
 
 def test_a_server_that_says_much_may_say_it_all_day(office: Office) -> None:
@@ -246,6 +253,21 @@ def test_one_that_may_have_arrived_is_sent_again_after_all_others(office: Office
     assert [ADA, BOB, CY, ADA] == [one.recipient for one in ran.sink.accepted]
     assert ran.sink.accepted[0].raw == ran.sink.accepted[-1].raw
     assert Progress(total=3, sent=3) == ran.progress[-1]
+
+
+def test_one_that_always_may_have_arrived_costs_two_copies_a_run_and_five_in_all(office: Office) -> None:
+    issue = office.freeze([ADA, BOB, CY])
+    copies = []
+    for _ in range(4):
+        ran = office.send(
+            issue,
+            lambda step: "take drop" if step.name == "message" and step.recipient == ADA else None,
+            connections=1,
+        )
+        copies.append(ran.sink.copies()[ADA])
+
+    assert [2, 2, 1, 0] == copies
+    assert {ADA: DeliveryState.held, BOB: DeliveryState.sent, CY: DeliveryState.sent} == office.states(issue)
 
 
 def test_one_that_is_rejected_again_after_somebody_resumed_is_given_up(office: Office) -> None:

@@ -251,7 +251,7 @@ ENTRIES = st.lists(
     st.lists(st.sampled_from([None, 0, 1, 2]), min_size=3, max_size=3),
     st.lists(st.sampled_from([(), ("a",), ("b", "x")]), min_size=6, max_size=6),
 )
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_every_waiting_entry_is_used_up_once_and_stands_in_one_place(
     rows: list[tuple[str, str | None, None, str, str]],
     rules: DigestRules,

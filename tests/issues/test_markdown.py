@@ -1,6 +1,10 @@
 """Markdown that a CommonMark reader shows as it was meant."""
 
 import random
+import re
+from collections import Counter
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +12,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from newsletter.errors import ParseError
+from newsletter.feeds.parse import parse
 from newsletter.issues.markdown import escape, from_html, link
 from newsletter.issues.plaintext import html_text
 from newsletter.issues.sanitize import clean_html
@@ -30,7 +36,7 @@ def shown(markdown: str) -> str:
 
 
 @given(st.text(alphabet=AWKWARD, max_size=40))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_escaped_text_shows_as_the_text(text: str) -> None:
     assert one_line(text) == shown(escape(text))
     assert one_line(text) == shown("## " + escape(text)).strip()
@@ -105,3 +111,28 @@ def test_the_words_of_a_paragraph_are_the_words_of_its_markdown(text: str) -> No
     cleaned = clean_html("<p>" + text.replace("&", "&amp;").replace("<", "&lt;") + "</p>", base=None)
 
     assert "".join(html_text(cleaned).split()) == "".join(shown(from_html(cleaned)).split())
+
+
+@pytest.mark.soak
+def test_real_entries_keep_their_words_and_links_and_no_html(corpus: Path) -> None:
+    words = kept_words = links = kept_links = 0
+    for path in sorted((corpus / "feeds").iterdir()):
+        try:
+            document = parse(path.read_bytes(), url="https://site.example/feed", content_type=None)
+        except (ParseError, IsADirectoryError):
+            continue
+        for html in {text for entry in document.entries for text in (entry.content, entry.summary) if text}:
+            cleaned = clean_html(html, base="https://site.example/")
+            markdown = from_html(cleaned)
+            assert not [t for t in tokens(markdown) if t.type.startswith("html")], path.name
+            rendered = COMMONMARK.render(markdown)
+            before, after = (Counter(re.findall(r"\w+", html_text(text))) for text in (cleaned, rendered))
+            words += before.total()
+            kept_words += (before & after).total()
+            there, here = (Counter(map(unquote, Shape(text).links)) for text in (cleaned, rendered))
+            links += there.total()
+            kept_links += (there & here).total()
+
+    assert words > 100_000
+    assert kept_words / words >= 0.999
+    assert kept_links / links >= 0.999

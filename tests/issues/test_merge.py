@@ -124,7 +124,7 @@ NASTY = st.one_of(
 
 
 @given(NASTY, NASTY, NASTY)
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_tokens_filled_in_give_the_bytes_of_a_rendering_for_that_person(
     templates: Templates, shared: Rendering, name: str, city: str, town: str
 ) -> None:

@@ -304,7 +304,7 @@ ENTRY = st.tuples(AWKWARD, AWKWARD, AWKWARD, st.sampled_from([GAZETTE, GARDEN, H
 
 
 @given(st.lists(ENTRY, max_size=5), st.integers(0, 2))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_whatever_feeds_say_every_title_and_link_is_in_every_part(
     rows: list[tuple[str, str, str, str, bool]], cap: int
 ) -> None:

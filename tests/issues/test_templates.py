@@ -30,12 +30,16 @@ def failure(folder: Path, **files: str) -> str:
         ("a\n{{ nothing }}", "2: 'nothing' is undefined"),
         ("{% for e in entries %}\n\n{{ e.titel }}\n{% endfor %}", "3: entry has no 'titel'; did you mean 'title'?"),
         ("{{ issue.numbr }}", "1: issue has no 'numbr'; did you mean 'number'?"),
-        ("\n{{ subscriber.nickname }}", "2: 'nickname' is undefined"),
+        ("\n{{ subscriber.nickname }}", "2: subscriber has no 'nickname'; did you mean 'name'?"),
         ("\n{{ subscriber }}", "2: subscriber itself cannot be printed: use subscriber.name or subscriber.email"),
         ("\n{{ 1 / 0 }}", "2: division by zero"),
         ("\n{{ entries|nonsense }}", "2: No filter named 'nonsense'."),
         ("\n{{ issue.date|date('x', 'y') }}", "2: "),
         ("{{ ''.__class__ }}", "1: "),
+        ("{{ ''|attr('__class__') }}", "1: "),
+        ("{{ entries|map(attribute='__class__')|first }}", "1: "),
+        ("{{ subscriber._reader }}", "1: "),
+        ("{{ subscriber.name._reader }}", "1: "),
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "1: "),
         ("{{ '{0.__class__.__mro__}'.format(1) }}", "1: "),
         ("{{ self.__init__.__globals__ }}", "1: "),
@@ -66,6 +70,7 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, template: str, me
         "{{ '{:>999999999}'.format(1) }}",
         "{{ '%999999999d'|format(1) }}",
         "{{ 'x'.ljust(999999999) }}",
+        "{{ issue.date.strftime('%999999999d') }}",
         "{{ 'x'|center(999999999) }}",
         "{{ [1]|batch(999999999, 'x')|list }}",
         "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
@@ -127,6 +132,8 @@ def test_a_theme_is_a_folder_and_what_it_lacks_comes_from_the_default(tmp_path: 
 
     assert "bare 12" == rendering.text
     assert "Title number 2" in rendering.html
+    with pytest.raises(TemplateError, match="a theme is named by letters"):
+        Templates([tmp_path], theme="../bare")
     with pytest.raises(TemplateError, match=r"templates/none: there is no theme 'none'"):
         Templates([tmp_path], theme="none")
 
