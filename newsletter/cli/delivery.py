@@ -27,9 +27,9 @@ def list_(
     person: Annotated[
         str | None, typer.Option("--to", metavar="EMAIL", help="Only to this address.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
-    """List messages, newest first, with the server's last answer."""
+    """List messages with the server's last answer."""
     from newsletter.app.status import delivery_rows
 
     rows = delivery_rows(session.app, status=status, number=issue, digest=digest, email=person, limit=limit)

@@ -1,7 +1,8 @@
 """`send`: fetch, freeze, deliver; or see what it would do; or mail it to yourself."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -50,8 +51,7 @@ def send(
         raise UsageError("not on a terminal, so there is nobody to ask", hint="add --yes (-y) to send without asking")
     import asyncio
 
-    with session.out.progress("sending", None) as step:
-        watch = _Watch(session.out, step, ask=not yes)
+    with _Watch(session.out, ask=not yes) as watch:
         sent = asyncio.run(_until_stopped(session, digest, watch))
     return _report(session, sent)
 
@@ -75,12 +75,22 @@ async def _until_stopped(session: Session, digest: str | None, watch: "_Watch") 
 
 
 class _Watch:
-    """Tells the person what a send is doing, and asks before it mails."""
+    """Tells the person what a send is doing, and asks before it mails.
 
-    def __init__(self, out: Output, step: Steps, *, ask: bool) -> None:
+    The bar appears when there is something to count, so never under a question.
+    """
+
+    def __init__(self, out: Output, *, ask: bool) -> None:
         self._out = out
-        self._step = step
         self._ask = ask
+        self._bar = ExitStack()
+        self._step: Steps | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
 
     def fetched(self, result: "FetchResult") -> None:
         if result.error:
@@ -89,9 +99,11 @@ class _Watch:
             self._out.warn(f"{result.feed.url}: {result.warning}")
 
     def finishing(self, issue: "Issue") -> None:
+        self._end_bar()
         self._out.say(f"finishing issue {issue.number} of {issue.digest} first")
 
     def agrees(self, draft: "Draft", recipients: int) -> bool:
+        self._end_bar()
         if not self._ask:
             return True
         question = f"Send issue {draft.number} of {draft.digest} ({plural(draft.total, 'entry', 'entries')}) to {plural(recipients, 'subscriber')}?"
@@ -101,7 +113,13 @@ class _Watch:
         self._out.say(f"issue {issue.number} of {issue.digest}: {issue.subject}")
 
     def delivered(self, progress: "Progress") -> None:
+        if self._step is None:
+            self._step = self._bar.enter_context(self._out.progress("sending", progress.total))
         self._step(progress.settled, progress.total, f"{progress.failed} failed" if progress.failed else "")
+
+    def _end_bar(self) -> None:
+        self._bar.close()
+        self._step = None
 
 
 def _report(session: Session, sent: "Sent") -> int:

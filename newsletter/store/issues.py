@@ -75,10 +75,12 @@ class Issues(Part):
         Raises:
             StoreError: the issue has no such rendering.
         """
-        found = [rendering for rendering in self.renderings(issue_id) if rendering.key == key]
-        if not found:
+        wanted = sa.select(t.renderings).where(t.renderings.c.issue_id == issue_id, t.renderings.c.key == key)
+        with self._database.read() as connection:
+            row = connection.execute(wanted).first()
+        if row is None:
             raise StoreError(f"issue {issue_id} has no rendering {key!r}")
-        return found[0]
+        return rendering_of(row)
 
     def renderings(self, issue_id: int) -> list[Rendering]:
         """All renderings of an issue, by key.
