@@ -20,6 +20,7 @@ class Feed:
     `title` and `language` win over what the document says.  `include` and
     `exclude` are regular expressions on title and text (`exclude` wins).
     `allow_private` permits loopback and private addresses for this feed only.
+    `headers` may carry a password, so they are shown nowhere.
     """
 
     url: str
@@ -29,7 +30,7 @@ class Feed:
     max_entries: int | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     allow_private: bool = False
 
 
@@ -317,7 +318,8 @@ class Link:
 class DraftEntry:
     """An entry ready for a template: safe HTML, absolute addresses, plain text titles.
 
-    `published_at` is for display: the feed's date, or None.
+    `published_at` is for display: the feed's date, or None.  `feed_title` is
+    what the feed is called, for sections that are not one feed's.
     """
 
     id: int
@@ -334,6 +336,7 @@ class DraftEntry:
     tags: tuple[str, ...] = ()
     also_in: tuple[Link, ...] = ()
     reading_time: int = 0
+    feed_title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

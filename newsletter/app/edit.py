@@ -39,7 +39,14 @@ async def add_feed(
         FetchError, ParseError: there is no feed; nothing has been written.
         UsageError: it is in the file already, or is not allowed.
     """
-    document = await look_at(app, Feed(url=url, allow_private=allow_private)) if look else None
+    document = None
+    if look:
+        try:
+            document = await look_at(app, Feed(url=url, allow_private=allow_private))
+        except FetchError as error:
+            if "allow_private" not in (error.hint or ""):
+                raise
+            raise FetchError(error.message, hint="if that is meant, add --allow-private") from error
     config = write_feed(app.config, url, title=title, tags=tags, max_entries=max_entries, allow_private=allow_private)
     return config.feeds[-1], document
 

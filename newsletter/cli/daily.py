@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import fetch_rows, fetch_summary, moment
+from newsletter.cli.report import fetch_json, fetch_rows, fetch_summary, moment
 from newsletter.cli.session import PARTLY, Session, command
 
 DigestArgument = Annotated[
@@ -45,7 +45,7 @@ def fetch(
         results = asyncio.run(pipeline.fetch(app.parts(), chosen, on_answer=polled))
     failed = sum(1 for result in results if result.error)
     if session.json:
-        session.out.data(results)
+        session.out.data(fetch_json(results))
     else:
         session.out.table(("feed", ">entries", ">new", "note"), fetch_rows(results))
         session.out.say(fetch_summary(results))

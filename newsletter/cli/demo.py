@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import fetch_rows, plural, send_words, shown
+from newsletter.cli.report import fetch_json, fetch_rows, plural, report_json, send_words, shown
 from newsletter.cli.session import PARTLY, Session, command
 
 
@@ -33,7 +33,16 @@ def demo(
     done = asyncio.run(run_demo(folder))
     out = session.out
     if session.json:
-        out.data(done)
+        out.data(
+            {
+                "folder": done.folder,
+                "fetched": fetch_json(done.fetched),
+                "recipients": done.recipients,
+                "issue": None if done.report is None else report_json(done.report),
+                "seconds": done.seconds,
+                "files": done.files,
+            }
+        )
         return 0
     out.table(("feed", ">entries", ">new", "note"), fetch_rows(done.fetched))
     if done.report is None:

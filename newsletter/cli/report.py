@@ -35,6 +35,27 @@ def fetch_rows(results: "Sequence[FetchResult]") -> list[tuple[object, ...]]:
     ]
 
 
+def fetch_json(results: "Sequence[FetchResult]") -> list[dict[str, object]]:
+    """One mapping per feed, without the headers it is asked with: they may carry a password."""
+    return [
+        {
+            "url": r.feed.url,
+            "title": r.feed.title or r.title,
+            "entries": r.entries,
+            "new": r.new,
+            "offered": r.offered,
+            "edited": r.edited,
+            "held": r.held,
+            "unchanged": r.unchanged,
+            "warning": r.warning,
+            "error": r.error,
+            "hint": r.hint,
+            "seconds": round(r.seconds, 3),
+        }
+        for r in results
+    ]
+
+
 def fetch_summary(results: "Sequence[FetchResult]") -> str:
     """What a round of fetching brought, in one line."""
     failed = sum(1 for r in results if r.error)
@@ -70,6 +91,21 @@ def send_words(report: "SendReport") -> str:
     if report.sent_now < _ENOUGH or not report.seconds:
         return words
     return f"{words} ({report.sent_now / report.seconds:,.0f}/s)"
+
+
+def report_json(report: "SendReport") -> dict[str, object]:
+    """What a run of the outbox achieved, as a mapping."""
+    return {
+        "digest": report.issue.digest,
+        "number": report.issue.number,
+        "subject": report.issue.subject,
+        "entries": report.issue.entries,
+        "counts": {state.value: number for state, number in report.counts.items()},
+        "sent_now": report.sent_now,
+        "seconds": round(report.seconds, 3),
+        "next_attempt_at": report.next_attempt_at,
+        "stopped": report.stopped,
+    }
 
 
 def shown(path: Path) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from newsletter.cli.daily import DigestArgument
 from newsletter.cli.output import Output, Steps
-from newsletter.cli.report import plural, send_rows, send_words
+from newsletter.cli.report import fetch_json, plural, report_json, send_rows, send_words
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
 
@@ -127,10 +127,10 @@ def _report(session: Session, sent: "Sent") -> int:
     if session.json:
         session.out.data(
             {
-                "fetched": sent.fetched,
+                "fetched": fetch_json(sent.fetched),
                 "waiting": 0 if sent.draft is None else sent.draft.total,
                 "declined": sent.declined,
-                "issues": [_issue(report) for report in reports],
+                "issues": [report_json(report) for report in reports],
             }
         )
     for report in reports:
@@ -172,20 +172,6 @@ def _incomplete(report: "SendReport") -> bool:
         DeliveryState.unknown,
     )
     return any(report.counts.get(state) for state in bad)
-
-
-def _issue(report: "SendReport") -> dict[str, object]:
-    return {
-        "digest": report.issue.digest,
-        "number": report.issue.number,
-        "subject": report.issue.subject,
-        "entries": report.issue.entries,
-        "counts": {state.value: number for state, number in report.counts.items()},
-        "sent_now": report.sent_now,
-        "seconds": round(report.seconds, 3),
-        "next_attempt_at": report.next_attempt_at,
-        "stopped": report.stopped,
-    }
 
 
 def _dry_run(session: Session, digest: str | None) -> int:

@@ -218,3 +218,22 @@ def test_the_root_of_the_checkout_is_a_project_in_order(tmp_path: Path) -> None:
 
     done = call("check", cwd=ROOT, NEWSLETTER_STORE=str(tmp_path / "state.db"))
     assert done.code == 0, done.out + done.err
+
+
+def test_the_password_of_a_feed_is_shown_nowhere(wire: Wire) -> None:
+    url = wire.web.feed("/a.xml", "One")
+    wire.configure(url)
+    config = wire.folder / "newsletter.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("smtp:", "    headers: {Authorization: Bearer hunter2}\nsmtp:"), encoding="utf-8")
+    for words in (
+        ["fetch", "--json"],
+        ["fetch"],
+        ["send", "-y", "--json"],
+        ["feed", "list", "--json"],
+        ["status", "--json"],
+        ["check"],
+    ):
+        done = wire(*words)
+        assert done.code == 0, done.err
+        assert "hunter2" not in done.out + done.err, words

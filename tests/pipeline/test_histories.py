@@ -18,7 +18,14 @@ from xml.sax.saxutils import escape
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from newsletter import pipeline
 from newsletter.errors import StoreError
@@ -280,3 +287,9 @@ class FeedLives(RuleBasedStateMachine):
 
 TestFeedLives = FeedLives.TestCase
 TestFeedLives.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, print_blob=True)
+
+
+@pytest.mark.soak
+def test_many_more_lives() -> None:
+    """The same, long enough to find what a short run misses."""
+    run_state_machine_as_test(FeedLives, settings=settings(max_examples=2_000, stateful_step_count=40, deadline=None))
