@@ -12,7 +12,6 @@ from newsletter.model import (
     UNSETTLED,
     DeliveryState,
     FeedHealth,
-    FeedStatus,
     Issue,
     IssueState,
     Subscriber,
@@ -94,35 +93,11 @@ def status(app: App) -> Status:
 
 def feeds_with_health(app: App) -> list[FeedHealth]:
     """Every feed of the project in its order, also those never fetched."""
-    urls = [feed.url for feed in app.config.feeds]
-    known = {health.url: health for health in app.store.feed_health(urls)}
-    rows = []
-    for feed in app.config.feeds:
-        health = known.get(feed.url) or _never(feed.url)
-        # What the project calls a feed wins over what the feed calls itself.
-        rows.append(_titled(health, feed.title))
-    return rows
-
-
-def _never(url: str) -> FeedHealth:
-    return FeedHealth(
-        url=url,
-        title=None,
-        home_url=None,
-        language=None,
-        status=FeedStatus.never,
-        entries=0,
-        held=0,
-        failures=0,
-        last_error=None,
-        last_hint=None,
-        last_success_at=None,
-        last_attempt_at=None,
-    )
-
-
-def _titled(health: FeedHealth, title: str | None) -> FeedHealth:
-    return replace(health, title=title) if title else health
+    health = app.store.feed_health([feed.url for feed in app.config.feeds])
+    # What the project calls a feed wins over what the feed calls itself.
+    return [
+        replace(known, title=feed.title or known.title) for feed, known in zip(app.config.feeds, health, strict=True)
+    ]
 
 
 def find_issue(app: App, number: int, digest: str | None) -> Issue:
