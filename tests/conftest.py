@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from newsletter.clock import Ids
 
+pytest_plugins = ["tests.postgresql"]
+
 # One profile for all: no deadline (machines are shared), and a printed blob to repeat a failure with.
 settings.register_profile("suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")

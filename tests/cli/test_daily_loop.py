@@ -237,3 +237,18 @@ def test_the_password_of_a_feed_is_shown_nowhere(wire: Wire) -> None:
         done = wire(*words)
         assert done.code == 0, done.err
         assert "hunter2" not in done.out + done.err, words
+
+
+def test_the_whole_day_on_postgresql(wire: Wire, empty_postgres_url: str) -> None:
+    """The same commands and the same promises, whichever database remembers."""
+    wire.configure(wire.web.feed("/a.xml", "One", "Two"))
+    there = {"NEWSLETTER_STORE": empty_postgres_url}
+    assert wire("send", "--dry-run", "--json", **there).data["entries"] == 2
+    assert wire("send", "-y", **there).code == 0
+    wire.web.feed("/a.xml", "Three", "One", "Two")
+    assert wire("preview", "--out", "out", **there).code == 0
+    assert wire("send", "-y", **there).code == 0
+    assert wire("send", "-y", **there).code == 0
+    assert wire.inbox() == ["ada@example.com", "ada@example.com"]
+    assert [issue["counts"] for issue in wire("status", "--json", **there).data["issues"]] == [{"sent": 1}, {"sent": 1}]
+    assert wire("db", "info", "--json", **there).data["counts"]["deliveries"] == 2

@@ -20,7 +20,7 @@ from newsletter.store import Store
 from newsletter.store.schema import REVISIONS, VERSION_TABLE
 from newsletter.store.tables import metadata
 from tests.conftest import FakeClock, counting_ids
-from tests.store.conftest import Server
+from tests.postgresql import Server
 from tests.store.samples import entry, freeze, in_threads, people, record, titles
 
 Opener = Callable[..., Store]

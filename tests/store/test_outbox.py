@@ -12,7 +12,7 @@ from newsletter.errors import StoreError
 from newsletter.model import DeliveryState, Settlement, SuppressionReason
 from newsletter.store import OutboxWriter, Store
 from tests.conftest import START
-from tests.store.conftest import Server
+from tests.postgresql import Server
 from tests.store.samples import freeze, in_threads, people, person
 
 Opener = Callable[..., Store]
