@@ -21,8 +21,10 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from newsletter.issues.language import direction, isolated
 from newsletter.issues.markdown import escape as escape_markdown
 from newsletter.issues.personal import Merged, MergeText, Reader, plain, printed
+from newsletter.issues.words import words_in
 
 #: What one template may write, in characters.
 MAX_OUTPUT: Final = 5_000_000
@@ -185,6 +187,14 @@ def _print(eval_context: EvalContext, value: object, kind: str = "") -> object:
     return escape_markdown(str(value)) if kind == "m" else value
 
 
+@pass_eval_context
+def _isolate(eval_context: EvalContext, value: object) -> str:
+    """A text from elsewhere amid fixed words: neither turns the other round."""
+    environment = eval_context.environment
+    assert isinstance(environment, Sandbox)
+    return isolated(direction(environment.words.language), value, html=eval_context.autoescape)
+
+
 @pass_environment
 def _capture(environment: "Sandbox", value: object) -> object:
     """What a template keeps instead of printing: text that can be asked about if it holds tokens."""
@@ -256,19 +266,39 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )
         #: The rendering under way; set by `Templates`.
         self.run: Run | None = None
+        #: The language of the fixed words; set by `Templates`.
+        self.words = words_in()
+        #: What `add_filter` gave last.  Macros that were imported keep the filters they saw first, hence the detour.
+        self._given: dict[str, Callable[..., Any]] = {}
         self.globals.pop("lipsum")
-        self.install_null_translations(newstyle=True)  # type: ignore[attr-defined] # by the i18n extension
+        self.install_gettext_callables(  # type: ignore[attr-defined] # by the i18n extension
+            self._one,
+            self._many,
+            newstyle=True,
+        )
         self.filters.pop("random")  # the same issue is the same bytes
         for name, filter_ in self.filters.items():
             self.filters[name] = filter_ if name in ("d", "default") else _noticing(filter_, name)
         self.filters |= {"_capture": _capture, "_print": _print, "_step": _step, "md": _noticing(escape_markdown)}
+        self.filters["isolate"] = _noticing(_isolate)
         for name, test in self.tests.items():
             noticing = _noticing(test)  # type: ignore[arg-type] # a callable that mypy calls a function
             self.tests[name] = test if name in ("defined", "none", "undefined") else noticing
 
     def add_filter(self, name: str, function: Callable[..., Any]) -> None:
-        """Give templates one more filter."""
-        self.filters[name] = _noticing(function)
+        """Give templates one more filter, or another in its place."""
+        self._given[name] = function
+
+        def current(*args: object, **kwargs: object) -> object:
+            return self._given[name](*args, **kwargs)
+
+        self.filters[name] = _noticing(current, name)
+
+    def _one(self, message: str) -> str:
+        return self.words.one(message)
+
+    def _many(self, singular: str, plural: str, number: int) -> str:
+        return self.words.many(singular, plural, number)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Look up an attribute for a template; quickly where the object is one of our views."""

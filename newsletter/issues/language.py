@@ -4,10 +4,12 @@ import re
 import unicodedata
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
+from babel.units import format_unit
+from markupsafe import Markup
 
 #: RFC 5646 §2.1, as far as feeds use it.
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}")
@@ -17,6 +19,7 @@ _RIGHT_TO_LEFT: Final = frozenset(
 _RIGHT_TO_LEFT_SCRIPTS: Final = frozenset(("adlm", "arab", "hebr", "nkoo", "syrc", "thaa"))
 _LETTERS_ENOUGH: Final = 8
 _SAMPLE: Final = 2_000
+_STEP: Final = 1000
 
 
 def language_tag(tag: str | None) -> str | None:
@@ -70,3 +73,30 @@ def short_date(moment: datetime, language: str, zone: tzinfo) -> str:
 def date_and_time(moment: datetime, language: str, zone: tzinfo) -> str:
     """A day and a time: "2 Mar 2026, 07:00"."""
     return format_datetime(moment, "short", tzinfo=zone, locale=locale_of(language))
+
+
+def file_size(size: int, language: str) -> str:
+    """A number of bytes as people say it: "12 MB", "12 Mo"."""
+    number, unit = float(size), "byte"
+    for larger in ("kilobyte", "megabyte", "gigabyte"):
+        if number < _STEP:
+            break
+        number, unit = number / _STEP, larger
+    digits = "#,##0.0" if unit == "gigabyte" else "#,##0"
+    length: Literal["long", "short"] = "long" if unit == "byte" else "short"
+    return format_unit(number, f"digital-{unit}", length, format=digits, locale=locale_of(language))
+
+
+def isolated(around: str, text: object, *, html: bool) -> str:
+    """A text within another, so that neither turns the other round (UAX #9 §2.4).
+
+    Args:
+        around: the direction of the text that it stands in, "ltr" or "rtl".
+        text: what stands there.
+        html: mark it as HTML; in plain text the marks stand only where the directions differ.
+    """
+    if html:
+        return Markup("<bdi>{}</bdi>").format(text)
+    inner = next((kind for c in str(text) if (kind := unicodedata.bidirectional(c)) in ("L", "R", "AL")), "")
+    differs = bool(inner) and (inner == "L") == (around == "rtl")
+    return f"\u2068{text}\u2069" if differs else str(text)
