@@ -164,9 +164,17 @@ def build(parts: Parts, publication: Publication) -> Draft:
 
 
 def freeze(
-    parts: Parts, publication: Publication, draft: Draft, *, slot: str, trace: Callable[[str], None] = lambda _: None
+    parts: Parts,
+    publication: Publication,
+    draft: Draft,
+    *,
+    slot: str,
+    trace: Callable[[str], None] = lambda _: None,
+    on_rendered: Callable[[Renderings], None] = lambda _: None,
 ) -> Issue:
     """Render a draft and make it an issue, with a delivery row for every subscriber.
+
+    `on_rendered` is told at the end what was rendered, and what the size budget did to it.
 
     Raises:
         TemplateError: nothing has changed.
@@ -186,7 +194,7 @@ def freeze(
         merge_token=parts.ids.token(),
     )
     renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
-    return parts.store.freeze(
+    issue = parts.store.freeze(
         digest=draft.digest,
         number=draft.number,
         slot=slot,
@@ -198,6 +206,8 @@ def freeze(
         renderings=renderings,
         trace=trace,
     )
+    on_rendered(renderings)
+    return issue
 
 
 def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:

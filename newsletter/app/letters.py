@@ -16,6 +16,7 @@ from newsletter.delivery.deliver import send_one
 from newsletter.delivery.links import SECRET_NAME
 from newsletter.demo.feeds import SAMPLES
 from newsletter.errors import NewsletterError
+from newsletter.issues.render import SizeReport
 from newsletter.model import DeliveryState, Draft, Feed, FetchResult, Subscriber
 from newsletter.store import Store
 
@@ -25,7 +26,8 @@ class Letter:
     """One message as it would leave, and the parts it is made of, filled in for its reader.
 
     Without new entries there is a draft but no letter: `message` is empty.
-    `is_personal` says that a template decides on the subscriber.
+    `is_personal` says that a template decides on the subscriber, `size` what
+    the size budget did.
     """
 
     draft: Draft
@@ -37,6 +39,7 @@ class Letter:
     markdown: str = ""
     message: bytes = b""
     is_personal: bool = False
+    size: SizeReport | None = None
 
     def write(self, folder: Path) -> list[Path]:
         """Write the parts as files; returns their paths."""
@@ -98,7 +101,10 @@ async def _letter(
         return Letter(draft=draft, fetched=fetched, reader=reader)
     # The scratch copy forgets whom it must not mail: this one letter goes nowhere.
     store.unsuppress(reader.key)
-    issue = pipeline.freeze(parts, publication, draft, slot="preview")
+    sizes: dict[str, SizeReport] = {}
+    issue = pipeline.freeze(
+        parts, publication, draft, slot="preview", on_rendered=lambda renderings: sizes.update(renderings.sizes)
+    )
     delivery = store.deliveries(issue.id)[0]
     rendering = store.rendering(issue.id, delivery.rendering)
     skeleton = Skeleton.build(issue, rendering, delivery.format, secret=store.secret(SECRET_NAME))
@@ -112,6 +118,7 @@ async def _letter(
         markdown=skeleton.markdown(delivery),
         message=skeleton.message(delivery),
         is_personal=":" in rendering.key,
+        size=sizes.get(rendering.key),
     )
 
 
@@ -148,7 +155,10 @@ async def send_test(app: App, digest: str | None, email: str) -> tuple[Draft, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a send would do now; `subject` is None where it would send nothing new."""
+    """What a send would do now; `subject` is None where it would send nothing new.
+
+    `size` is what the size budget did to the rendering that lost most by it.
+    """
 
     draft: Draft
     fetched: tuple[FetchResult, ...]
@@ -156,6 +166,7 @@ class Plan:
     recipients: int
     suppressed: int
     unfinished: tuple[str, ...]
+    size: SizeReport | None = None
 
 
 async def plan(app: App, digest: str | None) -> Plan:
@@ -171,7 +182,10 @@ async def plan(app: App, digest: str | None) -> Plan:
             return Plan(draft=draft, fetched=fetched, subject=None, recipients=0, suppressed=0, unfinished=waiting)
         if sum(1 for _ in parts.people(name)) == 0:
             raise nobody_to_mail(app, name)
-        issue = pipeline.freeze(parts, publication, draft, slot="dry run")
+        sizes: dict[str, SizeReport] = {}
+        issue = pipeline.freeze(
+            parts, publication, draft, slot="dry run", on_rendered=lambda renderings: sizes.update(renderings.sizes)
+        )
         counts = store.counts(issue.id)
         return Plan(
             draft=draft,
@@ -180,6 +194,7 @@ async def plan(app: App, digest: str | None) -> Plan:
             recipients=counts.get(DeliveryState.queued, 0),
             suppressed=counts.get(DeliveryState.suppressed, 0),
             unfinished=waiting,
+            size=max(sizes.values(), key=lambda report: (report.counted, report.bytes_before), default=None),
         )
 
 

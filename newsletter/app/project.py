@@ -124,6 +124,7 @@ class App:
                 min_entries=digest.min_entries,
                 sort=digest.sort,
                 group_by=digest.group_by,
+                pictures=digest.pictures,
             ),
             feeds=digest.feeds,
             masthead=Masthead(

@@ -96,6 +96,7 @@ def preview(
                 "subject": found.subject,
                 "entries": found.draft.total,
                 "as": found.reader.email,
+                "size": found.size,
                 "files": files,
             }
         )
@@ -104,6 +105,8 @@ def preview(
             f"issue {found.draft.number} of {found.draft.digest}, {found.draft.total} entries, as {found.reader.email} would get it"
         )
         session.out.say(f"subject: {found.subject}")
+        if found.size is not None:
+            session.out.say(found.size.words)
         for path in files:
             session.out.line(str(path))
     if open_it:

@@ -70,6 +70,29 @@ def list_(session: Session) -> None:
     )
 
 
+def test(session: Session, feed: Annotated[str, typer.Argument(help="Its title, or any address or file.")]) -> None:
+    """Fetch a feed now and show what it holds and which rule hits what; records nothing."""
+    import asyncio
+
+    from newsletter.app.trial import try_feed
+
+    found = asyncio.run(try_feed(session.app, feed))
+    if session.json:
+        session.out.data(found)
+        return
+    session.out.table(
+        ("entry", "published", "passes", "rule"),
+        [
+            (entry.title, moment(entry.published_at), "yes" if entry.passes else "no", entry.why)
+            for entry in found.entries
+        ],
+    )
+    passing = sum(1 for entry in found.entries if entry.passes)
+    session.out.say(
+        f"{found.title}: {plural(len(found.entries), 'entry', 'entries')}, {plural(passing, 'passes', 'pass')} the rules; nothing is recorded"
+    )
+
+
 def remove(session: Session, feed: Annotated[str, typer.Argument(help="Its address or title.")]) -> None:
     """Take a feed out of newsletter.yaml; what was sent stays known."""
     from newsletter.app.edit import remove_feed
@@ -99,5 +122,6 @@ def release(
 
 command(group, "add")(add)
 command(group, "list")(list_)
+command(group, "test")(test)
 command(group, "remove")(remove)
 command(group, "release")(release)

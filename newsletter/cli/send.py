@@ -193,6 +193,7 @@ def _dry_run(session: Session, digest: str | None) -> int:
                 "recipients": plan.recipients,
                 "suppressed": plan.suppressed,
                 "unfinished": plan.unfinished,
+                "size": plan.size,
             }
         )
         return 0
@@ -209,6 +210,8 @@ def _dry_run(session: Session, digest: str | None) -> int:
             out.line(f"    {entry.title}")
         for entry in section.more:
             out.line(f"    {entry.title} (headline)")
+    if plan.size is not None:
+        out.line(plan.size.words)
     skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
     out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
     return 0

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.problems import Place, add_errors, find, key_path, plain
 from newsletter.config.project import Config, DigestConfig, SmtpConfig, is_loopback, shown_url
-from newsletter.config.schema import DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import BUILT_IN_THEMES, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
 from newsletter.config.secret import PasswordSource
 from newsletter.errors import ConfigError, Problem
 from newsletter.model import Feed, OnUnknown
@@ -144,6 +144,8 @@ def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
         for name, body in zip(digests, bodies, strict=True):
             if body is not None:
                 _check_selection(check, name, body, [feed for feed in feeds if feed is not None])
+                _check_theme(check, name, body)
+                _check_sections(check, name, body, [feed for feed in feeds if feed is not None])
     for smtp in _parts(SmtpBlock, [raw["smtp"]] if isinstance(raw.get("smtp"), dict) else []):
         if smtp is not None:
             _check_smtp(check, smtp)
@@ -207,6 +209,32 @@ def _check_selection(check: _Checker, name: str, body: DigestBlock, feeds: list[
             check.wrong(("digests", name, key), "is empty: leave it out for all feeds")
 
 
+def _check_sections(check: _Checker, name: str, body: DigestBlock, feeds: list[Feed]) -> None:
+    if not body.sections:
+        return
+    if body.group_by == "none":
+        check.wrong(("digests", name, "sections"), "means nothing with `group_by: none`: there is one section only")
+        return
+    chosen = _selected(check.folder, tuple(feeds), body)
+    for index, word in enumerate(body.sections):
+        if not _meant(check.folder, chosen, word):
+            known = [word for feed in chosen for word in (feed.title, *feed.tags) if word]
+            guess = did_you_mean(word, known)
+            text = f"there is no feed and no tag {one_line(shown_url(word), 100)} in this digest{guess}"
+            check.wrong(("digests", name, "sections", index), text)
+
+
+def _check_theme(check: _Checker, name: str, body: DigestBlock) -> None:
+    try:
+        own = [path.name for path in (check.folder / "templates").iterdir() if path.is_dir()]
+    except OSError:
+        own = []
+    names = list(dict.fromkeys((*BUILT_IN_THEMES, *sorted(own))))
+    if body.theme not in names:
+        guess = did_you_mean(body.theme, names) or f": there are {one_line(', '.join(names), 200)}"
+        check.wrong(("digests", name, "theme"), f"there is no theme {body.theme}{guess}")
+
+
 def _check_smtp(check: _Checker, smtp: SmtpBlock) -> None:
     if smtp.tls == "none" and not is_loopback(smtp.host) and not smtp.insecure:
         text = "sends mail and password in clear: use starttls or implicit, or say `insecure: true` as well"
@@ -260,7 +288,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         digests=tuple(
             DigestConfig(
                 name=digest,
-                feeds=_selected(folder, feeds, body),
+                feeds=_in_order(folder, _selected(folder, feeds, body), body.sections or ()),
                 list_id=f"{digest}.{list_id}",
                 timezone=body.timezone or whole.timezone,
                 schedule=body.schedule,
@@ -270,6 +298,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 min_entries=body.min_entries,
                 sort=body.sort,
                 group_by=body.group_by,
+                pictures=body.pictures,
             )
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),
@@ -324,6 +353,18 @@ def _selected(folder: Path, feeds: tuple[Feed, ...], body: DigestBlock) -> tuple
         return feeds
     chosen = {feed.url for word in body.feeds or () for feed in _named(folder, feeds, word)}
     return tuple(feed for feed in feeds if feed.url in chosen or set(body.tags or ()) & set(feed.tags))
+
+
+def _meant(folder: Path, feeds: Sequence[Feed], word: str) -> list[Feed]:
+    """The feeds of a section: one by its address, path or title, or all with a tag."""
+    named = _named(folder, feeds, word)
+    return [feed for feed in feeds if feed in named or word in feed.tags]
+
+
+def _in_order(folder: Path, feeds: tuple[Feed, ...], words: Sequence[str]) -> tuple[Feed, ...]:
+    """A digest's feeds in the order of its sections; those not named follow as they stand in the project."""
+    first = [feed for word in words for feed in _meant(folder, feeds, word)]
+    return tuple({feed.url: feed for feed in (*first, *feeds)}.values())
 
 
 def _path(folder: Path, written: str) -> Path:

@@ -16,6 +16,7 @@ from newsletter.yamlfile import did_you_mean, shown_path
 Tls = Literal["starttls", "implicit", "none"]
 Sort = Literal["newest", "oldest"]
 GroupBy = Literal["feed", "tag", "none"]
+Pictures = Literal["link", "none"]
 
 
 def is_loopback(host: str) -> bool:
@@ -69,7 +70,7 @@ class SmtpConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestConfig:
-    """One digest: its feeds in the project's order, and its rules.
+    """One digest: its feeds in the order of its sections, and its rules.
 
     `schedule` is as written; `max_entries` and `per_feed` are None for no limit;
     `list_id` is the whole List-Id (RFC 2919), the same for good.
@@ -86,6 +87,7 @@ class DigestConfig:
     min_entries: int = 1
     sort: Sort = "newest"
     group_by: GroupBy = "feed"
+    pictures: Pictures = "link"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

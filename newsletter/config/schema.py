@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
-from newsletter.config.project import GroupBy, Sort, Tls, is_loopback
+from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
 from newsletter.text import one_line
 from newsletter.urls import safe_url
@@ -27,8 +27,11 @@ _OWN_HEADERS = frozenset(
 )
 _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)  # RFC 2919 §2: dot-atom-text
 _DIGEST_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+_THEME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _RATE = re.compile(r"[1-9][0-9]{0,6}/(?:s|m|h|d)", re.ASCII)
 _PATTERN_LIMIT = 500
+#: The themes that are always there; any folder in the project's templates/ is one, too.
+BUILT_IN_THEMES = ("default", "compact", "plain")
 
 
 def _line(text: str) -> str:
@@ -195,10 +198,10 @@ def _matching(pattern: re.Pattern[str], words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _default_theme(text: str) -> str:
-    if text != "default":
-        raise ValueError("other themes than default are not in this version yet")
-    return text
+def _pictures(value: Any) -> Any:
+    if value == "cid":
+        raise ValueError("cid is not in this version yet: write link or none")
+    return value
 
 
 def _one_file(text: str) -> str:
@@ -243,12 +246,14 @@ class DigestBlock(Block):
     tags: list[Line] | None = None
     schedule: Line | None = None
     timezone: Timezone | None = None
-    theme: Annotated[str, AfterValidator(_default_theme)] = "default"
+    theme: Annotated[str, _matching(_THEME, "a theme is named by letters, digits, - and _")] = "default"
     max_entries: Number | None = None
     per_feed: Number | None = None
     min_entries: Number = 1
     sort: Sort = "newest"
     group_by: GroupBy = "feed"
+    sections: list[Line] | None = None
+    pictures: Annotated[Pictures, BeforeValidator(_pictures)] = "link"
 
 
 class SmtpBlock(Block):
@@ -313,8 +318,6 @@ class ProjectBlock(Block):
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset({"poll"}),
-    DigestBlock: frozenset(
-        {"approve", "canary", "catch_up", "max_lateness", "note", "pictures", "sections", "send_window", "subject"}
-    ),
+    DigestBlock: frozenset({"approve", "canary", "catch_up", "max_lateness", "note", "send_window", "subject"}),
     SmtpBlock: frozenset({"dkim", "per_domain", "window"}),
 }

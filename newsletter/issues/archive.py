@@ -64,7 +64,7 @@ def archive_markdown(
         "title": one_line(feed_title),
         "url": url,
         "language": one_line(language or ""),
-        "entries": tuple(_view(stored.entry) for stored in sorted(entries, key=_newest_first)),
+        "entries": tuple(_view(stored.entry, language) for stored in sorted(entries, key=_newest_first)),
     }
     nobody = Reader("no merge fields here", None, Urls.present(None))
     return (templates or Templates()).render(_TEMPLATE, context, nobody)
@@ -148,7 +148,7 @@ def _newest_first(stored: StoredEntry) -> tuple[float, str, str, int]:
     return (-_moment(stored).timestamp(), stored.feed_url, stored.entry.title, stored.id)
 
 
-def _view(entry: Entry) -> ArchiveEntryView:
+def _view(entry: Entry, language: str | None) -> ArchiveEntryView:
     url = _readable(entry.url or "")
     published = entry.published_at
     return ArchiveEntryView(
@@ -156,15 +156,16 @@ def _view(entry: Entry) -> ArchiveEntryView:
         link=url.replace("[", "\\[").replace("]", "\\]") if url else "",
         destination=f"<{url}>" if _NEEDS_BRACKETS.search(url) else url,
         date=published.astimezone(UTC).isoformat() if published else "",
-        description=_description(entry),
+        description=_description(entry, language),
     )
 
 
-def _description(entry: Entry) -> str:
+def _description(entry: Entry, language: str | None) -> str:
     """What the feed says of an entry: its HTML cleaned, plain text as it is."""
     text = entry.summary or entry.content
     if _MARKUP.search(text):
-        text = clean_html(text, base=entry.base_url or entry.url, heading_offset=2)
+        languages = (entry.language, language)
+        text = clean_html(text, base=entry.base_url or entry.url, heading_offset=2, languages=languages)
     return _READS_AS_ENTRY.sub(r"\\", multi_line(text)).strip("\n")
 
 

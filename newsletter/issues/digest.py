@@ -18,13 +18,14 @@ from newsletter.errors import ConfigError, Problem
 from newsletter.issues.language import direction, language_tag
 from newsletter.issues.pictures import picture_url
 from newsletter.issues.plaintext import count_words, excerpt, html_text
-from newsletter.issues.sanitize import clean_html
+from newsletter.issues.sanitize import clean_html, without_pictures
 from newsletter.model import (
     Consumed,
     Disposition,
     Draft,
     DraftEntry,
     Enclosure,
+    Entry,
     Feed,
     FeedHealth,
     Link,
@@ -51,6 +52,7 @@ class DigestRules:
     `per_feed` and `max_entries` cap what is shown; what is over a cap stands as
     a headline.  Caps keep the newest.  An issue with fewer than `min_entries`
     entries is not worth sending; the caller decides that (`Draft.total`).
+    With `pictures` "none" no reader's mail program asks a feed's server for one.
     """
 
     name: str
@@ -61,6 +63,7 @@ class DigestRules:
     min_entries: int = 1
     sort: Literal["newest", "oldest"] = "newest"
     group_by: Literal["feed", "tag", "none"] = "feed"
+    pictures: Literal["link", "none"] = "link"
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ def build(
 
     Args:
         rules: the digest's settings.
-        feeds: the digest's feeds in the order of the project file; sections follow it.
+        feeds: the digest's feeds; sections follow their order.
         health: what the store knows of feeds, by address; titles and languages come from it.
         waiting: entries offered to the digest and not yet used up.
         edited: entries sent before and edited since, to be listed as updated.
@@ -105,7 +108,7 @@ def build(
     Raises:
         ConfigError: a filter of a feed is no regular expression.
     """
-    sources = _Sources(feeds, health)
+    sources = _Sources(feeds, health, rules.language)
     candidates = [_candidate(stored, sources, now) for stored in waiting]
     _filter(candidates)
     _join_duplicates(candidates, sources)
@@ -127,7 +130,9 @@ def build(
 class _Sources:
     """What is known of each feed: its place, title, page and language."""
 
-    def __init__(self, feeds: Sequence[Feed], health: Mapping[str, FeedHealth]) -> None:
+    def __init__(self, feeds: Sequence[Feed], health: Mapping[str, FeedHealth], usual_language: str) -> None:
+        #: What a feed's language is taken for where neither it nor its entries say.
+        self.usual_language = usual_language
         self._feeds = {feed.url: feed for feed in feeds}
         self._ranks = {feed.url: rank for rank, feed in enumerate(feeds)}
         self._health = health
@@ -163,16 +168,37 @@ def _candidate(stored: StoredEntry, sources: _Sources, now: datetime) -> _Candid
 
 def _filter(candidates: Iterable[_Candidate]) -> None:
     for candidate in candidates:
-        feed = candidate.feed
-        if not feed.include and not feed.exclude:
-            continue
-        entry = candidate.stored.entry
-        text = f"{entry.title}\n{html_text(entry.content or entry.summary)[:_FILTERED_CHARACTERS]}"
-        hit = next((rule for rule in feed.exclude if _matches(rule, text, feed, "exclude")), None)
-        if hit is not None:
-            candidate.fate, candidate.why = Disposition.excluded, f"exclude {hit!r} matches"
-        elif feed.include and not any(_matches(rule, text, feed, "include") for rule in feed.include):
-            candidate.fate, candidate.why = Disposition.excluded, "no include rule matches"
+        found = filtered(candidate.stored.entry, candidate.feed)
+        if not found.passes:
+            candidate.fate, candidate.why = Disposition.excluded, found.why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered:
+    """Whether a feed's rules let an entry through, and which rule says so; `why` is "" where there are none."""
+
+    passes: bool
+    why: str = ""
+
+
+def filtered(entry: Entry, feed: Feed) -> Filtered:
+    """Try a feed's `exclude` and `include` rules on an entry's title and text.
+
+    Raises:
+        ConfigError: a rule is no regular expression.
+    """
+    if not feed.include and not feed.exclude:
+        return Filtered(passes=True)
+    text = f"{entry.title}\n{html_text(entry.content or entry.summary)[:_FILTERED_CHARACTERS]}"
+    for rule in feed.exclude:
+        if _matches(rule, text, feed, "exclude"):
+            return Filtered(passes=False, why=f"exclude {rule!r} matches")
+    for rule in feed.include:
+        if _matches(rule, text, feed, "include"):
+            return Filtered(passes=True, why=f"include {rule!r} matches")
+    if feed.include:
+        return Filtered(passes=False, why="no include rule matches")
+    return Filtered(passes=True, why="no exclude rule matches")
 
 
 def _matches(rule: str, text: str, feed: Feed, key: str) -> bool:
@@ -260,6 +286,8 @@ def _section(members: Sequence[_Candidate], rules: DigestRules, sources: _Source
     first = members[0]
     kind, _, name = _group(first, rules).partition(":")
     entries = [_entry(c, sources, now, full=True) for c in members if c.fate is Disposition.shown]
+    if rules.pictures == "none":
+        entries = [_without_pictures(entry) for entry in entries]
     more = [_entry(c, sources, now, full=False) for c in members if c.fate is Disposition.headline]
     language = (sources.language(name) if kind == "feed" else None) or _usual_language(members) or rules.language
     sample = " ".join(entry.title for entry in (*entries, *more))
@@ -272,6 +300,10 @@ def _section(members: Sequence[_Candidate], rules: DigestRules, sources: _Source
         entries=tuple(_without_language(entry, language) for entry in entries),
         more=tuple(_without_language(entry, language) for entry in more),
     )
+
+
+def _without_pictures(entry: DraftEntry) -> DraftEntry:
+    return replace(entry, image=None, summary=without_pictures(entry.summary), content=without_pictures(entry.content))
 
 
 def _usual_language(members: Iterable[_Candidate]) -> str | None:
@@ -290,8 +322,9 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
     """An entry as templates get it; without its text where it stands as a headline."""
     stored, entry = candidate.stored, candidate.stored.entry
     base = entry.base_url or entry.url or stored.feed_url
-    summary = clean_html(entry.summary, base=base) if full else ""
-    content = clean_html(entry.content, base=base) if full else ""
+    languages = (entry.language, sources.language(stored.feed_url), sources.usual_language)
+    summary = clean_html(entry.summary, base=base, languages=languages) if full else ""
+    content = clean_html(entry.content, base=base, languages=languages) if full else ""
     text = html_text(content or summary)
     published = entry.published_at
     if published is not None and published > now:
@@ -303,6 +336,7 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
     return DraftEntry(
         id=stored.id,
         feed_url=stored.feed_url,
+        feed_title=sources.title(stored.feed_url),
         title=_title(candidate, sources, text),
         url=_address(entry.url),
         author=one_line(entry.author or "", 120) or None,

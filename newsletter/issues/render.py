@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from typing import Final
 
 from newsletter.errors import TemplateError
+from newsletter.issues.budget import SizeReport, fit, growth
 from newsletter.issues.inline import inline, lost
-from newsletter.issues.language import date_and_time, language_tag, long_date, short_date
+from newsletter.issues.language import date_and_time, file_size, long_date, short_date
 from newsletter.issues.markdown import from_html, link, to_text
 from newsletter.issues.merge import (
     SUBJECT_LIMIT,
@@ -29,13 +29,13 @@ from newsletter.issues.merge import (
 from newsletter.issues.personal import MergeField, MergeSubscriber, MergeText, Question, Reader
 from newsletter.issues.templates import TEMPLATES, Templates, default_templates
 from newsletter.issues.views import IssueView, Masthead, context_of
+from newsletter.issues.words import spoken, words_in
 from newsletter.model import Draft, Rendering, Subscriber
 from newsletter.text import one_line
 
-__all__ = ["TEMPLATES", "Masthead", "Renderings", "Templates", "default_templates", "render_issue"]
+__all__ = ["TEMPLATES", "Masthead", "Renderings", "SizeReport", "Templates", "default_templates", "render_issue"]
 
 _HTML, _TEXT, _MARKDOWN, _, _SUBJECT = TEMPLATES
-_STEP: Final = 1000
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -161,6 +161,11 @@ class Renderings:
         return iter(tuple(self._known.values()))
 
     @property
+    def sizes(self) -> Mapping[str, SizeReport]:
+        """What the size budget did to each rendering made so far, by its key."""
+        return {key: report for press in self._presses.values() for key, report in press.sizes.items()}
+
+    @property
     def is_personal(self) -> bool:
         """Whether the templates decide on the subscriber, so that there may be many renderings."""
         return any(isinstance(found, _Decision) for found in self._decisions.values())
@@ -171,9 +176,11 @@ class Renderings:
         return self._presses[language]
 
     def _spelled(self, language: str | None) -> str:
-        """A language as the renderings' keys spell it; the masthead's for what is none."""
-        tag = language_tag(language)
-        return self._language if tag is None or tag.lower() == self._language.lower() else tag
+        """A language as the renderings' keys spell it; the masthead's for what is none or has no words."""
+        words = spoken(language)
+        if words is None or words.language == words_in(self._language).language:
+            return self._language
+        return words.language
 
     def _remember(self, language: str, trace: "_Trace", rendering: Rendering) -> None:
         """Grow the tree of decisions by one path: questions in the order they were asked."""
@@ -198,11 +205,16 @@ class _Press:
         self._masthead = masthead
         self._templates = templates
         self._token = token
-        self._language = language
-        self._context = context_of(draft, masthead, language)
+        self._key = language
+        self._words = words_in(language, masthead.language)
+        # The letter is in the language of its words, and so are its dates.
+        self._language = self._words.language
+        self._context = context_of(draft, masthead, self._language)
         issue = self._context["issue"]
         assert isinstance(issue, IssueView)
         self._issue = issue
+        #: What the size budget did to each rendering made, by its key.
+        self.sizes: dict[str, SizeReport] = {}
 
     def rendering(self, subscriber: Subscriber | None) -> tuple[Rendering, _Trace]:
         """Render with tokens; with this person's values where the template takes a token apart."""
@@ -225,12 +237,13 @@ class _Press:
     def _rendered(self, reader: Reader) -> Rendering | None:
         """All four parts, or None where a token came out damaged."""
         zone = self._masthead.zone
+        self._templates.speak(self._words)
         for name, function in (
             ("date", lambda moment: long_date(moment, self._language, zone)),
             ("short_date", lambda moment: short_date(moment, self._language, zone)),
             ("date_and_time", lambda moment: date_and_time(moment, self._language, zone)),
             ("short", one_line),
-            ("size", _size),
+            ("size", lambda size: file_size(size, self._language)),
             ("link", link),
             ("markdown", from_html),
             ("text", to_text),
@@ -245,8 +258,13 @@ class _Press:
         has_fields = self._token in subject
         shown = MergeText(reader, subject) if has_fields else subject
         context["issue"] = replace(self._issue, subject=shown)
-        written = self._templates.render(_HTML, context, reader)
-        html = inline(written, self._token)
+        fitted = fit(
+            context,
+            write=lambda shown: self._templates.render(_HTML, shown, reader),
+            inline=lambda written: inline(written, self._token),
+            allowance=lambda part: growth(part, self._token, self._masthead, self._draft.number),
+        )
+        written, html = fitted.written, fitted.html
         self._check(written, html)
         text = _CONTROLS.sub("", self._templates.render(_TEXT, context, reader))
         markdown = _CONTROLS.sub("", self._templates.render(_MARKDOWN, context, reader))
@@ -256,9 +274,10 @@ class _Press:
         if not all(is_whole(part, self._token) for part in parts):
             return None
         fields = sorted({field for part in parts for field in fields_in(part, self._token)})
-        key = self._language
+        key = self._key
         if reader.trace:
             key += ":" + sha256("\0".join(parts).encode()).hexdigest()[:16]
+        self.sizes[key] = fitted.report
         return Rendering(
             key=key,
             language=self._language,
@@ -288,13 +307,3 @@ class _Press:
                 f"inlining its styles loses {one_line(missing, 60)!r} and perhaps more",
                 hint="look for elements nested more than 200 deep, or not closed",
             )
-
-
-def _size(number: int) -> str:
-    """A number of bytes as people say it: "12 MB"."""
-    size = float(number)
-    for unit in ("bytes", "KB", "MB"):
-        if size < _STEP:
-            return f"{size:.0f} {unit}"
-        size /= _STEP
-    return f"{size:.1f} GB"

@@ -13,7 +13,7 @@ Nothing is fetched, and nothing here raises, whatever the input.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import escape, unescape
 from typing import Final
 from urllib.parse import parse_qs, quote, urlsplit
@@ -23,6 +23,7 @@ import nh3
 from newsletter.issues.nesting import Nest, Token, attributes, names, tokens
 from newsletter.issues.pictures import best_source, is_count, is_pixel, picture_url, stands_for_letter
 from newsletter.issues.plaintext import excerpt, html_text
+from newsletter.issues.words import Words, words_in
 from newsletter.text import one_line
 from newsletter.urls import safe_url, without_tracking
 
@@ -99,18 +100,19 @@ _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
 _DATE = re.compile(r"[0-9TZ:+. -]{4,40}")
 
 
-def clean_html(html: str, *, base: str | None, heading_offset: int = 3) -> str:
+def clean_html(html: str, *, base: str | None, heading_offset: int = 3, languages: Sequence[str | None] = ()) -> str:
     """Return the part of `html` that may stand in a letter, as well-formed HTML.
 
     Args:
         html: HTML as a feed gave it; anything at all.
         base: the address that relative ones are resolved against; without it they are dropped.
         heading_offset: 3 makes the outermost headings h4; levels between are never skipped.
+        languages: of the words for what becomes a link ("Video: …"): the first there are words for, else English.
     """
     html = _INVISIBLE.sub("", html[:MAX_CHARACTERS].replace("\r\n", "\n").replace("\r", "\n"))
     if "<" not in html and "&" not in html:
         return html.replace(">", "&gt;").strip()
-    cleaned = _INVISIBLE.sub("", _CLEANER.clean(_Sanitizer(base, heading_offset).run(html)))
+    cleaned = _INVISIBLE.sub("", _CLEANER.clean(_Sanitizer(base, heading_offset, words_in(*languages)).run(html)))
     # Putting misplaced elements right, the parser may leave empty ones where they were.
     for _ in range(_TIMES_EMPTIED):
         cleaned, emptied = _EMPTY.subn("", cleaned)
@@ -140,7 +142,8 @@ def without_pictures(html: str) -> str:
 class _Sanitizer:
     """One entry's HTML on its way through; see `clean_html`."""
 
-    def __init__(self, base: str | None, heading_offset: int) -> None:
+    def __init__(self, base: str | None, heading_offset: int, words: Words) -> None:
+        self._words = words
         self._base = base
         self._nest = Nest()
         self._offset = heading_offset
@@ -231,14 +234,17 @@ class _Sanitizer:
         if url is None or url.startswith("mailto:"):
             return
         url = _watchable(url)
-        kind = {"audio": "Audio", "video": "Video"}.get(token.name)
-        if kind is None:
-            kind = (
-                "Video" if _VIDEO_HOSTS.search(url) else "Embedded page" if token.name == "iframe" else "Embedded file"
-            )
+        if token.name == "video" or (token.name != "audio" and _VIDEO_HOSTS.search(url)):
+            kind = self._words.one("Video:")
+        elif token.name == "audio":
+            kind = self._words.one("Audio:")
+        elif token.name == "iframe":
+            kind = self._words.one("Embedded page:")
+        else:
+            kind = self._words.one("Embedded file:")
         title = one_line(attrs.get("title", ""), 120)
         host = (urlsplit(url).hostname or "").removeprefix("www.")
-        label = f"{kind}: {title} ({host})" if title else f"{kind}: {host}"
+        label = f"{kind} {title} ({host})" if title else f"{kind} {host}"
         self._nest.start("p", "<p>")
         self._nest.start("a", f'<a href="{escape(url)}">')
         self._nest.text(escape(label))

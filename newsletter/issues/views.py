@@ -83,7 +83,8 @@ class EntryView:
     `summary` and `content` are HTML as the feed gave it, cleaned.  `body` is what
     a letter shows: the text if it is short, else an excerpt; `is_excerpt` says
     which.  `image` is at most one picture, and `body` has none.  `published` is
-    in the project's time zone, or None.  `host` is where the link leads.
+    in the project's time zone, or None.  `host` is where the link leads,
+    `source` what its feed is called.
     """
 
     template_name: ClassVar[str] = "entry"
@@ -101,13 +102,18 @@ class EntryView:
     tags: tuple[str, ...]
     also_in: tuple[LinkView, ...]
     reading_time: int
+    source: str
     language: str
     dir: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionView:
-    """A group of entries under one heading; `more` stand as headlines, `total` counts both."""
+    """A group of entries under one heading.
+
+    `more` stand as headlines; `left_out` is how many more the size budget leaves
+    to the other parts; `total` counts all of them.
+    """
 
     template_name: ClassVar[str] = "section"
     title: str
@@ -118,11 +124,16 @@ class SectionView:
     entries: tuple[EntryView, ...]
     more: tuple[EntryView, ...]
     total: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueView:
-    """The issue; `subject` may carry merge fields, `preheader` is what inboxes show beside it."""
+    """The issue; `subject` may carry merge fields, `preheader` is what inboxes show beside it.
+
+    `total` counts all entries, `sources` the sections.  `left_out` and
+    `updated_left_out` are how many entries the HTML part has no room for.
+    """
 
     template_name: ClassVar[str] = "issue"
     number: int
@@ -132,6 +143,9 @@ class IssueView:
     language: str
     dir: str
     total: int
+    sources: int
+    left_out: int = 0
+    updated_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +187,7 @@ def context_of(draft: Draft, masthead: Masthead, language: str) -> dict[str, obj
             language=language,
             dir=direction(language),
             total=draft.total,
+            sources=len(sections),
         ),
         "digest": DigestView(
             name=masthead.digest_name,
@@ -186,7 +201,8 @@ def context_of(draft: Draft, masthead: Masthead, language: str) -> dict[str, obj
         ),
         "sections": sections,
         "entries": tuple(entry for section in sections for entry in section.entries),
-        "updated": tuple(_entry(entry, language, masthead) for entry in draft.updated),
+        # The reader's language says nothing about an entry that does not say its own.
+        "updated": tuple(_entry(entry, masthead.language, masthead) for entry in draft.updated),
     }
 
 
@@ -230,6 +246,7 @@ def _entry(entry: DraftEntry, language: str, masthead: Masthead) -> EntryView:
         tags=entry.tags,
         also_in=tuple(LinkView(title=link.title, url=link.url) for link in entry.also_in),
         reading_time=entry.reading_time,
+        source=entry.feed_title,
         language=language,
         dir=direction(language, f"{entry.title} {html_text(body)[:300]}"),
     )

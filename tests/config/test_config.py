@@ -300,7 +300,7 @@ def test_mistakes_of_yaml_and_of_settings_are_told_together() -> None:
         (HEAD + "digests: {a: {min_entries: 0}}\n", "newsletter.yaml:3: digests.a.min_entries: must be at least 1"),
         (
             HEAD + "digests: {a: {theme: dark}}\n",
-            "newsletter.yaml:3: digests.a.theme: other themes than default are not",
+            "newsletter.yaml:3: digests.a.theme: there is no theme dark: there are default, compact, plain",
         ),
         (
             HEAD + "smtp: mail.example.com\n",

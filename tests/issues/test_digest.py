@@ -1,5 +1,6 @@
 """What becomes of each waiting entry."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import ConfigError
-from newsletter.issues.digest import DigestRules
+from newsletter.issues.digest import DigestRules, filtered
 from newsletter.model import Disposition, Draft, Enclosure, Feed, Link, StoredEntry
 from tests.issues.samples import FEEDS, GARDEN, GAZETTE, HEBREW, NOW, RULES, draft_of, entry, health
 
@@ -280,3 +281,43 @@ def test_every_waiting_entry_is_used_up_once_and_stands_in_one_place(
     assert rules.max_entries is None or len(shown) <= rules.max_entries
     again = draft_of(waiting[::-1], rules=rules, feeds=feeds, known=[health(GAZETTE, home_url="https://s.example/")])
     assert again.sections == draft.sections, "the order in which entries come does not count"
+
+
+def test_without_pictures_no_entry_has_one_left_and_all_its_words() -> None:
+    waiting = [
+        entry(
+            1,
+            image="https://gazette.example/1.jpg",
+            content='<p>Before <img src="https://gazette.example/2.jpg" alt="x" width="500" height="300"> after</p>',
+            summary='<p><img src="https://gazette.example/3.jpg" alt="y" width="500" height="300"></p><p>Told.</p>',
+        )
+    ]
+
+    linked = draft_of(waiting).sections[0].entries[0]
+    without = draft_of(waiting, rules=replace(RULES, pictures="none")).sections[0].entries[0]
+
+    assert "https://gazette.example/1.jpg" == linked.image
+    assert "2.jpg" in linked.content
+    assert without.image is None
+    assert "<img" not in without.content + without.summary
+    assert ["Before", "after", "Told."] == re.findall(
+        r"[\w.]+", re.sub("<[^>]*>", " ", without.content + without.summary)
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "include", "exclude", "expected"),
+    [
+        ("Ferries", (), (), (True, "")),
+        ("Ferries", ("fog", "FERR"), (), (True, "include 'FERR' matches")),
+        ("Ferries", ("fog",), (), (False, "no include rule matches")),
+        ("Ferries", ("ferr",), ("x", "ies$"), (False, "exclude 'ies$' matches")),
+        ("Ferries", (), ("x",), (True, "no exclude rule matches")),
+    ],
+)
+def test_it_is_said_which_rule_lets_an_entry_through_or_not(
+    title: str, include: tuple[str, ...], exclude: tuple[str, ...], expected: tuple[bool, str]
+) -> None:
+    found = filtered(entry(1, title=title).entry, Feed(url=GAZETTE, include=include, exclude=exclude))
+
+    assert expected == (found.passes, found.why)

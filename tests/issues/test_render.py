@@ -164,7 +164,7 @@ def test_the_preheader_is_short_hidden_and_not_in_the_text(letter: Rendering) ->
 
 def test_the_footer_says_why_to_whom_and_how_to_leave(letter: Rendering) -> None:
     for part in (squeezed(re.sub("<[^>]*>", "", letter.html)), letter.text):
-        assert "You get this because you subscribed to The Morning Wire. It was sent to ada@example.com." in part
+        assert "You get this because you subscribed to The Morning Wire. Sent to: ada@example.com" in part
         assert "1 Example Street, Berlin" in part
     for url in (VALUES["unsubscribe_url"], VALUES["preferences_url"], VALUES["view_url"]):
         assert url in Shape(letter.html).links
