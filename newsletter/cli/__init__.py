@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import daily, database, delivery, demo, feed, issue, project, send, subscriber, suppression
+from newsletter.cli import (
+    daily,
+    database,
+    delivery,
+    demo,
+    feed,
+    issue,
+    project,
+    send,
+    subscriber,
+    suppression,
+    template,
+)
 from newsletter.cli.session import ConfigFlag, DebugFlag, JsonFlag, QuietFlag, VerboseFlag
 
 
@@ -47,7 +59,7 @@ def _root(
 
 for commands in (project, daily, send, demo):
     commands.register(app)
-for nouns in (feed, subscriber, issue, delivery, suppression, database):
+for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
     app.add_typer(nouns.group)
 
 

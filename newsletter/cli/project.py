@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.session import Session, command
+from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
 
 _TEMPLATES_NOTE = """\
@@ -18,7 +18,8 @@ To change one part, extend the built-in and override a block, for example in iss
     {% extends "default/issue.html.j2" %}
     {% block masthead %} … {% endblock %}
 
-`newsletter check` says whether they work, with file and line.
+`newsletter template eject` writes such a file with the names of all blocks, `newsletter template list` shows the
+themes, and `newsletter template check` says whether they work, with file and line.
 """
 
 
@@ -89,20 +90,24 @@ def check(
         bool, typer.Option("--online", help="Also try the feeds and the mail server's login.", show_default=False)
     ] = False,
 ) -> int:
-    """Check the config, the people, the templates, and the message they would make."""
+    """Check the config, the people, and the built message: what, where, why, how to fix. Exit 3: the letter has errors."""
     from newsletter.app.check import Level
     from newsletter.app.check import check as look
 
     findings = look(session.app, online=online)
-    worst = max((finding.level for finding in findings), default=Level.ok)
+    errors = [finding for finding in findings if finding.level is Level.error]
+    # A letter with faults is work done in part; anything else that is broken is an error.
+    code = 0 if not errors else PARTLY if all(finding.rule for finding in errors) else 1
     if session.json:
-        session.out.data([{"level": f.level.name, "what": f.what, "text": f.text, "hint": f.hint} for f in findings])
-        return 1 if worst is Level.error else 0
+        names = ("what", "text", "hint", "rule", "where", "why")
+        session.out.data([{"level": f.level.name} | {name: getattr(f, name) for name in names} for f in findings])
+        return code
     for finding in findings:
-        if finding.level is Level.ok:
-            session.out.line(f"ok       {finding.what}: {finding.text}")
-            continue
-        session.out.line(f"{finding.level.name:<8} {finding.what}: {finding.text}")
-        if finding.hint:
-            session.out.line(f"         hint: {finding.hint}")
-    return 1 if worst is Level.error else 0
+        where = f" ({finding.where})" if finding.where else ""
+        session.out.line(f"{finding.level.name:<8} {finding.what}: {finding.text}{where}")
+        if finding.level is not Level.ok:
+            if finding.why:
+                session.out.line(f"         why: {finding.why}")
+            if finding.hint:
+                session.out.line(f"         hint: {finding.hint}")
+    return code

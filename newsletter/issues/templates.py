@@ -15,11 +15,13 @@ from jinja2 import (
     Template,
     TemplateNotFound,
     TemplateSyntaxError,
+    nodes,
 )
 
 from newsletter.errors import NewsletterError, TemplateError
 from newsletter.issues.environment import MAX_OUTPUT, Run, Sandbox
 from newsletter.issues.personal import Reader
+from newsletter.issues.words import Words
 from newsletter.text import one_line
 
 DEFAULT_THEME: Final = "default"
@@ -35,6 +37,20 @@ def default_templates() -> Path:
     """The packaged templates: beside this package in a wheel, beside the package's folder in a checkout."""
     package = Path(__file__).resolve().parent.parent
     return package / "templates" if (package / "templates").is_dir() else package.parent / "templates"
+
+
+def built_in_themes() -> tuple[str, ...]:
+    """The names of the packaged themes, `default` first."""
+    return (DEFAULT_THEME, *themes_in(default_templates()))
+
+
+def themes_in(folder: Path) -> tuple[str, ...]:
+    """The themes that stand as folders in a folder of templates, by name; those without a template are none."""
+    try:
+        found = [path for path in folder.iterdir() if _THEME.fullmatch(path.name) and path.name != DEFAULT_THEME]
+        return tuple(sorted(path.name for path in found if any((path / name).is_file() for name in TEMPLATES)))
+    except OSError:
+        return ()
 
 
 class _Folder(FileSystemLoader):
@@ -59,7 +75,8 @@ class Templates:
 
     A file is looked for in the project's folders, then among the packaged ones;
     of a theme other than `default` in the folder of that name first.  A project's
-    file may build on the packaged one: `{% extends "default/issue.html.j2" %}`.
+    file may build on a packaged one, also on one of the same name:
+    `{% extends "default/issue.html.j2" %}`, `{% extends "compact/issue.html.j2" %}`.
     """
 
     def __init__(self, folders: Sequence[Path] = (), theme: str = DEFAULT_THEME) -> None:
@@ -70,15 +87,54 @@ class Templates:
         packaged = default_templates()
         self._roots = [*(Path(folder).resolve() for folder in folders), packaged]
         themed = [root / theme for root in self._roots] if theme != DEFAULT_THEME else []
-        loaders: list[BaseLoader] = [_Folder([str(path) for path in (*themed, *self._roots)])]
-        loaders.append(PrefixLoader({DEFAULT_THEME: _Folder(str(packaged))}))
+        loaders: list[BaseLoader] = [
+            PrefixLoader({name: _Folder(_folders(packaged, name)) for name in built_in_themes()}),
+            _Folder([str(path) for path in (*themed, *self._roots)]),
+        ]
         self._environment = Sandbox(loader=ChoiceLoader(loaders), autoescape=_is_html)
         if theme != DEFAULT_THEME and not any(path.is_dir() for path in themed):
             raise TemplateError(f"templates/{theme}", None, f"there is no theme {theme!r}")
 
+    def source(self, name: str) -> tuple[Path, str]:
+        """Where one of `TEMPLATES` comes from, and its text.
+
+        Raises:
+            TemplateError: it cannot be read.
+        """
+        loader = self._environment.loader
+        assert loader is not None
+        try:
+            text, path, _ = loader.get_source(self._environment, name)
+        except TemplateNotFound as error:
+            self._fail(error, name)
+        return Path(path or name), text
+
+    def blocks(self, name: str) -> tuple[str, ...]:
+        """The names of the blocks that a file building on this one may redefine, in the order they stand there.
+
+        Raises:
+            TemplateError: it cannot be read.
+        """
+        try:
+            found: dict[str, None] = {}
+            following: str | None = name
+            while following is not None:
+                _, text = self.source(following)
+                tree = self._environment.parse(text, following)
+                found = dict.fromkeys(block.name for block in tree.find_all(nodes.Block)) | found
+                parent = tree.find(nodes.Extends)
+                following = parent.template.as_const() if parent else None
+        except Exception as error:  # noqa: BLE001 - as in `render`
+            self._fail(error, name)
+        return tuple(found)
+
     def add_filter(self, name: str, function: Callable[..., Any]) -> None:
         """Give all templates one more filter."""
         self._environment.add_filter(name, function)
+
+    def speak(self, words: Words) -> None:
+        """Take the fixed words from here from now on."""
+        self._environment.words = words
 
     def render(self, name: str, context: Mapping[str, object], reader: Reader) -> str:
         """Run one of `TEMPLATES`.
@@ -171,6 +227,11 @@ def _line(stream: object, template: Template) -> int | None:
     if frame is None or frame.f_code.co_filename != template.filename:
         return None
     return template.get_corresponding_lineno(frame.f_lineno)
+
+
+def _folders(packaged: Path, theme: str) -> list[str]:
+    """Where the files of a packaged theme are; what it lacks is the default's."""
+    return [str(packaged)] if theme == DEFAULT_THEME else [str(packaged / theme), str(packaged)]
 
 
 def _is_html(name: str | None) -> bool:
