@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
 
 from newsletter.app.letters import letter, nobody_to_mail, sample_letter
 from newsletter.app.project import App
@@ -11,29 +10,28 @@ from newsletter.delivery.smtp import SmtpTransport
 from newsletter.errors import NewsletterError
 from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.parse import parse
-from newsletter.model import Fetched, NotModified, Subscriber
+from newsletter.issues.check import Level, judge
+from newsletter.model import Fetched, Format, NotModified, Subscriber
 from newsletter.store import Store
 
-#: Gmail cuts a message's HTML off at about 102 KB.
-GMAIL_CLIPS_AT = 102_000
-
-
-class Level(IntEnum):
-    """How much a finding matters."""
-
-    ok = 0
-    warning = 1
-    error = 2
+__all__ = ["Finding", "Level", "check"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at, and what to do about it."""
+    """One thing that was looked at, and what to do about it.
+
+    `rule`, `where` and `why` are those of the letter's own findings; all others
+    leave them empty.
+    """
 
     level: Level
     what: str
     text: str
     hint: str | None = None
+    rule: str = ""
+    where: str = ""
+    why: str = ""
 
 
 def check(app: App, *, online: bool) -> list[Finding]:
@@ -115,6 +113,8 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         reader = next(iter(app.people(name)), None) or Subscriber(
             email="ada@example.com", wire_email="ada@example.com", key="ada@example.com", name="Ada Lovelace"
         )
+        # Who takes plain text only would not show what the others get.
+        reader = replace(reader, format=Format.html)
         found = asyncio.run(letter(app, name, reader, fetch_first=False))
         source = f"{found.draft.total} waiting entries"
         if not found.message:
@@ -123,14 +123,18 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
     except NewsletterError as error:
         yield Finding(level=Level.error, what=name, text=str(error), hint=error.hint)
         return
-    size = len(found.html.encode())
     yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
-    if size > GMAIL_CLIPS_AT:
+    if found.size is not None:
+        yield Finding(level=Level.ok if found.size.fits else Level.warning, what=name, text=found.size.words)
+    for fault in judge(found.message):
         yield Finding(
-            level=Level.warning,
+            level=fault.level,
             what=name,
-            text=f"the HTML part has {size:,} bytes, and Gmail cuts off after {GMAIL_CLIPS_AT:,}",
-            hint="set max_entries or per_feed for the digest: what is over it stays as headlines",
+            text=fault.what,
+            hint=fault.fix or None,
+            rule=fault.rule,
+            where=fault.where,
+            why=fault.why,
         )
     if found.is_personal:
         yield Finding(
