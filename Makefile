@@ -12,7 +12,7 @@ LOCK    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check lint types layers bench wheel lock clean
+.PHONY: help demo test soak check lint types layers bench pictures wheel lock clean
 
 help: ## print this list
 	@echo 'Two commands to begin with: `make demo` and `make test`. All of them:'
@@ -42,6 +42,9 @@ layers: $(VENV)/.dev ## who may import whom
 
 bench: $(VENV)/.dev ## how fast a send is, beside the standard library
 	@$(BIN)/python -m benchmarks.send $(ARGS)
+
+pictures: $(VENV)/.dev ## the reference pictures of the letter, into docs/pictures/; needs chromium
+	@$(BIN)/python -m tests.proof.pictures
 
 wheel: $(VENV)/.dev ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
