@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import fetch_json, fetch_rows, fetch_summary, moment
+from newsletter.cli.report import fetch_detail, fetch_json, fetch_rows, fetch_summary, moment
 from newsletter.cli.session import PARTLY, Session, command
 
 DigestArgument = Annotated[
@@ -43,6 +43,8 @@ def fetch(
             step(done)
 
         results = asyncio.run(pipeline.fetch(app.parts(), chosen, on_answer=polled))
+    for result in results:
+        session.out.detail(fetch_detail(result))
     failed = sum(1 for result in results if result.error)
     if session.json:
         session.out.data(fetch_json(results))

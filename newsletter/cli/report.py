@@ -35,6 +35,14 @@ def fetch_rows(results: "Sequence[FetchResult]") -> list[tuple[object, ...]]:
     ]
 
 
+def fetch_detail(result: "FetchResult") -> str:
+    """How one feed was polled, for -v."""
+    found = (
+        "failed" if result.error else "unchanged" if result.unchanged else plural(result.entries, "entry", "entries")
+    )
+    return f"{result.feed.url}: {found}, {result.new} new, {result.offered} offered, in {result.seconds:.2f} s"
+
+
 def fetch_json(results: "Sequence[FetchResult]") -> list[dict[str, object]]:
     """One mapping per feed, without the headers it is asked with: they may carry a password."""
     return [

@@ -8,7 +8,7 @@ import typer
 
 from newsletter.cli.daily import DigestArgument
 from newsletter.cli.output import Output, Steps
-from newsletter.cli.report import fetch_json, plural, report_json, send_rows, send_words
+from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
 
@@ -93,6 +93,7 @@ class _Watch:
         self._bar.close()
 
     def fetched(self, result: "FetchResult") -> None:
+        self._out.detail(fetch_detail(result))
         if result.error:
             self._out.warn(f"{result.feed.url}: {result.error}", result.hint)
         if result.warning:

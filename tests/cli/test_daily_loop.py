@@ -252,3 +252,12 @@ def test_the_whole_day_on_postgresql(wire: Wire, empty_postgres_url: str) -> Non
     assert wire.inbox() == ["ada@example.com", "ada@example.com"]
     assert [issue["counts"] for issue in wire("status", "--json", **there).data["issues"]] == [{"sent": 1}, {"sent": 1}]
     assert wire("db", "info", "--json", **there).data["counts"]["deliveries"] == 2
+
+
+def test_verbose_says_how_each_feed_was_polled_and_quiet_says_nothing(wire: Wire) -> None:
+    url = wire.web.feed("/a.xml", "One", "Two")
+    wire.configure(url)
+    assert f"{url}: 2 entries, 2 new, 2 offered, in " in wire("fetch", "-v").err
+    assert f"{url}: " not in wire("fetch").err
+    assert f"{url}: " in wire("-v", "send", "-y").err
+    assert wire("fetch", "-q").err == ""
