@@ -356,11 +356,20 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What the editor says above the entries: as written, and as HTML that may stand in a letter."""
+
+    markdown: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An issue that has been built but not frozen: the selection, in order.
 
     `consumed` says for every candidate what becomes of it; `updated` are
-    entries sent before and edited since (`edits: mention`).
+    entries sent before and edited since (`edits: mention`).  `notices` are
+    sentences for the publisher about what is not as they may expect.
     """
 
     digest: str
@@ -369,6 +378,8 @@ class Draft:
     sections: tuple[Section, ...]
     updated: tuple[DraftEntry, ...]
     consumed: tuple[Consumed, ...]
+    note: Note | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:
@@ -434,7 +445,7 @@ class Issue:
     """One edition of a digest: numbered and frozen.
 
     `state_reason` says what the mail server did where the program paused the
-    issue; it is empty where a person did.
+    issue; it is empty where a person did.  `note` is the editor's, as written.
     """
 
     id: int
@@ -447,6 +458,7 @@ class Issue:
     entries: int
     envelope: Envelope
     frozen_at: datetime
+    note: str = ""
 
     @property
     def waits_for_a_person(self) -> bool:

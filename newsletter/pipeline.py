@@ -12,7 +12,7 @@ Nothing else in the program calls two stages in a row.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from newsletter.clock import Clock, Ids
@@ -48,7 +48,11 @@ from newsletter.store.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """A digest as the stages need it: what goes in, how it looks, who signs it."""
+    """A digest as the stages need it: what goes in, how it looks, who signs it.
+
+    `note` is the editor's, as Markdown; one that the last issue had is left out,
+    unless `repeat_note` says that it is meant again.
+    """
 
     rules: DigestRules
     feeds: tuple[Feed, ...]
@@ -60,6 +64,8 @@ class Publication:
     list_id: str
     unsubscribe_email: str
     mention_edits: bool = False
+    note: str = ""
+    repeat_note: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +155,12 @@ def build(parts: Parts, publication: Publication) -> Draft:
     """Select and order what is waiting for a digest; changes nothing."""
     store, name = parts.store, publication.rules.name
     urls = [feed.url for feed in publication.feeds]
-    return build_draft(
+    note = publication.note
+    notices: tuple[str, ...] = ()
+    number, told = store.last_note(name)
+    if note and note == told and not publication.repeat_note:
+        note, notices = "", (f"the note is the one of issue {number}, so it is left out: change it, or say --note",)
+    draft = build_draft(
         publication.rules,
         publication.feeds,
         {health.url: health for health in store.feed_health(urls)},
@@ -157,7 +168,9 @@ def build(parts: Parts, publication: Publication) -> Draft:
         store.edited(name, urls) if publication.mention_edits else [],
         number=store.next_number(name),
         now=parts.clock.now(),
+        note=note,
     )
+    return replace(draft, notices=notices)
 
 
 # ------------------------------------------------------------- render and freeze
@@ -203,6 +216,7 @@ def freeze(
         consumed=draft.consumed,
         mentioned=[entry.id for entry in draft.updated],
         deliveries=_deliveries(renderings, parts.people(draft.digest)),
+        note=draft.note.markdown if draft.note else "",
         renderings=renderings,
         trace=trace,
     )

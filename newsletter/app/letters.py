@@ -55,7 +55,9 @@ class Letter:
         return [folder / name for name in contents]
 
 
-async def preview(app: App, digest: str | None, *, as_email: str | None, fetch_first: bool) -> Letter:
+async def preview(
+    app: App, digest: str | None, *, as_email: str | None, fetch_first: bool, note: str | None = None
+) -> Letter:
     """Build the next issue's message for one reader.
 
     Args:
@@ -63,6 +65,7 @@ async def preview(app: App, digest: str | None, *, as_email: str | None, fetch_f
         digest: its name, or None for the only one.
         as_email: a subscriber's address; None takes the digest's first.
         fetch_first: poll the feeds, so that the letter holds what a send would find now.
+        note: the editor's, instead of the file that the project names (`App.publication`).
 
     Raises:
         UsageError: no such digest or person.
@@ -70,7 +73,7 @@ async def preview(app: App, digest: str | None, *, as_email: str | None, fetch_f
     """
     publication = app.publication(digest)
     reader = app.subscriber(as_email) if as_email else _first_reader(app, publication.rules.name)
-    return await letter(app, digest, reader, fetch_first=fetch_first)
+    return await letter(app, digest, reader, fetch_first=fetch_first, note=note)
 
 
 async def sample_letter(app: App, digest: str | None, reader: Subscriber) -> Letter:
@@ -82,10 +85,12 @@ async def sample_letter(app: App, digest: str | None, reader: Subscriber) -> Let
         return await _letter(app, publication, reader, store, fetch_first=True)
 
 
-async def letter(app: App, digest: str | None, reader: Subscriber, *, fetch_first: bool) -> Letter:
+async def letter(
+    app: App, digest: str | None, reader: Subscriber, *, fetch_first: bool, note: str | None = None
+) -> Letter:
     """Build the next issue's message for this reader."""
     with app.scratch() as store:
-        return await _letter(app, app.publication(digest), reader, store, fetch_first=fetch_first)
+        return await _letter(app, app.publication(digest, note=note), reader, store, fetch_first=fetch_first)
 
 
 async def _letter(
@@ -122,7 +127,7 @@ async def _letter(
     )
 
 
-async def send_test(app: App, digest: str | None, email: str) -> tuple[Draft, str | None]:
+async def send_test(app: App, digest: str | None, email: str, *, note: str | None = None) -> tuple[Draft, str | None]:
     """Mail the next issue to one address, as a test; records nothing.
 
     The message has a Message-ID of its own, so that a mailbox that drops
@@ -144,7 +149,7 @@ async def send_test(app: App, digest: str | None, email: str) -> tuple[Draft, st
         )
     known = [s for s in app.roster.people_of(app.config.digest(digest).name) if s.key == address.key]
     reader = known[0] if known else Subscriber(email=address.email, wire_email=address.wire, key=address.key)
-    found = await letter(app, digest, reader, fetch_first=True)
+    found = await letter(app, digest, reader, fetch_first=True, note=note)
     if not found.message:
         return found.draft, None
     token = app.ids.token()
@@ -169,9 +174,9 @@ class Plan:
     size: SizeReport | None = None
 
 
-async def plan(app: App, digest: str | None) -> Plan:
+async def plan(app: App, digest: str | None, *, note: str | None = None) -> Plan:
     """Do a whole send on a scratch copy, up to the first message."""
-    publication = app.publication(digest)
+    publication = app.publication(digest, note=note)
     name = publication.rules.name
     waiting = _unfinished(app)
     with app.scratch() as store:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from newsletter import __version__
 from newsletter.address import parse_address
+from newsletter.app.notes import note_given, note_of
 from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.config import Config, DigestConfig, load_project
 from newsletter.delivery.limits import Rate
@@ -103,15 +104,22 @@ class App:
         agent = self.config.user_agent or f"newsletter/{__version__} (+{contact})"
         return FetchLimits(user_agent=agent.encode("ascii", "ignore").decode())
 
-    def publication(self, name: str | None) -> Publication:
+    def publication(self, name: str | None, *, note: str | None = None) -> Publication:
         """Give a digest as the stages need it.
+
+        Args:
+            name: the digest's, or None for the only one.
+            note: the editor's, as given on the command line; None takes the file that the project names.
 
         Raises:
             UsageError: there is no such digest, or several to choose from.
+            ConfigError: the note cannot be read or has mistakes.
         """
-        return self._publication(self.config.digest(name))
+        digest = self.config.digest(name)
+        written = note_of(digest.note) if note is None else note_given(note)
+        return self._publication(digest, written, repeat_note=note is not None)
 
-    def _publication(self, digest: DigestConfig) -> Publication:
+    def _publication(self, digest: DigestConfig, note: str, *, repeat_note: bool) -> Publication:
         config = self.config
         title = config.title if len(config.digests) == 1 else f"{config.title}: {digest.name}"
         return Publication(
@@ -145,6 +153,8 @@ class App:
             list_id=digest.list_id,
             unsubscribe_email=(config.reply_to or config.from_address).wire,
             mention_edits=config.mention_edits,
+            note=note,
+            repeat_note=repeat_note,
         )
 
     def templates(self, digest: DigestConfig) -> Templates:

@@ -29,7 +29,9 @@ class Watcher:
         """Another message is settled."""
 
 
-async def send(app: App, digest: str | None, *, watch: pipeline.Watch, stop: asyncio.Event) -> pipeline.Sent:
+async def send(
+    app: App, digest: str | None, *, watch: pipeline.Watch, stop: asyncio.Event, note: str | None = None
+) -> pipeline.Sent:
     """Finish what is unfinished, then fetch, freeze and deliver a digest.
 
     Args:
@@ -37,13 +39,14 @@ async def send(app: App, digest: str | None, *, watch: pipeline.Watch, stop: asy
         digest: its name, or None for the only one.
         watch: sees it happen, and may say no.
         stop: once set, what is in flight is finished and the rest waits.
+        note: the editor's, instead of the file that the project names (`App.publication`).
 
     Raises:
         BusyError: another send is at work on this project.
         ConfigError: the project or its people have mistakes; nobody has been mailed.
         NewsletterError: there is nobody to mail; no entry is used up.
     """
-    publication = app.publication(digest)
+    publication = app.publication(digest, note=note)
     smtp = app.smtp()
     name = publication.rules.name
     with app.store.lock():

@@ -47,6 +47,7 @@ class IssueRow:
     failed: int
     counts: Mapping[str, int]
     next_attempt_at: datetime | None
+    note: str
 
     def as_dict(self) -> dict[str, Any]:
         """The row for JSON."""
@@ -130,6 +131,7 @@ def issue_row(app: App, issue: Issue) -> IssueRow:
         failed=counts.get(DeliveryState.failed, 0),
         counts={state.value: counts[state] for state in DeliveryState if counts.get(state)},
         next_attempt_at=app.store.next_attempt(issue.id),
+        note=issue.note,
     )
 
 

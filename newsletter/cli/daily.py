@@ -11,6 +11,12 @@ from newsletter.cli.session import PARTLY, Session, command
 DigestArgument = Annotated[
     str | None, typer.Argument(help="Which digest; may be left out where there is one.", show_default=False)
 ]
+NoteFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--note", metavar="TEXT", help="The editor's note, as Markdown; @FILE reads a file.", show_default=False
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -66,6 +72,7 @@ def preview(
     as_email: Annotated[
         str | None, typer.Option("--as", metavar="EMAIL", help="As this subscriber gets it.", show_default=False)
     ] = None,
+    note: NoteFlag = None,
     fetch_first: Annotated[
         bool, typer.Option("--fetch/--no-fetch", help="Poll the feeds first (without recording it).")
     ] = True,
@@ -79,10 +86,12 @@ def preview(
 
     from newsletter.app.letters import preview as build_preview
 
-    found = asyncio.run(build_preview(session.app, digest, as_email=as_email, fetch_first=fetch_first))
+    found = asyncio.run(build_preview(session.app, digest, as_email=as_email, fetch_first=fetch_first, note=note))
     for result in found.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
+    for notice in found.draft.notices:
+        session.out.warn(notice)
     if found.draft.total == 0:
         if session.json:
             session.out.data({"digest": found.draft.digest, "entries": 0, "files": []})

@@ -51,6 +51,9 @@ def show(session: Session, number: Number, digest: DigestFlag = None) -> None:
     out = session.out
     out.line(f"{row.digest} {row.number}: {row.subject}")
     out.line(f"frozen {moment(row.frozen_at)}, {row.words}")
+    if row.note:
+        out.line("")
+        out.line(row.note)
     out.line("")
     out.table(("entry", "as", "address"), [(e["title"], e["as"], e["url"]) for e in entries])
     out.line("")

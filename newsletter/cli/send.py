@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from newsletter.cli.daily import DigestArgument
+from newsletter.cli.daily import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
 from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
+from newsletter.text import one_line
 
 if TYPE_CHECKING:
+    from newsletter.app.letters import Plan
     from newsletter.delivery.deliver import Progress
     from newsletter.model import Draft, FetchResult, Issue, SendReport
     from newsletter.pipeline import Sent
@@ -38,25 +40,26 @@ def send(
             show_default=False,
         ),
     ] = None,
+    note: NoteFlag = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
 ) -> int:
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
     if dry_run and test:
         raise UsageError("--dry-run and --test cannot go together")
     if dry_run:
-        return _dry_run(session, digest)
+        return _dry_run(session, digest, note)
     if test:
-        return _test(session, digest, test)
+        return _test(session, digest, test, note)
     if not yes and not sys.stdin.isatty():
         raise UsageError("not on a terminal, so there is nobody to ask", hint="add --yes (-y) to send without asking")
     import asyncio
 
     with _Watch(session.out, ask=not yes) as watch:
-        sent = asyncio.run(_until_stopped(session, digest, watch))
+        sent = asyncio.run(_until_stopped(session, digest, note, watch))
     return _report(session, sent)
 
 
-async def _until_stopped(session: Session, digest: str | None, watch: "_Watch") -> "Sent":
+async def _until_stopped(session: Session, digest: str | None, note: str | None, watch: "_Watch") -> "Sent":
     """Send; on SIGTERM or Ctrl-C finish what is in flight, then stop."""
     import asyncio
     import signal
@@ -68,7 +71,7 @@ async def _until_stopped(session: Session, digest: str | None, watch: "_Watch") 
     try:
         from newsletter.app.send import send as send_digest
 
-        return await send_digest(session.app, digest, watch=watch, stop=stop)
+        return await send_digest(session.app, digest, watch=watch, stop=stop, note=note)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
@@ -105,6 +108,8 @@ class _Watch:
 
     def agrees(self, draft: "Draft", recipients: int) -> bool:
         self._end_bar()
+        for notice in draft.notices:
+            self._out.warn(notice)
         if not self._ask:
             return True
         question = f"Send issue {draft.number} of {draft.digest} ({plural(draft.total, 'entry', 'entries')}) to {plural(recipients, 'subscriber')}?"
@@ -175,15 +180,17 @@ def _incomplete(report: "SendReport") -> bool:
     return any(report.counts.get(state) for state in bad)
 
 
-def _dry_run(session: Session, digest: str | None) -> int:
+def _dry_run(session: Session, digest: str | None, note: str | None) -> int:
     import asyncio
 
     from newsletter.app.letters import plan as make_plan
 
-    plan = asyncio.run(make_plan(session.app, digest))
+    plan = asyncio.run(make_plan(session.app, digest, note=note))
     for result in plan.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
+    for notice in plan.draft.notices:
+        session.out.warn(notice)
     if session.json:
         session.out.data(
             {
@@ -198,13 +205,19 @@ def _dry_run(session: Session, digest: str | None) -> int:
             }
         )
         return 0
-    out = session.out
+    _tell_plan(session.out, plan)
+    return 0
+
+
+def _tell_plan(out: Output, plan: "Plan") -> None:
     for words in plan.unfinished:
         out.line(f"would finish {words} first")
     if plan.subject is None:
         out.line(_nothing(plan.draft))
-        return 0
+        return
     out.line(f"would send issue {plan.draft.number} of {plan.draft.digest}: {plan.subject}")
+    if plan.draft.note:
+        out.line(f"  note: {one_line(plan.draft.note.markdown, 80)}")
     for section in plan.draft.sections:
         out.line(f"  {section.title}")
         for entry in section.entries:
@@ -215,15 +228,14 @@ def _dry_run(session: Session, digest: str | None) -> int:
         out.line(plan.size.words)
     skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
     out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
-    return 0
 
 
-def _test(session: Session, digest: str | None, email: str) -> int:
+def _test(session: Session, digest: str | None, email: str, note: str | None) -> int:
     import asyncio
 
     from newsletter.app.letters import send_test
 
-    draft, reply = asyncio.run(send_test(session.app, digest, email))
+    draft, reply = asyncio.run(send_test(session.app, digest, email, note=note))
     if reply is None:
         session.out.say(_nothing(draft))
     else:

@@ -299,6 +299,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 sort=body.sort,
                 group_by=body.group_by,
                 pictures=body.pictures,
+                note=None if body.note is None else _path(folder, body.note),
             )
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),

@@ -73,7 +73,8 @@ class DigestConfig:
     """One digest: its feeds in the order of its sections, and its rules.
 
     `schedule` is as written; `max_entries` and `per_feed` are None for no limit;
-    `list_id` is the whole List-Id (RFC 2919), the same for good.
+    `list_id` is the whole List-Id (RFC 2919), the same for good.  `note` is the
+    file of the editor's note, which need not be there.
     """
 
     name: str
@@ -88,6 +89,7 @@ class DigestConfig:
     sort: Sort = "newest"
     group_by: GroupBy = "feed"
     pictures: Pictures = "link"
+    note: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -254,6 +254,7 @@ class DigestBlock(Block):
     group_by: GroupBy = "feed"
     sections: list[Line] | None = None
     pictures: Annotated[Pictures, BeforeValidator(_pictures)] = "link"
+    note: Line | None = None
 
 
 class SmtpBlock(Block):
@@ -318,6 +319,6 @@ class ProjectBlock(Block):
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset({"poll"}),
-    DigestBlock: frozenset({"approve", "canary", "catch_up", "max_lateness", "note", "send_window", "subject"}),
+    DigestBlock: frozenset({"approve", "canary", "catch_up", "max_lateness", "send_window", "subject"}),
     SmtpBlock: frozenset({"dkim", "per_domain", "window"}),
 }

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from newsletter.errors import ConfigError, Problem
 from newsletter.issues.language import direction, language_tag
+from newsletter.issues.note import note_html
 from newsletter.issues.pictures import picture_url
 from newsletter.issues.plaintext import count_words, excerpt, html_text
 from newsletter.issues.sanitize import clean_html, without_pictures
@@ -29,6 +30,7 @@ from newsletter.model import (
     Feed,
     FeedHealth,
     Link,
+    Note,
     Section,
     StoredEntry,
 )
@@ -93,6 +95,7 @@ def build(
     *,
     number: int,
     now: datetime,
+    note: str = "",
 ) -> Draft:
     """Make the next issue's draft.
 
@@ -104,6 +107,7 @@ def build(
         edited: entries sent before and edited since, to be listed as updated.
         number: the number the issue will have.
         now: an entry dated later is taken for as old as we have known it.
+        note: the editor's, as Markdown.
 
     Raises:
         ConfigError: a filter of a feed is no regular expression.
@@ -124,7 +128,15 @@ def build(
         sections=_sections(shown, rules, sources, now),
         updated=tuple(_entry(_candidate(stored, sources, now), sources, now, full=False) for stored in edited),
         consumed=tuple(Consumed(entry_id=c.stored.id, disposition=c.fate, why=c.why) for c in candidates),
+        note=_note(note, rules),
     )
+
+
+def _note(markdown: str, rules: DigestRules) -> Note | None:
+    html = note_html(markdown, language=rules.language)
+    if rules.pictures == "none":
+        html = without_pictures(html)
+    return Note(markdown=markdown, html=html) if html else None
 
 
 class _Sources:

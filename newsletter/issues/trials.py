@@ -57,6 +57,7 @@ class _Bench:
         edited: Sequence[StoredEntry] = (),
         languages: dict[str, str] | None = None,
         feeds: Sequence[Feed] = (),
+        note: str = "",
         **rules: Any,
     ) -> Draft:
         masthead = self._masthead
@@ -79,7 +80,8 @@ class _Bench:
             for url in names
         }
         made = DigestRules(name=masthead.digest_name, title=masthead.digest_title, language=masthead.language, **rules)
-        return build(made, feeds or [Feed(url=url) for url in names], known, entries, edited, number=12, now=self._now)
+        used = feeds or [Feed(url=url) for url in names]
+        return build(made, used, known, entries, edited, number=12, now=self._now, note=note)
 
     def everything(self) -> Draft:
         """An issue with one of each thing that a template can show."""
@@ -94,6 +96,7 @@ class _Bench:
             edited=[self.entry(7, _GARDEN, title="Corrected")],
             languages={_HEBREW: "he"},
             per_feed=2,
+            note="## Good morning\n\nThe **ferry** is [back](https://gazette.example/ferry).",
         )
 
 
@@ -179,6 +182,11 @@ _DRAFTS: Final[dict[str, _Maker]] = {
         group_by="tag",
     ),
     "in one section": lambda b: b.draft(b.entry(1), b.entry(2, _GARDEN), b.entry(3, _HEBREW), group_by="none"),
+    "a note": lambda b: b.draft(
+        b.entry(1),
+        note=f"# One\n\n### Three\n\n> {_WORD * 4}\n\n- a\n- b\n\n| a | b |\n|---|---|\n| `c` | ~~d~~ |\n\n![](https://x.example/i)",
+    ),
+    "a note of HTML": lambda b: b.draft(b.entry(1), note=f"{_HOSTILE}\n\n{_SYNTAX}\n\n<b onclick=x>b"),
     "no entries": lambda b: b.draft(),
     "one entry": lambda b: b.draft(b.entry(1)),
     "one source": lambda b: b.draft(*(b.entry(n) for n in range(1, 6))),

@@ -131,7 +131,8 @@ class SectionView:
 class IssueView:
     """The issue; `subject` may carry merge fields, `preheader` is what inboxes show beside it.
 
-    `total` counts all entries, `sources` the sections.  `left_out` and
+    `total` counts all entries, `sources` the sections.  `note` is the editor's,
+    as HTML, in the language of the digest.  `left_out` and
     `updated_left_out` are how many entries the HTML part has no room for.
     """
 
@@ -144,6 +145,7 @@ class IssueView:
     dir: str
     total: int
     sources: int
+    note: Markup
     left_out: int = 0
     updated_left_out: int = 0
 
@@ -161,6 +163,8 @@ class DigestView:
     reason: str | None
     base_url: str | None
     generator: str
+    language: str
+    dir: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,7 @@ def context_of(draft: Draft, masthead: Masthead, language: str) -> dict[str, obj
             dir=direction(language),
             total=draft.total,
             sources=len(sections),
+            note=Markup(draft.note.html if draft.note else ""),  # noqa: S704 - cleaned when the draft was built
         ),
         "digest": DigestView(
             name=masthead.digest_name,
@@ -198,6 +203,8 @@ def context_of(draft: Draft, masthead: Masthead, language: str) -> dict[str, obj
             reason=one_line(masthead.reason or "") or None,
             base_url=masthead.base_url,
             generator=masthead.generator,
+            language=masthead.language,
+            dir=direction(masthead.language),
         ),
         "sections": sections,
         "entries": tuple(entry for section in sections for entry in section.entries),

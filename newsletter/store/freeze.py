@@ -45,6 +45,7 @@ class Freeze(Suppressions):
         consumed: Sequence[Consumed],
         mentioned: Sequence[int],
         deliveries: Iterable[NewDelivery],
+        note: str = "",
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, what it uses up, and one row per subscriber.
@@ -65,6 +66,7 @@ class Freeze(Suppressions):
             consumed: every waiting entry the issue uses up, in its order.
             mentioned: ids of edited entries that the issue names as updated.
             deliveries: one for each person who is to get it.
+            note: the editor's, as written.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -91,6 +93,7 @@ class Freeze(Suppressions):
                     envelope=envelope_record(envelope),
                     frozen_at=now,
                     released=False,
+                    note=note,
                 )
             ).inserted_primary_key
             assert inserted is not None

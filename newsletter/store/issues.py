@@ -67,6 +67,21 @@ class Issues(Part):
             ).first()
         return None if row is None else issue_of(row)
 
+    def last_note(self, digest: str) -> tuple[int, str]:
+        """The number of the digest's last issue that anybody may have got, and its note; (0, "") where there is none.
+
+        Transaction: one read.
+        """
+        wanted = (
+            sa.select(t.issues.c.number, t.issues.c.note)
+            .where(t.issues.c.digest == digest, t.issues.c.released.is_(False))
+            .order_by(t.issues.c.id.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(wanted).first()
+        return (0, "") if row is None else (row.number, row.note)
+
     def rendering(self, issue_id: int, key: str) -> Rendering:
         """One rendering of an issue.
 

@@ -146,6 +146,7 @@ def issue_of(row: Row) -> Issue:
         entries=row.entries,
         envelope=envelope,
         frozen_at=row.frozen_at,
+        note=row.note,
     )
 
 

@@ -172,6 +172,8 @@ issues = Table(
     Column("frozen_at", Moment, nullable=False),
     # Cancelled before anybody got it: its entries went back to waiting.
     Column("released", Boolean, nullable=False),
+    # The editor's, as written: the same one is not sent twice.
+    Column("note", Text, nullable=False, server_default=""),
     UniqueConstraint("digest", "number"),
     UniqueConstraint("digest", "slot"),
 )

@@ -66,9 +66,10 @@ def draft_of(
     edited: Sequence[StoredEntry] = (),
     known: Iterable[FeedHealth] = (),
     number: int = 12,
+    note: str = "",
 ) -> Draft:
     """A draft of these entries."""
-    return build(rules, feeds, {h.url: h for h in known}, list(waiting), edited, number=number, now=NOW)
+    return build(rules, feeds, {h.url: h for h in known}, list(waiting), edited, number=number, now=NOW, note=note)
 
 
 def reader(name: str = "Ada Lovelace", email: str = "ada@example.com", **attributes: str) -> Subscriber:
