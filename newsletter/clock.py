@@ -35,6 +35,25 @@ class SystemClock:
         return time.monotonic()
 
 
+class StandingClock:
+    """A clock that shows one moment for good, for a look at another time.
+
+    Args:
+        moment: aware.
+    """
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment.astimezone(UTC)
+
+    def now(self) -> datetime:
+        """That moment: aware, UTC."""
+        return self._moment
+
+    def monotonic(self) -> float:
+        """Seconds that never jump: durations are real."""
+        return time.monotonic()
+
+
 class Ids:
     """Where new random values come from; a test hands in its own `source`.
 

@@ -307,6 +307,15 @@ class Consumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """An entry that no issue of a digest will carry as things stand, and why; a held one may yet be released."""
+
+    stored: StoredEntry
+    why: str
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A named address, as in "also in: …"."""
 
@@ -532,6 +541,16 @@ class Delivery:
     queued_at: datetime
     next_attempt_at: datetime | None
     settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """To how many people an issue was addressed, and when it was frozen."""
+
+    digest: str
+    number: int
+    at: datetime
+    recipients: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,8 @@ class Publication:
     """A digest as the stages need it: what goes in, how it looks, who signs it.
 
     `note` is the editor's, as Markdown; one that the last issue had is left out,
-    unless `repeat_note` says that it is meant again.
+    unless `repeat_note` says that it is meant again.  `hidden` are ids of
+    entries that the editor leaves out.
     """
 
     rules: DigestRules
@@ -66,6 +67,7 @@ class Publication:
     mention_edits: bool = False
     note: str = ""
     repeat_note: bool = False
+    hidden: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,7 @@ def build(parts: Parts, publication: Publication) -> Draft:
         number=store.next_number(name),
         now=parts.clock.now(),
         note=note,
+        hidden=publication.hidden,
     )
     return replace(draft, notices=notices)
 

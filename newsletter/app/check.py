@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from newsletter.app.letters import letter, nobody_to_mail, sample_letter
+from newsletter.app.letters import Copy, Letter, invented_reader, letter, nobody_to_mail, sample_letter
 from newsletter.app.project import App
 from newsletter.delivery.smtp import SmtpTransport
 from newsletter.errors import NewsletterError
 from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.parse import parse
 from newsletter.issues.check import Level, judge
-from newsletter.model import Fetched, Format, NotModified, Subscriber
+from newsletter.model import Fetched, Format, NotModified
 from newsletter.store import Store
 
 __all__ = ["Finding", "Level", "check"]
@@ -21,8 +21,8 @@ __all__ = ["Finding", "Level", "check"]
 class Finding:
     """One thing that was looked at, and what to do about it.
 
-    `rule`, `where` and `why` are those of the letter's own findings; all others
-    leave them empty.
+    `rule`, `where`, `why` and `line` (of the HTML part) are those of the letter's
+    own findings; all others leave them empty.
     """
 
     level: Level
@@ -32,6 +32,7 @@ class Finding:
     rule: str = ""
     where: str = ""
     why: str = ""
+    line: int | None = None
 
 
 def check(app: App, *, online: bool) -> list[Finding]:
@@ -110,9 +111,7 @@ def _mail(app: App) -> Iterator[Finding]:
 def _digest(app: App, name: str) -> Iterator[Finding]:
     """Build the message of the next issue, from what waits or from samples, and judge its bytes."""
     try:
-        reader = next(iter(app.people(name)), None) or Subscriber(
-            email="ada@example.com", wire_email="ada@example.com", key="ada@example.com", name="Ada Lovelace"
-        )
+        reader = next(app.people(name), invented_reader())
         # Who takes plain text only would not show what the others get.
         reader = replace(reader, format=Format.html)
         found = asyncio.run(letter(app, name, reader, fetch_first=False))
@@ -124,22 +123,28 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         yield Finding(level=Level.error, what=name, text=str(error), hint=error.hint)
         return
     yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
-    if found.size is not None:
-        yield Finding(level=Level.ok if found.size.fits else Level.warning, what=name, text=found.size.words)
+    yield from findings_of(found, name)
+
+
+def findings_of(found: Copy, digest: str) -> Iterator[Finding]:
+    """Judge a built message: its bytes, and what is known of how it came to be."""
+    if isinstance(found, Letter) and found.size is not None:
+        yield Finding(level=Level.ok if found.size.fits else Level.warning, what=digest, text=found.size.words)
     for fault in judge(found.message):
         yield Finding(
             level=fault.level,
-            what=name,
+            what=digest,
             text=fault.what,
             hint=fault.fix or None,
             rule=fault.rule,
             where=fault.where,
             why=fault.why,
+            line=fault.line,
         )
-    if found.is_personal:
+    if isinstance(found, Letter) and found.is_personal:
         yield Finding(
             level=Level.warning,
-            what=name,
+            what=digest,
             text="a template decides on the subscriber, so it is rendered once for every different answer",
             hint="fine for a few kinds of readers; slow where all differ",
         )

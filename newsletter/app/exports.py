@@ -2,23 +2,14 @@
 
 import json
 
+from newsletter.app.past import addressed
 from newsletter.app.project import App
 from newsletter.app.status import find_issue, issue_row
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.links import SECRET_NAME
 from newsletter.errors import UsageError
 from newsletter.issues.archive import archive_files
-from newsletter.issues.merge import merge_values
-from newsletter.model import (
-    Delivery,
-    DeliveryState,
-    Disposition,
-    Format,
-    Issue,
-    Rendering,
-    StoredEntry,
-    Subscriber,
-)
+from newsletter.model import Disposition, Format, Issue, StoredEntry, Subscriber
 
 FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
 _SUFFIX = {"markdown": "md", "html": "html", "text": "txt", "eml": "eml", "json": "json"}
@@ -42,35 +33,16 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
         return {name: _json(app, issue)}
     rendering = app.store.rendering(issue.id, issue.envelope.language)
     skeleton = Skeleton.build(issue, rendering, Format.html, secret=app.store.secret(SECRET_NAME))
-    nobody = _nobody(issue, rendering)
+    nobody = addressed(issue, rendering, _nobody())
     if form == "eml":
         return {name: skeleton.message(nobody)}
     content = {"markdown": skeleton.markdown, "html": skeleton.html, "text": skeleton.text}[form](nobody)
     return {name: content}
 
 
-def _nobody(issue: Issue, rendering: Rendering) -> Delivery:
-    """A delivery to no one, at an address that nobody can have (RFC 2606)."""
-    reader = Subscriber(email="reader@example.com", wire_email="reader@example.com", key="reader@example.com")
-    return Delivery(
-        id=0,
-        issue_id=issue.id,
-        email=reader.email,
-        wire_email=reader.wire_email,
-        key=reader.key,
-        name=reader.name,
-        format=Format.html,
-        rendering=rendering.key,
-        merge=merge_values(rendering.fields, reader),
-        message_id=f"issue-{issue.number}@{issue.envelope.from_email.rpartition('@')[2]}",
-        state=DeliveryState.queued,
-        attempts=0,
-        last_code=None,
-        last_reply="",
-        queued_at=issue.frozen_at,
-        next_attempt_at=None,
-        settled_at=None,
-    )
+def _nobody() -> Subscriber:
+    """No one, at an address that nobody can have (RFC 2606)."""
+    return Subscriber(email="reader@example.com", wire_email="reader@example.com", key="reader@example.com")
 
 
 def _archive(app: App, issue: Issue) -> dict[str, str]:

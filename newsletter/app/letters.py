@@ -14,32 +14,27 @@ from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.deliver import send_one
 from newsletter.delivery.links import SECRET_NAME
+from newsletter.delivery.smtp import SmtpSettings
 from newsletter.demo.feeds import SAMPLES
 from newsletter.errors import NewsletterError
 from newsletter.issues.render import SizeReport
-from newsletter.model import DeliveryState, Draft, Feed, FetchResult, Subscriber
+from newsletter.model import DeliveryState, Draft, Feed, FetchResult, Format, Subscriber
 from newsletter.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """One message as it would leave, and the parts it is made of, filled in for its reader.
+class Copy:
+    """One message as it leaves, and the parts it is made of, filled in for its reader.
 
-    Without new entries there is a draft but no letter: `message` is empty.
-    `is_personal` says that a template decides on the subscriber, `size` what
-    the size budget did.
+    `html` is empty for a reader who wants plain text only.
     """
 
-    draft: Draft
-    fetched: tuple[FetchResult, ...]
     reader: Subscriber
     subject: str = ""
     html: str = ""
     text: str = ""
     markdown: str = ""
     message: bytes = b""
-    is_personal: bool = False
-    size: SizeReport | None = None
 
     def write(self, folder: Path) -> list[Path]:
         """Write the parts as files; returns their paths."""
@@ -53,6 +48,21 @@ class Letter:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
         return [folder / name for name in contents]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter(Copy):
+    """The message of an issue that is not frozen yet.
+
+    Without new entries there is a draft but no letter: `message` is empty.
+    `is_personal` says that a template decides on the subscriber, `size` what
+    the size budget did.
+    """
+
+    draft: Draft
+    fetched: tuple[FetchResult, ...]
+    is_personal: bool = False
+    size: SizeReport | None = None
 
 
 async def preview(
@@ -72,15 +82,17 @@ async def preview(
         TemplateError: a template cannot be rendered.
     """
     publication = app.publication(digest)
-    reader = app.subscriber(as_email) if as_email else _first_reader(app, publication.rules.name)
+    reader = (
+        app.subscriber(as_email) if as_email else next(app.roster.people_of(publication.rules.name), invented_reader())
+    )
     return await letter(app, digest, reader, fetch_first=fetch_first, note=note)
 
 
-async def sample_letter(app: App, digest: str | None, reader: Subscriber) -> Letter:
+async def sample_letter(app: App, digest: str | None, reader: Subscriber, *, note: str | None = None) -> Letter:
     """Build a message of the bundled sample feeds in this digest's looks, for where nothing is new."""
     folder = files("newsletter.demo") / "samples"
     feeds = tuple(Feed(url=str(folder / sample.name)) for sample in SAMPLES)
-    publication = replace(app.publication(digest), feeds=feeds)
+    publication = replace(app.publication(digest, note=note), feeds=feeds)
     with Store.in_memory(clock=app.clock, ids=app.ids) as store:
         return await _letter(app, publication, reader, store, fetch_first=True)
 
@@ -96,11 +108,32 @@ async def letter(
 async def _letter(
     app: App, publication: pipeline.Publication, reader: Subscriber, store: Store, *, fetch_first: bool
 ) -> Letter:
-    name = publication.rules.name
-    parts = replace(
-        app.parts(store, people=lambda _: [reader]), digests_of={feed.url: (name,) for feed in publication.feeds}
-    )
+    digests_of = {feed.url: (publication.rules.name,) for feed in publication.feeds}
+    parts = replace(app.parts(store), digests_of=digests_of)
     fetched = tuple(await pipeline.fetch(parts, publication.feeds)) if fetch_first else ()
+    return next_letter(app, publication, reader, store, fetched)
+
+
+def next_letter(
+    app: App,
+    publication: pipeline.Publication,
+    reader: Subscriber,
+    store: Store,
+    fetched: tuple[FetchResult, ...] = (),
+) -> Letter:
+    """Build, freeze and compose the next issue for one reader, in a scratch copy that is spoilt by it.
+
+    Args:
+        app: the project.
+        publication: the digest.
+        reader: who gets it; also who is suppressed.
+        store: the copy; it has what the feeds said.
+        fetched: how the feeds answered, to be passed on.
+
+    Raises:
+        TemplateError: a template cannot be rendered.
+    """
+    parts = app.parts(store, people=lambda _: [reader])
     draft = pipeline.build(parts, publication)
     if draft.total == 0:
         return Letter(draft=draft, fetched=fetched, reader=reader)
@@ -118,7 +151,7 @@ async def _letter(
         fetched=fetched,
         reader=reader,
         subject=skeleton.subject(delivery),
-        html=skeleton.html(delivery),
+        html=skeleton.html(delivery) if delivery.format is Format.html else "",
         text=skeleton.text(delivery),
         markdown=skeleton.markdown(delivery),
         message=skeleton.message(delivery),
@@ -141,6 +174,20 @@ async def send_test(app: App, digest: str | None, email: str, *, note: str | Non
         NewsletterError: the address is reserved, or the server refused.
     """
     smtp = app.smtp()
+    reader = recipient_of_test(app, digest, email)
+    found = await letter(app, digest, reader, fetch_first=True, note=note)
+    if not found.message:
+        return found.draft, None
+    return found.draft, await mail_test(app, found, smtp)
+
+
+def recipient_of_test(app: App, digest: str | None, email: str) -> Subscriber:
+    """Who gets a test message: the subscriber with that address, or somebody new.
+
+    Raises:
+        AddressError: that is no address.
+        NewsletterError: it is at a reserved domain, and the mail server is not on this machine.
+    """
     address = parse_address(email)
     if address.is_reserved and not app.config.require_smtp().is_loopback:
         raise NewsletterError(
@@ -148,14 +195,18 @@ async def send_test(app: App, digest: str | None, email: str, *, note: str | Non
             hint="give your own address",
         )
     known = [s for s in app.roster.people_of(app.config.digest(digest).name) if s.key == address.key]
-    reader = known[0] if known else Subscriber(email=address.email, wire_email=address.wire, key=address.key)
-    found = await letter(app, digest, reader, fetch_first=True, note=note)
-    if not found.message:
-        return found.draft, None
-    token = app.ids.token()
-    message = found.message.replace(b"\r\nMessage-ID: <", f"\r\nMessage-ID: <test-{token[:8]}-".encode(), 1)
-    reply = await send_one(message, sender=app.config.from_address.wire, recipient=reader.wire_email, smtp=smtp)
-    return found.draft, reply
+    return known[0] if known else Subscriber(email=address.email, wire_email=address.wire, key=address.key)
+
+
+async def mail_test(app: App, found: Copy, smtp: SmtpSettings) -> str:
+    """Mail a built message to its reader, under a Message-ID of its own; returns the server's reply.
+
+    Raises:
+        NewsletterError: the server refused, or could not be reached.
+    """
+    mark = f"\r\nMessage-ID: <test-{app.ids.token()[:8]}-".encode()
+    message = found.message.replace(b"\r\nMessage-ID: <", mark, 1)
+    return await send_one(message, sender=app.config.from_address.wire, recipient=found.reader.wire_email, smtp=smtp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +275,6 @@ def _unfinished(app: App) -> tuple[str, ...]:
     return tuple(f"issue {issue.number} of {issue.digest}" for issue in app.store.unfinished())
 
 
-def _first_reader(app: App, digest: str) -> Subscriber:
-    for subscriber in app.roster.people_of(digest):
-        return subscriber
+def invented_reader() -> Subscriber:
+    """Who letters are shown to where a digest has nobody, at an address that nobody can have (RFC 2606)."""
     return Subscriber(email="ada@example.com", wire_email="ada@example.com", key="ada@example.com", name="Ada Lovelace")

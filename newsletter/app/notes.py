@@ -29,12 +29,21 @@ def note_given(words: str) -> str:
         UsageError: there is no such file.
         ConfigError: it cannot be read, or something in it would not reach a reader.
     """
-    if not words.startswith(_FILE_MARK):
+    file = note_file(words)
+    if file is None:
         return _checked(words, _COMMAND_LINE)
-    file = Path(words.removeprefix(_FILE_MARK)).expanduser()
     if not file.is_file():
-        raise UsageError(f"{_COMMAND_LINE}: there is no file {file}", hint=f"{_COMMAND_LINE} TEXT, or @FILE")
+        raise UsageError(
+            f"{_COMMAND_LINE}: there is no file {shown_path(file)}", hint=f"{_COMMAND_LINE} TEXT, or @FILE"
+        )
     return _checked(_read(file), shown_path(file))
+
+
+def note_file(words: str | None) -> Path | None:
+    """The file that a note from the command line names, or None where it is the note itself."""
+    if words is None or not words.startswith(_FILE_MARK):
+        return None
+    return Path(words.removeprefix(_FILE_MARK)).expanduser().absolute()
 
 
 def _read(file: Path) -> str:

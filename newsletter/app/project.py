@@ -30,13 +30,16 @@ class App:
         config: what the project says.
         clock: what time it is.
         ids: where random values come from.
+        store: the memory to use instead of the project's own, for a look at what might be.
     """
 
-    def __init__(self, config: Config, *, clock: Clock | None = None, ids: Ids | None = None) -> None:
+    def __init__(
+        self, config: Config, *, clock: Clock | None = None, ids: Ids | None = None, store: Store | None = None
+    ) -> None:
         self.config = config
         self.clock: Clock = clock or SystemClock()
         self.ids = ids or Ids()
-        self._store: Store | None = None
+        self._store = store
 
     @classmethod
     def open(cls, path: Path | None = None, *, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -202,16 +205,18 @@ class App:
         Raises:
             ConfigError: with every mistake in the file, before the first person.
         """
-        local = self.config.smtp is None or self.config.smtp.is_loopback
         for subscriber in self.roster.people_of(digest):
-            if local or not parse_address(subscriber.email).is_reserved:
+            if not self.is_unmailable(subscriber):
                 yield subscriber
 
     def unmailable(self, digest: str) -> list[Subscriber]:
         """List who is left out for standing at a reserved domain."""
-        if self.config.smtp is None or self.config.smtp.is_loopback:
-            return []
-        return [s for s in self.roster.people_of(digest) if parse_address(s.email).is_reserved]
+        return [s for s in self.roster.people_of(digest) if self.is_unmailable(s)]
+
+    def is_unmailable(self, subscriber: Subscriber) -> bool:
+        """Whether a person is left out for standing at a reserved domain."""
+        smtp = self.config.smtp
+        return smtp is not None and not smtp.is_loopback and parse_address(subscriber.email).is_reserved
 
     def subscriber(self, email: str) -> Subscriber:
         """Find a person in the file.

@@ -1,8 +1,8 @@
 """The state of a project as rows: digests, issues, feeds, people."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from newsletter.address import parse_address
@@ -10,6 +10,7 @@ from newsletter.app.project import App
 from newsletter.errors import UsageError
 from newsletter.model import (
     UNSETTLED,
+    Audience,
     DeliveryState,
     FeedHealth,
     Issue,
@@ -18,6 +19,9 @@ from newsletter.model import (
 )
 
 _LAST_ISSUES = 10
+#: How many days of a feed, and how many issues of a list, are worth drawing.
+_DAYS = 30
+_GROWTH = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +59,28 @@ class IssueRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """How many entries a feed had on one day (UTC)."""
+
+    day: date
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedRow(FeedHealth):
+    """A feed's health, and how many entries it had on each of the last days, oldest first."""
+
+    per_day: tuple[Day, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Everything `status` shows."""
 
     digests: tuple[DigestRow, ...]
     issues: tuple[IssueRow, ...]
-    feeds: tuple[FeedHealth, ...]
+    feeds: tuple[FeedRow, ...]
+    growth: tuple[Audience, ...]
     subscribers: int
     suppressions: int
 
@@ -86,10 +106,22 @@ def status(app: App) -> Status:
     return Status(
         digests=tuple(digests),
         issues=tuple(issue_row(app, issue) for issue in shown),
-        feeds=tuple(feeds_with_health(app)),
+        feeds=tuple(_feed_rows(app)),
+        growth=tuple(with_store.recipients(_GROWTH)),
         subscribers=sum(1 for _ in app.roster.people()),
         suppressions=len(with_store.suppressions()),
     )
+
+
+def _feed_rows(app: App) -> Iterator[FeedRow]:
+    today = app.clock.now().date()
+    days = [today - timedelta(days=ago) for ago in reversed(range(_DAYS))]
+    since = datetime.combine(days[0], time.min, UTC)
+    counted = app.store.entries_per_day([feed.url for feed in app.config.feeds], since)
+    for health in feeds_with_health(app):
+        found = counted.get(health.url, {})
+        per_day = tuple(Day(day=day, entries=found.get(day, 0)) for day in days)
+        yield FeedRow(**{field.name: getattr(health, field.name) for field in fields(health)}, per_day=per_day)
 
 
 def feeds_with_health(app: App) -> list[FeedHealth]:
@@ -145,10 +177,10 @@ def _words(issue: Issue, unsettled: int) -> str:
     return "unfinished"
 
 
-def issue_rows(app: App, digest: str | None) -> list[IssueRow]:
-    """Rows of all issues, newest first; of one digest if it is named."""
+def issue_rows(app: App, digest: str | None, limit: int | None = None) -> list[IssueRow]:
+    """Rows of all issues or the last so many, newest first; of one digest if it is named."""
     name = app.config.digest(digest).name if digest else None
-    return [issue_row(app, issue) for issue in app.store.issues(name)]
+    return [issue_row(app, issue) for issue in app.store.issues(name, limit)]
 
 
 def issue_details(app: App, number: int, digest: str | None) -> tuple[IssueRow, list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from newsletter.cli import (
     demo,
     feed,
     issue,
+    preview,
     project,
     send,
     subscriber,
@@ -57,7 +58,7 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, send, demo):
+for commands in (project, daily, preview, send, demo):
     commands.register(app)
 for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
     app.add_typer(nouns.group)

@@ -1,6 +1,5 @@
-"""`fetch`, `preview` and `status`: what is there, and how it would look."""
+"""`fetch` and `status`: what is there."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,21 +7,10 @@ import typer
 from newsletter.cli.report import fetch_detail, fetch_json, fetch_rows, fetch_summary, moment
 from newsletter.cli.session import PARTLY, Session, command
 
-DigestArgument = Annotated[
-    str | None, typer.Argument(help="Which digest; may be left out where there is one.", show_default=False)
-]
-NoteFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--note", metavar="TEXT", help="The editor's note, as Markdown; @FILE reads a file.", show_default=False
-    ),
-]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     command(app, "fetch")(fetch)
-    command(app, "preview")(preview)
     command(app, "status")(status)
 
 
@@ -60,69 +48,6 @@ def fetch(
     if not failed:
         return 0
     return 1 if failed == len(results) else PARTLY
-
-
-def preview(
-    session: Session,
-    digest: DigestArgument = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The folder for the files; a new temporary one by default.", show_default=False),
-    ] = None,
-    as_email: Annotated[
-        str | None, typer.Option("--as", metavar="EMAIL", help="As this subscriber gets it.", show_default=False)
-    ] = None,
-    note: NoteFlag = None,
-    fetch_first: Annotated[
-        bool, typer.Option("--fetch/--no-fetch", help="Poll the feeds first (without recording it).")
-    ] = True,
-    open_it: Annotated[
-        bool, typer.Option("--open/--no-open", help="Open the HTML in the browser.", show_default=False)
-    ] = False,
-) -> int:
-    """Show the next issue as files; changes no state at all."""
-    import asyncio
-    import tempfile
-
-    from newsletter.app.letters import preview as build_preview
-
-    found = asyncio.run(build_preview(session.app, digest, as_email=as_email, fetch_first=fetch_first, note=note))
-    for result in found.fetched:
-        if result.error:
-            session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
-    for notice in found.draft.notices:
-        session.out.warn(notice)
-    if found.draft.total == 0:
-        if session.json:
-            session.out.data({"digest": found.draft.digest, "entries": 0, "files": []})
-        session.out.say(f"nothing is new for {found.draft.digest}")
-        return 0
-    folder = out or Path(tempfile.mkdtemp(prefix="newsletter-preview-"))
-    files = found.write(folder)
-    if session.json:
-        session.out.data(
-            {
-                "digest": found.draft.digest,
-                "number": found.draft.number,
-                "subject": found.subject,
-                "entries": found.draft.total,
-                "as": found.reader.email,
-                "size": found.size,
-                "files": files,
-            }
-        )
-    else:
-        session.out.say(
-            f"issue {found.draft.number} of {found.draft.digest}, {found.draft.total} entries, as {found.reader.email} would get it"
-        )
-        session.out.say(f"subject: {found.subject}")
-        if found.size is not None:
-            session.out.say(found.size.words)
-        for path in files:
-            session.out.line(str(path))
-    if open_it:
-        typer.launch(str(next(path for path in files if path.suffix == ".html")))
-    return 0
 
 
 def status(session: Session) -> int:

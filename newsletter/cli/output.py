@@ -3,15 +3,12 @@
 Data goes to stdout and can be piped; everything else goes to stderr.
 """
 
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import date, datetime
-from enum import Enum
-from pathlib import Path
 from typing import Any, Protocol
+
+from newsletter.asjson import as_json
 
 
 class Steps(Protocol):
@@ -62,7 +59,7 @@ class Output:
 
     def data(self, payload: Any) -> None:
         """Print JSON to stdout."""
-        print(json.dumps(payload, ensure_ascii=False, indent=2, default=_plain))
+        print(as_json(payload, indent=2))
 
     def line(self, text: str) -> None:
         """Print one line of data to stdout."""
@@ -118,19 +115,3 @@ def _unseen(done: int, total: int | None = None, note: str = "") -> None:
 def printable(text: str) -> str:
     """Replace what could command a terminal: control characters other than line feed and tab."""
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, frozenset | set | tuple):
-        return list(value)
-    raise TypeError(f"no JSON form for {type(value).__name__}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from newsletter.cli.daily import DigestArgument, NoteFlag
+from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
 from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words
 from newsletter.cli.session import PARTLY, Session, command

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from newsletter.config.problems import Place, add_errors, find, key_path, plain
 from newsletter.config.project import Config, DigestConfig, SmtpConfig, is_loopback, shown_url
 from newsletter.config.schema import BUILT_IN_THEMES, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
 from newsletter.config.secret import PasswordSource
+from newsletter.config.selection import feeds_in_order, meant_feeds, named_feeds
 from newsletter.errors import ConfigError, Problem
 from newsletter.model import Feed, OnUnknown
 from newsletter.text import one_line
@@ -191,7 +191,7 @@ def _looks_like_host(text: str) -> bool:
 def _check_selection(check: _Checker, name: str, body: DigestBlock, feeds: list[Feed]) -> None:
     titles = [feed.title for feed in feeds if feed.title]
     for index, word in enumerate(body.feeds or ()):
-        found = _named(check.folder, feeds, word)
+        found = named_feeds(check.folder, feeds, word)
         if len(found) != 1:
             place = ("digests", name, "feeds", index)
             if found:
@@ -217,7 +217,7 @@ def _check_sections(check: _Checker, name: str, body: DigestBlock, feeds: list[F
         return
     chosen = _selected(check.folder, tuple(feeds), body)
     for index, word in enumerate(body.sections):
-        if not _meant(check.folder, chosen, word):
+        if not meant_feeds(check.folder, chosen, word):
             known = [word for feed in chosen for word in (feed.title, *feed.tags) if word]
             guess = did_you_mean(word, known)
             text = f"there is no feed and no tag {one_line(shown_url(word), 100)} in this digest{guess}"
@@ -288,7 +288,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         digests=tuple(
             DigestConfig(
                 name=digest,
-                feeds=_in_order(folder, _selected(folder, feeds, body), body.sections or ()),
+                feeds=feeds_in_order(folder, _selected(folder, feeds, body), body.sections or ()),
                 list_id=f"{digest}.{list_id}",
                 timezone=body.timezone or whole.timezone,
                 schedule=body.schedule,
@@ -342,30 +342,11 @@ def _feed(folder: Path, block: FeedBlock) -> Feed:
     )
 
 
-def _named(folder: Path, feeds: Sequence[Feed], word: str) -> list[Feed]:
-    """The feeds that a digest means by an address, a path or a title."""
-    wanted, path = canonical_url(word), str(folder / word)
-    found = [feed for feed in feeds if canonical_url(feed.url) == wanted or feed.url == path]
-    return found or [feed for feed in feeds if feed.title and feed.title.casefold() == word.casefold()]
-
-
 def _selected(folder: Path, feeds: tuple[Feed, ...], body: DigestBlock) -> tuple[Feed, ...]:
     if body.feeds is None and body.tags is None:
         return feeds
-    chosen = {feed.url for word in body.feeds or () for feed in _named(folder, feeds, word)}
+    chosen = {feed.url for word in body.feeds or () for feed in named_feeds(folder, feeds, word)}
     return tuple(feed for feed in feeds if feed.url in chosen or set(body.tags or ()) & set(feed.tags))
-
-
-def _meant(folder: Path, feeds: Sequence[Feed], word: str) -> list[Feed]:
-    """The feeds of a section: one by its address, path or title, or all with a tag."""
-    named = _named(folder, feeds, word)
-    return [feed for feed in feeds if feed in named or word in feed.tags]
-
-
-def _in_order(folder: Path, feeds: tuple[Feed, ...], words: Sequence[str]) -> tuple[Feed, ...]:
-    """A digest's feeds in the order of its sections; those not named follow as they stand in the project."""
-    first = [feed for word in words for feed in _meant(folder, feeds, word)]
-    return tuple({feed.url: feed for feed in (*first, *feeds)}.values())
 
 
 def _path(folder: Path, written: str) -> Path:

@@ -7,7 +7,7 @@ project, and the draft says which and why.  A date decides order and display onl
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
@@ -96,6 +96,7 @@ def build(
     number: int,
     now: datetime,
     note: str = "",
+    hidden: Collection[int] = (),
 ) -> Draft:
     """Make the next issue's draft.
 
@@ -108,6 +109,7 @@ def build(
         number: the number the issue will have.
         now: an entry dated later is taken for as old as we have known it.
         note: the editor's, as Markdown.
+        hidden: ids of entries that the editor leaves out.
 
     Raises:
         ConfigError: a filter of a feed is no regular expression.
@@ -115,6 +117,7 @@ def build(
     sources = _Sources(feeds, health, rules.language)
     candidates = [_candidate(stored, sources, now) for stored in waiting]
     _filter(candidates)
+    _hide(candidates, hidden)
     _join_duplicates(candidates, sources)
     _cap(candidates, rules, sources)
     shown = [c for c in candidates if c.fate in (Disposition.shown, Disposition.headline)]
@@ -183,6 +186,12 @@ def _filter(candidates: Iterable[_Candidate]) -> None:
         found = filtered(candidate.stored.entry, candidate.feed)
         if not found.passes:
             candidate.fate, candidate.why = Disposition.excluded, found.why
+
+
+def _hide(candidates: Iterable[_Candidate], hidden: Collection[int]) -> None:
+    for candidate in candidates:
+        if candidate.stored.id in hidden:
+            candidate.fate, candidate.why = Disposition.excluded, "hidden by the editor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,11 @@ def language_tag(tag: str | None) -> str | None:
     return tag
 
 
+def language_name(tag: str) -> str:
+    """What a language is called by those who speak it; the tag where that is not known."""
+    return locale_of(tag).display_name or tag
+
+
 def direction(language: str, sample: str = "") -> str:
     """In which direction a text runs: "ltr" or "rtl".
 

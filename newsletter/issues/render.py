@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import sha256
 
 from newsletter.errors import TemplateError
-from newsletter.issues.budget import SizeReport, fit, growth
+from newsletter.issues.budget import HTML_LIMIT, SizeReport, fit, growth
 from newsletter.issues.inline import inline, lost
 from newsletter.issues.language import date_and_time, file_size, long_date, short_date
 from newsletter.issues.markdown import from_html, link, to_text
@@ -33,7 +33,16 @@ from newsletter.issues.words import spoken, words_in
 from newsletter.model import Draft, Rendering, Subscriber
 from newsletter.text import one_line
 
-__all__ = ["TEMPLATES", "Masthead", "Renderings", "SizeReport", "Templates", "default_templates", "render_issue"]
+__all__ = [
+    "HTML_LIMIT",
+    "TEMPLATES",
+    "Masthead",
+    "Renderings",
+    "SizeReport",
+    "Templates",
+    "default_templates",
+    "render_issue",
+]
 
 _HTML, _TEXT, _MARKDOWN, _, _SUBJECT = TEMPLATES
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")

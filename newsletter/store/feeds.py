@@ -17,6 +17,7 @@ from newsletter.model import (
     Fetched,
     FetchResult,
     KnownFeed,
+    LeftOut,
     StoredEntry,
     Validators,
 )
@@ -244,6 +245,37 @@ class Feeds(Part):
             )
         )
         return self._entries(wanted, feed_urls)
+
+    def latest(self, feed_urls: Sequence[str], limit: int) -> list[StoredEntry]:
+        """The newest entries of these feeds, whatever became of them; ordered as `waiting`.
+
+        Transaction: one read.
+        """
+        newest = sa.func.coalesce(t.entries.c.published_at, t.entries.c.first_seen_at).desc()
+        wanted = STORED_ENTRY.where(t.entries.c.held.is_(False)).order_by(newest, t.entries.c.id).limit(limit)
+        return self._entries(wanted, feed_urls)[:limit]
+
+    def left_out(self, digest: str, feed_urls: Sequence[str], limit: int) -> list[LeftOut]:
+        """The newest entries of these feeds that are held, or that were never offered to the digest, with the reason.
+
+        Transaction: one read.
+        """
+        wanted = (
+            STORED_ENTRY.add_columns(t.offers.c.skipped, t.entries.c.held, t.feeds.c.warning)
+            .outerjoin(t.offers, (t.offers.c.entry_id == t.entries.c.id) & (t.offers.c.digest == digest))
+            .where(t.entries.c.held | t.offers.c.skipped.is_not(None))
+            .order_by(t.entries.c.first_seen_at.desc(), t.entries.c.position)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            found = [
+                LeftOut(
+                    stored=stored_entry_of(row), why=(row.warning if row.held else row.skipped) or "", held=row.held
+                )
+                for chunk in in_chunks(dict.fromkeys(feed_urls))
+                for row in connection.execute(wanted.where(t.feeds.c.url.in_(chunk)))
+            ]
+        return sorted(found, key=lambda one: _newest_first(one.stored))[:limit]
 
     def _healthy(self, row: Row) -> dict[str, object]:
         """The columns any good answer sets; one that brings nothing new slows the feed's pace."""

@@ -7,6 +7,7 @@ docstring; none leaves a connection open.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,9 @@ from newsletter.store.deliveries import Deliveries
 from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
+from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
+from newsletter.store.statistics import Statistics
 from newsletter.store.trouble import undamaged
 
 
@@ -36,7 +39,7 @@ class StoreInfo:
     counts: Mapping[str, int]
 
 
-class Store(Feeds, Issues, Freeze, Deliveries):
+class Store(Feeds, Issues, Freeze, Deliveries, Statistics, Rewinding):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
     @classmethod
@@ -150,16 +153,20 @@ class Store(Feeds, Issues, Freeze, Deliveries):
         """
         return self._database.lock(name)
 
-    def scratch(self) -> "Store":
+    def scratch(self, *, clock: Clock | None = None, since: datetime | None = None) -> "Store":
         """A copy in memory to try things on: what changes it changes nothing.
 
         It has feeds, keys, entries (with the text of those that may still be
         shown), offers, issues without renderings and deliveries, suppressions
         and secrets.  It works like any other store, in this process only.
 
+        Args:
+            clock: what time the copy takes it to be.
+            since: keep also the texts of what issues frozen after this moment used up (`rewind`).
+
         Transaction: one read.
         """
-        return Store(scratch_copy(self._database), self._clock, self._ids)
+        return Store(scratch_copy(self._database, since), clock or self._clock, self._ids)
 
 
 def _bring_up(database: Database, *, create: bool, migrate: bool) -> None:

@@ -1,7 +1,11 @@
 """What a rule says of a message: how bad, what, where, why, and how to put it right."""
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
+
+#: As `reading.Letter.place` writes it.
+_HTML_LINE = re.compile(r"HTML line (\d+)")
 
 
 class Level(IntEnum):
@@ -26,6 +30,12 @@ class Finding:
     why: str
     fix: str
     where: str = ""
+
+    @property
+    def line(self) -> int | None:
+        """The line of the HTML part that `where` names, from 1."""
+        found = _HTML_LINE.match(self.where)
+        return int(found[1]) if found else None
 
 
 def error(rule: str, what: str, *, why: str, fix: str, where: str = "") -> Finding:
