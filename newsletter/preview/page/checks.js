@@ -23,7 +23,7 @@
 
   function ways(finding) {
     if (!finding.line || !Page.letter?.html) return null;
-    return el("p", { class: "ways" },
+    return el("span", { class: "ways" },
       el("button", { type: "button", "data-show": finding.line, "aria-label": `Show line ${finding.line} of the HTML part`, click: () => Page.showLine(finding.line) }, "show"),
       el("button", { type: "button", "data-find": finding.line, "aria-label": `Show line ${finding.line} in the letter`, click: () => Page.findLine(finding.line) }, "in the letter"));
   }
@@ -35,8 +35,8 @@
       el("dl", {}, detail("Why", finding.why), detail("How to fix", finding.hint)),
       el("p", { class: "foot" },
         finding.where && el("span", { class: "where" }, finding.where),
-        finding.rule && el("code", { class: "rule", title: "The rule's name" }, finding.rule)),
-      ways(finding));
+        finding.rule && el("code", { class: "rule", title: "The rule's name" }, finding.rule),
+        ways(finding)));
   }
 
   function group(findings, level) {

@@ -151,5 +151,12 @@
     });
   }
 
-  Page.chooser = { begin, show };
+  Page.chooser = {
+    begin,
+    show,
+    find() {
+      $("as").focus();
+      search();
+    },
+  };
 })();

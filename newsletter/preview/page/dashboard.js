@@ -4,6 +4,7 @@
 (() => {
   const { $, el } = Page;
   const STATES = ["sent", "queued", "sending", "deferred", "unknown", "held", "failed", "suppressed"];
+  const SHOWN = 20;
   const HEALTH = { ok: "healthy", never: "not polled yet", failing: "failing", held: "held" };
   let status = null;
   let drawnWidth = 0;
@@ -29,32 +30,36 @@
       tile("last issue", last ? `No. ${last.number}` : "none", last ? `${last.digest} · ${Page.ago(last.frozen_at)}` : "nothing was sent yet"));
   }
 
+  const used = (issues) => STATES.filter((state) => issues.some((issue) => issue.counts?.[state]));
+
   function schedules() {
     return el("p", { class: "quiet" }, status.digests.map((digest) => `${digest.name}: ${digest.schedule || "sent by hand"}`).join(" · "));
   }
 
-  function issueTable(issues, states) {
+  function numbers() {
+    const issues = status.issues.slice(0, SHOWN);
+    const states = used(issues);
+    if (!issues.length) return "";
     const cells = (issue) => states.map((state) => el("td", { class: "n" }, issue.counts?.[state] ? Page.number(issue.counts[state]) : "–"));
-    return el("div", { class: "wide", role: "region", "aria-label": "Last issues, in numbers", tabindex: "0" }, el("table", {},
+    return block("numbers", "In numbers", el("div", { class: "wide", role: "region", "aria-label": "Last issues, in numbers", tabindex: "0" }, el("table", {},
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Issue"), el("th", { scope: "col" }, "Frozen"), el("th", { scope: "col" }, "State"), el("th", { scope: "col", class: "n" }, "Entries"),
         states.map((state) => el("th", { scope: "col", class: "n" }, state)))),
       el("tbody", {}, issues.map((issue) => el("tr", {},
         el("th", { scope: "row" }, `${issue.digest} ${issue.number} `, el("span", { class: "subject quiet", dir: "auto" }, issue.subject)),
-        el("td", {}, Page.moment(issue.frozen_at)), el("td", {}, issue.words), el("td", { class: "n" }, Page.number(issue.entries)), cells(issue))))));
+        el("td", {}, Page.moment(issue.frozen_at)), el("td", {}, issue.words), el("td", { class: "n" }, Page.number(issue.entries)), cells(issue)))))));
   }
 
   function issues(width) {
     if (!status.issues.length) return block("last-issues", "Last issues", empty("No issue was frozen yet. The first one is made by newsletter send."));
-    const shown = status.issues.slice(0, 20);
-    const states = STATES.filter((state) => shown.some((issue) => issue.counts?.[state]));
+    const shown = status.issues.slice(0, SHOWN);
+    const states = used(shown);
     const items = shown.map((issue) => ({
       label: Page.day(issue.frozen_at),
       title: `${issue.digest} ${issue.number}: ${states.map((state) => `${issue.counts?.[state] || 0} ${state}`).join(", ")}`,
       parts: states.map((state) => ({ kind: state, value: issue.counts?.[state] || 0 })),
     })).reverse();
     return block("last-issues", "Last issues",
-      states.length ? [legend(states.map((state) => [state, state])), Page.charts.columns(items, { width, label: "Deliveries of the last issues, by state" })] : empty("No deliveries yet."),
-      issueTable(shown, states));
+      states.length ? [legend(states.map((state) => [state, state])), Page.charts.columns(items, { width, label: "Deliveries of the last issues, by state" })] : empty("No deliveries yet."));
   }
 
   function growth(width) {
@@ -98,7 +103,7 @@
     const room = Math.max(240, Math.min(width, 1240) - 34);
     const half = width >= 900 ? Math.floor((room + 34 - 16) / 2) - 34 : room;
     panel.replaceChildren(el("h2", { class: "unseen" }, "Dashboard"),
-      el("div", { class: "board" }, tiles(), schedules(), el("div", { class: "two" }, issues(half), growth(half)), feeds()));
+      el("div", { class: "board" }, tiles(), schedules(), el("div", { class: "two" }, issues(half), growth(half)), feeds(), numbers()));
   }
 
   function show(answer) {

@@ -105,17 +105,23 @@
   };
 
   function measure(node) {
-    const root = inside(node)?.documentElement;
-    if (!root) return null;
-    return Math.ceil(Math.max(root.getBoundingClientRect().height, inside(node).body?.scrollHeight || 0));
+    const doc = inside(node);
+    if (!doc?.documentElement) return null;
+    // In quirks mode the body says how tall the window is, not itself.
+    const body = doc.compatMode === "CSS1Compat" ? doc.body?.scrollHeight || 0 : 0;
+    return Math.ceil(Math.max(doc.documentElement.getBoundingClientRect().height, body));
   }
 
-  // As tall as its content; a letter as tall as its window would grow for ever, so the steps are counted.
+  // As tall as its content; a letter that is always taller than its window would grow for ever, so the steps of one go
+  // are counted.
   function follow(node) {
     let steps = 0;
+    let last = 0;
     const fit = () => {
       const height = measure(node);
       if (height === null || node !== frame) return;
+      if (performance.now() - last > 500) steps = 0;
+      last = performance.now();
       if (Math.abs(height - node.clientHeight) > 1 && steps < 60) {
         steps += 1;
         node.style.height = `${Math.min(height, TALLEST)}px`;
@@ -179,10 +185,10 @@
   function place() {
     const wanted = WIDTHS[Page.view.width];
     const [stage, device] = [$("stage"), $("device")];
-    const room = stage.clientWidth - 2;
+    const room = stage.clientWidth - 4;
     if (room <= 0) return;
     const width = wanted || room;
-    const scale = Math.min(1, room / (width + 2));
+    const scale = Math.min(1, room / width);
     stage.dataset.width = Page.view.width;
     device.style.width = `${width}px`;
     device.style.transform = scale < 1 ? `scale(${scale})` : "";
@@ -218,7 +224,9 @@
     return best;
   }
 
+  // Scrolls to the element of a line and outlines it; null takes the outline away.
   function find(line) {
+    if (line === null) return outline(null);
     const node = frame && at(line);
     if (!node) return false;
     outline(node);

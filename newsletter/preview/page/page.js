@@ -100,17 +100,17 @@
 
   function meter(size) {
     const { html = 0, limit = 90000, clip = 102000 } = size || {};
-    const top = Math.max(html, clip) * 1.12;
+    const top = Math.max(html, clip) * 1.14;
     const share = (bytes) => `${((bytes / top) * 100).toFixed(2)}%`;
     const kind = html > clip ? "error" : html > limit ? "warning" : "ok";
-    const tick = (bytes, words, anchor) => [
+    const tick = (bytes, end, words) => [
       Page.svg("line", { class: "mark", x1: share(bytes), x2: share(bytes), y1: 0, y2: 16 }),
-      Page.svg("text", { class: "tick", x: share(bytes), y: 29, "text-anchor": anchor }, words),
+      Page.svg("text", { class: "tick", x: end, y: 29, "text-anchor": "end" }, words),
     ];
     const drawn = Page.svg("svg", { width: "100%", height: 34, "aria-hidden": "true", class: "meter" },
       Page.svg("rect", { class: "track", x: 0, y: 3, width: "100%", height: 10, rx: 2 }),
       Page.svg("rect", { class: `fill ${kind}`, x: 0, y: 3, width: share(html), height: 10, rx: 2 }),
-      ...tick(limit, `${Math.round(limit / 1000)} KB budget`, "end"), ...tick(clip, `${Math.round(clip / 1000)} clip`, "start"));
+      ...tick(limit, share(limit), `${Math.round(limit / 1000)} KB budget`), ...tick(clip, "100%", `${Math.round(clip / 1000)} KB clip`));
     const verdict = { ok: `${Math.round((html / limit) * 100)} % of the budget`, warning: "over the budget", error: "Gmail will clip it" }[kind];
     $("meter").replaceChildren(
       el("p", { title: size?.words || "" }, el("strong", {}, html ? `${Page.kilobytes(html)} HTML` : "no HTML part"), html ? `, ${verdict}` : "",
@@ -316,7 +316,8 @@
     if (tab) open(tab, { focus: true });
     else if (Object.hasOwn(widths, event.key)) Page.letters.look("width", widths[event.key]);
     else if (Object.hasOwn(looks, event.key)) looks[event.key]();
-    else if (event.key === "/" && !$("as").disabled) $("as").focus();
+    else if (event.key === "/" && !$("as").disabled) Page.chooser.find();
+    else if (event.key === "Escape") Page.letters.find(null);
     else if (event.key === "?") openHelp();
     else return;
     event.preventDefault();
