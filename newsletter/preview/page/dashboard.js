@@ -1,0 +1,122 @@
+// How the project stands: the last issues, the feeds' health, how the readership grows. What `newsletter status` says.
+"use strict";
+
+(() => {
+  const { $, el } = Page;
+  const STATES = ["sent", "queued", "sending", "deferred", "unknown", "held", "failed", "suppressed"];
+  const SHOWN = 20;
+  const HEALTH = { ok: "healthy", never: "not polled yet", failing: "failing", held: "held" };
+  let status = null;
+  let drawnWidth = 0;
+
+  const legend = (items) => el("ul", { class: "legend" }, items.map(([kind, words]) => el("li", {}, el("span", { class: `swatch ${kind}` }), words)));
+  const empty = (words) => el("p", { class: "empty" }, words);
+  const block = (id, title, ...children) => el("section", { class: "card", id, "aria-label": title }, el("h3", {}, title), ...children);
+
+  function tile(words, value, about, kind) {
+    return el("li", { class: kind ? `tile ${kind}` : "tile" }, el("span", { class: "value" }, value), el("span", { class: "words" }, words), about && el("span", { class: "quiet" }, about));
+  }
+
+  function tiles() {
+    const waiting = status.digests.reduce((sum, digest) => sum + digest.waiting, 0);
+    const bad = status.feeds.filter((feed) => feed.status === "failing" || feed.status === "held").length;
+    const last = status.issues[0];
+    const unsettled = status.issues.reduce((sum, issue) => sum + (issue.unsettled || 0) + (issue.held || 0), 0);
+    return el("ul", { class: "tiles" },
+      tile(status.subscribers === 1 ? "subscriber" : "subscribers", Page.number(status.subscribers), Page.count(status.suppressions, "suppression")),
+      tile("entries waiting", Page.number(waiting), status.digests.map((digest) => `${digest.name} ${digest.waiting}`).join(" · ")),
+      tile(status.feeds.length === 1 ? "feed" : "feeds", Page.number(status.feeds.length), bad ? `${bad} in trouble` : "all healthy", bad ? "warning" : ""),
+      tile("deliveries not settled", Page.number(unsettled), unsettled ? "see newsletter delivery list" : "the outbox is empty", unsettled ? "warning" : ""),
+      tile("last issue", last ? `No. ${last.number}` : "none", last ? `${last.digest} · ${Page.ago(last.frozen_at)}` : "nothing was sent yet"));
+  }
+
+  const used = (issues) => STATES.filter((state) => issues.some((issue) => issue.counts?.[state]));
+
+  function schedules() {
+    return el("p", { class: "quiet" }, status.digests.map((digest) => `${digest.name}: ${digest.schedule || "sent by hand"}`).join(" · "));
+  }
+
+  function numbers() {
+    const issues = status.issues.slice(0, SHOWN);
+    const states = used(issues);
+    if (!issues.length) return "";
+    const cells = (issue) => states.map((state) => el("td", { class: "n" }, issue.counts?.[state] ? Page.number(issue.counts[state]) : "–"));
+    return block("numbers", "In numbers", el("div", { class: "wide", role: "region", "aria-label": "Last issues, in numbers", tabindex: "0" }, el("table", {},
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Issue"), el("th", { scope: "col" }, "Frozen"), el("th", { scope: "col" }, "State"), el("th", { scope: "col", class: "n" }, "Entries"),
+        states.map((state) => el("th", { scope: "col", class: "n" }, state)))),
+      el("tbody", {}, issues.map((issue) => el("tr", {},
+        el("th", { scope: "row" }, `${issue.digest} ${issue.number} `, el("span", { class: "subject quiet", dir: "auto" }, issue.subject)),
+        el("td", {}, Page.moment(issue.frozen_at)), el("td", {}, issue.words), el("td", { class: "n" }, Page.number(issue.entries)), cells(issue)))))));
+  }
+
+  function issues(width) {
+    if (!status.issues.length) return block("last-issues", "Last issues", empty("No issue was frozen yet. The first one is made by newsletter send."));
+    const shown = status.issues.slice(0, SHOWN);
+    const states = used(shown);
+    const items = shown.map((issue) => ({
+      label: Page.day(issue.frozen_at),
+      title: `${issue.digest} ${issue.number}: ${states.map((state) => `${issue.counts?.[state] || 0} ${state}`).join(", ")}`,
+      parts: states.map((state) => ({ kind: state, value: issue.counts?.[state] || 0 })),
+    })).reverse();
+    return block("last-issues", "Last issues",
+      states.length ? [legend(states.map((state) => [state, state])), Page.charts.columns(items, { width, label: "Deliveries of the last issues, by state" })] : empty("No deliveries yet."));
+  }
+
+  function growth(width) {
+    const byDigest = new Map();
+    for (const point of status.growth || []) {
+      if (!byDigest.has(point.digest)) byDigest.set(point.digest, []);
+      byDigest.get(point.digest).push({ at: new Date(point.at), value: point.recipients });
+    }
+    if (!byDigest.size) return block("growth", "Recipients per issue", empty("There is nothing to compare yet: every issue adds a point."));
+    const series = [...byDigest].map(([name, points], index) => ({ kind: `s${index % 4}`, name, points: points.sort((a, b) => a.at - b.at) }));
+    const latest = (one) => `${one.name} ${Page.number(one.points[one.points.length - 1].value)}`;
+    return block("growth", "Recipients per issue", legend(series.map((one) => [one.kind, latest(one)])),
+      Page.charts.lines(series, { width, label: `Recipients per issue: ${series.map(latest).join(", ")}` }));
+  }
+
+  function feed(one) {
+    const total = (one.per_day || []).reduce((sum, day) => sum + day.entries, 0);
+    return el("li", { class: `feed ${one.status}`, "data-feed": one.url },
+      el("span", { class: "health" }, el("span", { class: "dot", "aria-hidden": "true" }), HEALTH[one.status] || one.status),
+      el("div", { class: "who" },
+        el("p", { class: "name" }, Page.link(one.url, one.title || one.url, { dir: "auto" })),
+        el("p", { class: "quiet" }, `${Page.count(one.entries, "entry", "entries")} known`, one.held ? `, ${one.held} held` : "", ` · last success ${Page.ago(one.last_success_at)}`),
+        one.last_error && el("p", { class: "error" }, one.last_error, one.failures > 1 ? ` (${one.failures} times in a row)` : ""),
+        one.last_error && one.last_hint && el("p", { class: "hint" }, "hint: ", one.last_hint)),
+      el("div", { class: "days" }, Page.charts.spark(one.per_day || [], { label: `${Page.count(total, "entry", "entries")} in 30 days` }),
+        el("span", { class: "quiet" }, `${total} in 30 days`)));
+  }
+
+  function feeds() {
+    if (!status.feeds.length) return block("feeds", "Feeds", empty("No feeds yet: newsletter feed add https://…"));
+    const worst = { failing: 0, held: 1, never: 2, ok: 3 };
+    const sorted = [...status.feeds].sort((a, b) => worst[a.status] - worst[b.status]);
+    return block("feeds", "Feeds", el("ul", { class: "feeds" }, sorted.map(feed)));
+  }
+
+  function draw() {
+    const panel = $("panel-dashboard");
+    const width = panel.clientWidth;
+    if (!status || !width) return;
+    drawnWidth = width;
+    const room = Math.max(240, Math.min(width, 1240) - 34);
+    const half = width >= 900 ? Math.floor((room + 34 - 16) / 2) - 34 : room;
+    panel.replaceChildren(el("h2", { class: "unseen" }, "Dashboard"),
+      el("div", { class: "board" }, tiles(), schedules(), el("div", { class: "two" }, issues(half), growth(half)), feeds(), numbers()));
+  }
+
+  function show(answer) {
+    if (answer) status = answer;
+    if (status) draw();
+    else $("panel-dashboard").replaceChildren(el("p", { class: "empty" }, "Counting…"));
+  }
+
+  function begin() {
+    new ResizeObserver(() => {
+      if (Math.abs($("panel-dashboard").clientWidth - drawnWidth) > 8) draw();
+    }).observe($("panel-dashboard"));
+  }
+
+  Page.dashboard = { begin, show };
+})();
