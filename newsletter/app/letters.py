@@ -65,29 +65,6 @@ class Letter(Copy):
     size: SizeReport | None = None
 
 
-async def preview(
-    app: App, digest: str | None, *, as_email: str | None, fetch_first: bool, note: str | None = None
-) -> Letter:
-    """Build the next issue's message for one reader.
-
-    Args:
-        app: the project.
-        digest: its name, or None for the only one.
-        as_email: a subscriber's address; None takes the digest's first.
-        fetch_first: poll the feeds, so that the letter holds what a send would find now.
-        note: the editor's, instead of the file that the project names (`App.publication`).
-
-    Raises:
-        UsageError: no such digest or person.
-        TemplateError: a template cannot be rendered.
-    """
-    publication = app.publication(digest)
-    reader = (
-        app.subscriber(as_email) if as_email else next(app.roster.people_of(publication.rules.name), invented_reader())
-    )
-    return await letter(app, digest, reader, fetch_first=fetch_first, note=note)
-
-
 async def sample_letter(app: App, digest: str | None, reader: Subscriber, *, note: str | None = None) -> Letter:
     """Build a message of the bundled sample feeds in this digest's looks, for where nothing is new."""
     folder = files("newsletter.demo") / "samples"

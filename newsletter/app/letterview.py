@@ -10,7 +10,7 @@ from newsletter.app.project import App
 from newsletter.issues.check.reading import decoded, read
 from newsletter.issues.inbox import inbox_words
 from newsletter.issues.render import HTML_LIMIT
-from newsletter.model import Consumed, Disposition, Draft, Feed, LeftOut, StoredEntry
+from newsletter.model import Consumed, Disposition, Draft, DraftEntry, Feed, LeftOut, StoredEntry
 from newsletter.preview.answers import EntryRow, Header, PartView, SectionRow, Sender, Size
 
 #: Gmail hides what comes after about this many bytes of an HTML part.
@@ -24,9 +24,9 @@ def parts_of(copy: Copy) -> dict[str, object]:
     html = len((letter.html or "").encode())
     return {
         "subject": copy.subject,
-        "preheader": inbox_words(copy.html, copy.text),
-        "html": copy.html,
-        "text": copy.text,
+        "preheader": inbox_words(letter.html or "", letter.text or ""),
+        "html": letter.html or "",
+        "text": letter.text or "",
         "markdown": copy.markdown,
         "source": copy.message.decode("utf-8", "replace").replace("\r\n", "\n"),
         "headers": tuple(Header(name=name, value=decoded(value) or value, raw=value) for name, value in letter.fields),
@@ -91,29 +91,13 @@ def entry_rows(
     rows = []
     for section in draft.sections:
         for entry in (*section.entries, *section.more):
-            fate = fates[entry.id]
-            rows.append(
-                _row(stored[entry.id], titles, fate.disposition, fate.why, section=section.title, title=entry.title)
-            )
-    shown = {row.id for row in rows}
-    for consumed in draft.consumed:
-        if consumed.entry_id not in shown:
-            fate_word = "hidden" if consumed.entry_id in hidden else consumed.disposition
-            rows.append(_row(stored[consumed.entry_id], titles, fate_word, consumed.why))
-    rows.extend(
-        EntryRow(
-            id=entry.id,
-            title=entry.title,
-            url=entry.url,
-            feed=entry.feed_url,
-            feed_title=entry.feed_title,
-            section="",
-            published_at=entry.published_at,
-            fate="updated",
-            why="the feed changed it after it was sent",
-        )
-        for entry in draft.updated
-    )
+            fate = fates.pop(entry.id)
+            rows.append(_shown(entry, fate.disposition, fate.why, section=section.title))
+    for consumed in fates.values():
+        if consumed.entry_id in stored:
+            word = "hidden" if consumed.entry_id in hidden else consumed.disposition
+            rows.append(_row(stored[consumed.entry_id], titles, word, consumed.why))
+    rows.extend(_shown(entry, "updated", "the feed changed it after it was sent") for entry in draft.updated)
     rows.extend(_row(one.stored, titles, "held" if one.held else "skipped", one.why) for one in left_out)
     return tuple(rows)
 
@@ -136,16 +120,28 @@ def feed_titles(app: App, drafts: Iterable[Draft] = ()) -> dict[str, str]:
     return found
 
 
-def _row(
-    stored: StoredEntry, titles: Mapping[str, str], fate: str, why: str, *, section: str = "", title: str = ""
-) -> EntryRow:
+def _shown(entry: DraftEntry, fate: str, why: str, *, section: str = "") -> EntryRow:
+    return EntryRow(
+        id=entry.id,
+        title=entry.title,
+        url=entry.url,
+        feed=entry.feed_url,
+        feed_title=entry.feed_title,
+        section=section,
+        published_at=entry.published_at,
+        fate=str(fate),
+        why=why,
+    )
+
+
+def _row(stored: StoredEntry, titles: Mapping[str, str], fate: str, why: str) -> EntryRow:
     return EntryRow(
         id=stored.id,
-        title=title or stored.entry.title or stored.entry.url or "untitled",
+        title=stored.entry.title or stored.entry.url or "untitled",
         url=stored.entry.url,
         feed=stored.feed_url,
         feed_title=titles.get(stored.feed_url, stored.feed_url),
-        section=section,
+        section="",
         published_at=stored.entry.published_at,
         fate=str(fate),
         why=why,

@@ -188,7 +188,8 @@ class SheetMaker:
         """What a person should know before this issue is sent."""
         for result in self._fetched:
             if result.error:
-                yield f"{result.title or result.feed.url} could not be read: {result.error}"
+                hint = f" ({result.hint})" if result.hint else ""
+                yield f"{result.title or result.feed.url} could not be read: {result.error}{hint}"
             if result.warning:
                 yield f"{result.title or result.feed.url}: {result.warning}"
         if not sample and draft.total < publication.rules.min_entries:

@@ -31,7 +31,8 @@ def snippet_of(config: Config, choice: Choice, rows: Sequence[EntryRow]) -> Snip
     for url, hidden in titles.items():
         feed = known.get(url)
         before = [rule.pattern if hasattr(rule, "pattern") else rule for rule in (feed.exclude if feed else ())]
-        feeds.append({"url": url, "exclude": [*before, *(f"^{_literally(title)}$" for title in hidden)]})
+        # A rule is tried on the title and the text below it: the title is the first line.
+        feeds.append({"url": url, "exclude": [*before, *(f"(?m)^{_literally(title)}$" for title in hidden)]})
     if feeds:
         settings["feeds"] = feeds
         notes.append("these rules also leave out later entries with the same titles")

@@ -98,9 +98,6 @@ def _poll(session: Session, desk: "EditorsDesk") -> None:
             step(done)
 
         desk.open(answered)
-    for result in desk.fetched:
-        if result.error:
-            session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
 
 
 def _write(session: Session, desk: "EditorsDesk", choice: "Choice", folder: Path, *, open_it: bool) -> int:

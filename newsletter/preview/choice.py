@@ -31,7 +31,7 @@ class Choice(BaseModel):
 
     digest: Annotated[str, Field(max_length=_LONGEST)] | None = None
     issue: Annotated[int, Field(ge=1, le=2**31)] | None = None
-    reader: Annotated[str, Field(max_length=_LONGEST, alias="as")] | None = None
+    reader: Annotated[str | None, Field(max_length=_LONGEST, alias="as")] = None
     language: Annotated[str, Field(max_length=_LONGEST)] | None = None
     format: Format | None = None
     as_of: Annotated[datetime | None, AfterValidator(_aware)] = None

@@ -11,6 +11,7 @@ are shown by the page in a sandboxed frame; see page/letter.js.
 import asyncio
 import hmac
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -107,7 +108,7 @@ class Preview:
         except OSError as error:
             await runner.cleanup()
             raise NewsletterError(
-                f"the preview cannot be served at {HOST}:{port}: {error.strerror or error}",
+                f"the preview cannot be served at {HOST}:{port}: {os.strerror(error.errno or 0)}",
                 hint="end the program that listens there, or leave --port out to take any free one",
             ) from error
         self.port = runner.addresses[0][1]

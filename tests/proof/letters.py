@@ -5,7 +5,8 @@ import html
 from datetime import UTC, datetime
 from pathlib import Path
 
-from newsletter.app.letters import Letter, preview
+from newsletter.app.letters import Letter
+from newsletter.app.letters import letter as next_letter
 from newsletter.app.project import App
 from newsletter.demo.feeds import SAMPLES
 from tests.conftest import FakeClock, counting_ids
@@ -64,7 +65,7 @@ def build(folder: Path, feeds: list[Path], more: str = "", *, theme: str = "defa
     (folder / "subscribers.yaml").write_text("- email: ada@example.com\n  name: Ada Lovelace\n", encoding="utf-8")
     app = App.open(folder, clock=FakeClock(HOUR), ids=counting_ids())
     try:
-        letter = asyncio.run(preview(app, None, as_email=None, fetch_first=True))
+        letter = asyncio.run(next_letter(app, None, app.subscriber("ada@example.com"), fetch_first=True))
     finally:
         app.close()
     assert letter.message, [result.error for result in letter.fetched]

@@ -85,10 +85,10 @@
   }
 
   function inbox(letter) {
-    const name = letter.from?.name || letter.from?.email || "";
+    const name = letter.sender?.name || letter.sender?.email || "";
     $("initial").textContent = [...name][0] || "";
     $("sender").textContent = name;
-    $("sender").title = letter.from?.email || "";
+    $("sender").title = letter.sender?.email || "";
     $("subject").textContent = letter.subject || "(no subject)";
     $("preheader").textContent = letter.preheader ? ` – ${letter.preheader}` : "";
     $("inbox").title = `${letter.subject || ""}\n${letter.preheader || ""}`;
