@@ -161,9 +161,10 @@
   }
 
   function failed(error) {
-    if (error.name === "AbortError" || error.refused) return;
-    if (error.lost) state("lost", "the preview has stopped");
-    else problem(error.problem || { kind: "other", message: error.message });
+    if (error.name === "AbortError" || error.refused) return undefined;
+    if (error.lost) return state("lost", "the preview has stopped");
+    problem(error.problem || { kind: "other", message: error.message });
+    return state("broken", `cannot be made, ${Page.clock(Date.now())}`);
   }
 
   // Asks for the letter of the choice. Answers may overtake each other; only the newest question's counts.
@@ -194,7 +195,8 @@
       stale.add("checks");
       Page.checks.show(Page.findings);
     } catch (error) {
-      if (mine === turn && !error.lost) failed(error);
+      // The letter stands; that it could not be judged is said where its findings would be.
+      if (mine === turn && error.problem) Page.checks.show(null, error.problem);
     }
   }
 
@@ -204,7 +206,7 @@
       Page.dashboard.show(await Page.server.ask("/api/status"));
     } catch (error) {
       stale.add("dashboard");
-      if (!error.lost) failed(error);
+      if (error.problem) Page.say(error.message, true);
     }
   }
 
@@ -259,7 +261,8 @@
       stale.add("dashboard");
       paint();
     } catch (error) {
-      failed(error);
+      if (error.problem) Page.say(error.message, true);
+      await askLetter();
     }
     $("poll").disabled = false;
   }
