@@ -136,7 +136,7 @@
       found.hint ? el("p", { class: "hint" }, "hint: ", found.hint) : "",
       found.excerpt?.length ? el("pre", { class: "excerpt", tabindex: "0", "aria-label": "Where it stands" }, found.excerpt.map((row) =>
         el("span", row.line === found.line ? { class: "at", "aria-current": "true" } : {}, el("b", {}, String(row.line)), `${row.text}\n`))) : "",
-      Page.letter ? el("p", { class: "quiet" }, "Below is the last letter that could be made. This goes away by itself once it is mended.") : "");
+      Page.letter ? el("p", { class: "quiet" }, found.kind === "usage" ? "Below is the letter from before." : "Below is the last letter that could be made. This goes away by itself once it is mended.") : "");
   }
 
   // ---- asking
