@@ -175,6 +175,7 @@ FRAME = "document.querySelector('#device iframe')"
 def shown(running: Browser, index: Path, *, width: int = 1400, scheme: Scheme = "light") -> Iterator[Shown]:
     """Open the page from disk; nothing but pictures is answered."""
     page = running.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(15000)
     view = Shown(page)
 
     def answer(route: Route) -> None:

@@ -49,10 +49,11 @@
       el("ul", { class: level === "ok" ? "findings calm" : "findings" }, mine.map(card)));
   }
 
-  function show(findings) {
+  function show(findings, problem) {
     badge(findings);
     const panel = $("panel-checks");
     const title = el("h2", { class: "unseen" }, "Checks");
+    if (problem) return panel.replaceChildren(title, el("div", { class: "finding error" }, ...Page.problemNode(problem).filter(Boolean)));
     if (!findings) return panel.replaceChildren(title, el("p", { class: "empty" }, Page.letter ? "Looking…" : "There is no letter to look at yet."));
     const bad = tally(findings, "error") + tally(findings, "warning");
     return panel.replaceChildren(title,

@@ -25,7 +25,7 @@
     return el("ul", { class: "tiles" },
       tile(status.subscribers === 1 ? "subscriber" : "subscribers", Page.number(status.subscribers), Page.count(status.suppressions, "suppression")),
       tile("entries waiting", Page.number(waiting), status.digests.map((digest) => `${digest.name} ${digest.waiting}`).join(" · ")),
-      tile(status.feeds.length === 1 ? "feed" : "feeds", Page.number(status.feeds.length), bad ? `${bad} in trouble` : "all healthy", bad ? "warning" : ""),
+      tile(status.feeds.length === 1 ? "feed" : "feeds", Page.number(status.feeds.length), bad ? `${bad} in trouble` : status.feeds.length ? "all healthy" : "none yet", bad ? "warning" : ""),
       tile("deliveries not settled", Page.number(unsettled), unsettled ? "see newsletter delivery list" : "the outbox is empty", unsettled ? "warning" : ""),
       tile("last issue", last ? `No. ${last.number}` : "none", last ? `${last.digest} · ${Page.ago(last.frozen_at)}` : "nothing was sent yet"));
   }

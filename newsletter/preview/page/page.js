@@ -136,7 +136,7 @@
       found.hint ? el("p", { class: "hint" }, "hint: ", found.hint) : "",
       found.excerpt?.length ? el("pre", { class: "excerpt", tabindex: "0", "aria-label": "Where it stands" }, found.excerpt.map((row) =>
         el("span", row.line === found.line ? { class: "at", "aria-current": "true" } : {}, el("b", {}, String(row.line)), `${row.text}\n`))) : "",
-      Page.letter ? el("p", { class: "quiet" }, "Below is the last letter that could be made. This goes away by itself once it is mended.") : "");
+      Page.letter ? el("p", { class: "quiet" }, found.kind === "usage" ? "Below is the letter from before." : "Below is the last letter that could be made. This goes away by itself once it is mended.") : "");
   }
 
   // ---- asking
@@ -161,9 +161,10 @@
   }
 
   function failed(error) {
-    if (error.name === "AbortError" || error.refused) return;
-    if (error.lost) state("lost", "the preview has stopped");
-    else problem(error.problem || { kind: "other", message: error.message });
+    if (error.name === "AbortError" || error.refused) return undefined;
+    if (error.lost) return state("lost", "the preview has stopped");
+    problem(error.problem || { kind: "other", message: error.message });
+    return state("broken", `cannot be made, ${Page.clock(Date.now())}`);
   }
 
   // Asks for the letter of the choice. Answers may overtake each other; only the newest question's counts.
@@ -194,7 +195,8 @@
       stale.add("checks");
       Page.checks.show(Page.findings);
     } catch (error) {
-      if (mine === turn && !error.lost) failed(error);
+      // The letter stands; that it could not be judged is said where its findings would be.
+      if (mine === turn && error.problem) Page.checks.show(null, error.problem);
     }
   }
 
@@ -204,7 +206,7 @@
       Page.dashboard.show(await Page.server.ask("/api/status"));
     } catch (error) {
       stale.add("dashboard");
-      if (!error.lost) failed(error);
+      if (error.problem) Page.say(error.message, true);
     }
   }
 
@@ -259,7 +261,8 @@
       stale.add("dashboard");
       paint();
     } catch (error) {
-      failed(error);
+      if (error.problem) Page.say(error.message, true);
+      await askLetter();
     }
     $("poll").disabled = false;
   }
