@@ -14,11 +14,19 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A filter of a feed: a regular expression and what it is called; one without a name is called by its pattern."""
+
+    name: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A URL (or a local file) that is polled, with what the project says about it.
 
     `title` and `language` win over what the document says.  `include` and
-    `exclude` are regular expressions on title and text (`exclude` wins).
+    `exclude` are rules on title and text (`exclude` wins).
     `allow_private` permits loopback and private addresses for this feed only.
     `headers` may carry a password, so they are shown nowhere.
     """
@@ -28,8 +36,8 @@ class Feed:
     language: str | None = None
     tags: tuple[str, ...] = ()
     max_entries: int | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    include: tuple[Rule, ...] = ()
+    exclude: tuple[Rule, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     allow_private: bool = False
 
@@ -356,11 +364,22 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlowRule:
+    """A filter that could not decide in time on so many entries; `kind` is "include" or "exclude"."""
+
+    feed_url: str
+    kind: str
+    name: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An issue that has been built but not frozen: the selection, in order.
 
     `consumed` says for every candidate what becomes of it; `updated` are
-    entries sent before and edited since (`edits: mention`).
+    entries sent before and edited since (`edits: mention`).  `slow_rules` are
+    filters that ran out of time, so that the selection may not be what was meant.
     """
 
     digest: str
@@ -369,6 +388,7 @@ class Draft:
     sections: tuple[Section, ...]
     updated: tuple[DraftEntry, ...]
     consumed: tuple[Consumed, ...]
+    slow_rules: tuple[SlowRule, ...] = ()
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:

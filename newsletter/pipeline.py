@@ -24,6 +24,7 @@ from newsletter.feeds.identity import decide, document_keys
 from newsletter.feeds.parse import parse
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.digest import build as build_draft
+from newsletter.issues.filters import Filters
 from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Masthead, Renderings, Templates
 from newsletter.model import (
@@ -157,6 +158,7 @@ def build(parts: Parts, publication: Publication) -> Draft:
         store.edited(name, urls) if publication.mention_edits else [],
         number=store.next_number(name),
         now=parts.clock.now(),
+        filters=Filters(parts.clock.monotonic),
     )
 
 

@@ -11,6 +11,7 @@ from newsletter.errors import NewsletterError
 from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.parse import parse
 from newsletter.issues.check import Level, judge
+from newsletter.issues.filters import SLOW_HINT, slow_words
 from newsletter.model import Fetched, Format, NotModified, Subscriber
 from newsletter.store import Store
 
@@ -46,7 +47,8 @@ def check(app: App, *, online: bool) -> list[Finding]:
         findings.extend(_digest(app, digest.name))
     if online:
         findings.extend(asyncio.run(_online(app)))
-    return findings
+    # What two digests share is said once.
+    return list(dict.fromkeys(findings))
 
 
 def _config(app: App) -> Finding:
@@ -116,6 +118,7 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         # Who takes plain text only would not show what the others get.
         reader = replace(reader, format=Format.html)
         found = asyncio.run(letter(app, name, reader, fetch_first=False))
+        slow_rules = found.draft.slow_rules
         source = f"{found.draft.total} waiting entries"
         if not found.message:
             found = asyncio.run(sample_letter(app, name, reader))
@@ -124,6 +127,8 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         yield Finding(level=Level.error, what=name, text=str(error), hint=error.hint)
         return
     yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
+    for slow in slow_rules:
+        yield Finding(level=Level.warning, what="feed", text=slow_words(slow), hint=SLOW_HINT)
     if found.size is not None:
         yield Finding(level=Level.ok if found.size.fits else Level.warning, what=name, text=found.size.words)
     for fault in judge(found.message):

@@ -8,7 +8,7 @@ import typer
 
 from newsletter.cli.daily import DigestArgument
 from newsletter.cli.output import Output, Steps
-from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words
+from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words, warn_slow
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
 
@@ -105,6 +105,7 @@ class _Watch:
 
     def agrees(self, draft: "Draft", recipients: int) -> bool:
         self._end_bar()
+        warn_slow(self._out, draft.slow_rules)
         if not self._ask:
             return True
         question = f"Send issue {draft.number} of {draft.digest} ({plural(draft.total, 'entry', 'entries')}) to {plural(recipients, 'subscriber')}?"
@@ -125,6 +126,8 @@ class _Watch:
 
 def _report(session: Session, sent: "Sent") -> int:
     reports = [*sent.finished, *([sent.report] if sent.report else [])]
+    if sent.draft is not None and not sent.recipients:  # else that was said before it was asked
+        warn_slow(session.out, sent.draft.slow_rules)
     if session.json:
         session.out.data(
             {
@@ -184,6 +187,7 @@ def _dry_run(session: Session, digest: str | None) -> int:
     for result in plan.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
+    warn_slow(session.out, plan.draft.slow_rules)
     if session.json:
         session.out.data(
             {
@@ -224,6 +228,7 @@ def _test(session: Session, digest: str | None, email: str) -> int:
     from newsletter.app.letters import send_test
 
     draft, reply = asyncio.run(send_test(session.app, digest, email))
+    warn_slow(session.out, draft.slow_rules)
     if reply is None:
         session.out.say(_nothing(draft))
     else:

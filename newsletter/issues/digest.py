@@ -14,7 +14,7 @@ from html import escape
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from newsletter.errors import ConfigError, Problem
+from newsletter.issues.filters import LOOKED_AT, Filters
 from newsletter.issues.language import direction, language_tag
 from newsletter.issues.pictures import picture_url
 from newsletter.issues.plaintext import count_words, excerpt, html_text
@@ -25,7 +25,6 @@ from newsletter.model import (
     Draft,
     DraftEntry,
     Enclosure,
-    Entry,
     Feed,
     FeedHealth,
     Link,
@@ -38,7 +37,6 @@ from newsletter.urls import canonical_url, safe_url, without_tracking
 _TITLE_LIMIT: Final = 300
 _TITLE_WORDS: Final = 14
 _MADE_UP_TITLE_LIMIT: Final = 80
-_FILTERED_CHARACTERS: Final = 20_000
 _WORDS_PER_MINUTE: Final = 220
 _SMALL_PICTURE: Final = 100
 _PICTURE = re.compile(r'<img src="([^"]+)"([^>]*)>')
@@ -68,7 +66,7 @@ class DigestRules:
 
 @dataclass(slots=True)
 class _Candidate:
-    """A waiting entry and what becomes of it."""
+    """A waiting entry and what becomes of it; `note` is to be said of it whatever that is."""
 
     stored: StoredEntry
     feed: Feed
@@ -76,7 +74,13 @@ class _Candidate:
     moment: datetime
     fate: Disposition = Disposition.shown
     why: str = ""
+    note: str = ""
     also_in: tuple[Link, ...] = ()
+
+    @property
+    def reasons(self) -> str:
+        """Why it became that, in one line."""
+        return "; ".join(filter(None, (self.why, self.note)))
 
     @property
     def newest_first(self) -> tuple[float, str, str, int]:
@@ -93,6 +97,7 @@ def build(
     *,
     number: int,
     now: datetime,
+    filters: Filters | None = None,
 ) -> Draft:
     """Make the next issue's draft.
 
@@ -104,13 +109,15 @@ def build(
         edited: entries sent before and edited since, to be listed as updated.
         number: the number the issue will have.
         now: an entry dated later is taken for as old as we have known it.
+        filters: what tries the rules of the feeds; one on this machine's clock by default.
 
     Raises:
         ConfigError: a filter of a feed is no regular expression.
     """
     sources = _Sources(feeds, health, rules.language)
     candidates = [_candidate(stored, sources, now) for stored in waiting]
-    _filter(candidates)
+    filters = filters or Filters()
+    _filter(candidates, filters)
     _join_duplicates(candidates, sources)
     _cap(candidates, rules, sources)
     shown = [c for c in candidates if c.fate in (Disposition.shown, Disposition.headline)]
@@ -123,7 +130,8 @@ def build(
         date=now,
         sections=_sections(shown, rules, sources, now),
         updated=tuple(_entry(_candidate(stored, sources, now), sources, now, full=False) for stored in edited),
-        consumed=tuple(Consumed(entry_id=c.stored.id, disposition=c.fate, why=c.why) for c in candidates),
+        consumed=tuple(Consumed(entry_id=c.stored.id, disposition=c.fate, why=c.reasons) for c in candidates),
+        slow_rules=filters.slow,
     )
 
 
@@ -166,47 +174,12 @@ def _candidate(stored: StoredEntry, sources: _Sources, now: datetime) -> _Candid
 # -------------------------------------------------------------------------- selection
 
 
-def _filter(candidates: Iterable[_Candidate]) -> None:
+def _filter(candidates: Iterable[_Candidate], filters: Filters) -> None:
     for candidate in candidates:
-        found = filtered(candidate.stored.entry, candidate.feed)
+        found = filters.judge(candidate.stored.entry, candidate.feed)
+        candidate.note = found.note
         if not found.passes:
             candidate.fate, candidate.why = Disposition.excluded, found.why
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filtered:
-    """Whether a feed's rules let an entry through, and which rule says so; `why` is "" where there are none."""
-
-    passes: bool
-    why: str = ""
-
-
-def filtered(entry: Entry, feed: Feed) -> Filtered:
-    """Try a feed's `exclude` and `include` rules on an entry's title and text.
-
-    Raises:
-        ConfigError: a rule is no regular expression.
-    """
-    if not feed.include and not feed.exclude:
-        return Filtered(passes=True)
-    text = f"{entry.title}\n{html_text(entry.content or entry.summary)[:_FILTERED_CHARACTERS]}"
-    for rule in feed.exclude:
-        if _matches(rule, text, feed, "exclude"):
-            return Filtered(passes=False, why=f"exclude {rule!r} matches")
-    for rule in feed.include:
-        if _matches(rule, text, feed, "include"):
-            return Filtered(passes=True, why=f"include {rule!r} matches")
-    if feed.include:
-        return Filtered(passes=False, why="no include rule matches")
-    return Filtered(passes=True, why="no exclude rule matches")
-
-
-def _matches(rule: str, text: str, feed: Feed, key: str) -> bool:
-    try:
-        return re.search(rule, text, re.IGNORECASE) is not None
-    except re.error as error:
-        problem = Problem(path=feed.url, line=None, key=key, text=f"{rule!r} is no regular expression: {error}")
-        raise ConfigError([problem]) from error
 
 
 def _join_duplicates(candidates: Sequence[_Candidate], sources: _Sources) -> None:
@@ -357,7 +330,7 @@ def _title(candidate: _Candidate, sources: _Sources, text: str) -> str:
     stored, entry = candidate.stored, candidate.stored.entry
     title = one_line(entry.title, _TITLE_LIMIT)
     if not title:
-        text = text or html_text((entry.content or entry.summary)[:_FILTERED_CHARACTERS])
+        text = text or html_text((entry.content or entry.summary)[:LOOKED_AT])
         title = one_line(excerpt(escape(text, quote=False), _TITLE_WORDS), _MADE_UP_TITLE_LIMIT)
     return title or _host(entry.url) or sources.title(stored.feed_url)
 
