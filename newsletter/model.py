@@ -326,8 +326,9 @@ class Link:
 class DraftEntry:
     """An entry ready for a template: safe HTML, absolute addresses, plain text titles.
 
-    `published_at` is for display: the feed's date, or None.  `feed_title` is
-    what the feed is called, for sections that are not one feed's.
+    `published_at` is for display: the feed's date, or None.  `image_alt` is what
+    the feed says `image` shows, or "" where that tells nothing beside the title.
+    `feed_title` is what the feed is called, for sections that are not one feed's.
     """
 
     id: int
@@ -340,6 +341,7 @@ class DraftEntry:
     content: str
     language: str | None
     image: str | None = None
+    image_alt: str = ""
     enclosures: tuple[Enclosure, ...] = ()
     tags: tuple[str, ...] = ()
     also_in: tuple[Link, ...] = ()

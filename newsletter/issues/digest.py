@@ -7,16 +7,17 @@ project, and the draft says which and why.  A date decides order and display onl
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from newsletter.issues.filters import LOOKED_AT, Filters
 from newsletter.issues.language import direction, language_tag
-from newsletter.issues.pictures import picture_url
+from newsletter.issues.nesting import attributes
+from newsletter.issues.pictures import picture_url, telling_alt
 from newsletter.issues.plaintext import count_words, excerpt, html_text
 from newsletter.issues.sanitize import clean_html, without_pictures
 from newsletter.model import (
@@ -39,8 +40,7 @@ _TITLE_WORDS: Final = 14
 _MADE_UP_TITLE_LIMIT: Final = 80
 _WORDS_PER_MINUTE: Final = 220
 _SMALL_PICTURE: Final = 100
-_PICTURE = re.compile(r'<img src="([^"]+)"([^>]*)>')
-_SIDE = re.compile(r' (?:width|height)="(\d+)"')
+_PICTURE = re.compile(r'<img((?: [a-z]+="[^"]*")*)>')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,14 +303,17 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
     if published is not None and published > now:
         published = stored.first_seen_at
     enclosures = [e for e in map(_enclosure, entry.enclosures) if e is not None]
-    image = picture_url(entry.image, base) or _first_picture(content) or _first_picture(summary)
+    pictures = [*_pictures(content), *_pictures(summary)]
+    image = picture_url(entry.image, base) or next((p.url for p in pictures if not p.is_small), None)
     if image is None:
         image = next((picture_url(e.url, None) for e in enclosures if _is_picture(e)), None)
+    title = _title(candidate, sources, text)
+    alt = next((p.alt for p in pictures if p.url == image), "")
     return DraftEntry(
         id=stored.id,
         feed_url=stored.feed_url,
         feed_title=sources.title(stored.feed_url),
-        title=_title(candidate, sources, text),
+        title=title,
         url=_address(entry.url),
         author=one_line(entry.author or "", 120) or None,
         published_at=published,
@@ -318,6 +321,7 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
         content=content,
         language=language_tag(entry.language),
         image=image if full else None,
+        image_alt=telling_alt(alt, title),
         enclosures=tuple(e for e in enclosures if not _is_picture(e)),
         tags=tuple(tag for tag in (one_line(tag, 60) for tag in entry.tags[:10]) if tag),
         also_in=candidate.also_in,
@@ -355,9 +359,16 @@ def _is_picture(enclosure: Enclosure) -> bool:
     return (enclosure.media_type or "").lower().startswith("image/")
 
 
-def _first_picture(html: str) -> str | None:
-    """The first picture in cleaned HTML that is not just an ornament."""
+class _Picture(NamedTuple):
+    """A picture in cleaned HTML; one that is small is just an ornament."""
+
+    url: str
+    alt: str
+    is_small: bool
+
+
+def _pictures(html: str) -> Iterator[_Picture]:
     for found in _PICTURE.finditer(html):
-        if all(int(side) >= _SMALL_PICTURE for side in _SIDE.findall(found[2])):
-            return found[1].replace("&amp;", "&")
-    return None
+        attrs = attributes(found[1])
+        sides = [int(attrs[side]) for side in ("width", "height") if side in attrs]
+        yield _Picture(attrs.get("src", ""), attrs.get("alt", ""), any(side < _SMALL_PICTURE for side in sides))

@@ -205,6 +205,43 @@ def test_what_a_template_gets_is_clean() -> None:
     assert 1 == found.reading_time
 
 
+@pytest.mark.parametrize(
+    ("alt", "kept"),
+    [
+        ("Nine hundred &quot;goats&quot; board &gt; the ferry", 'Nine hundred "goats" board > the ferry'),
+        ("", ""),
+        ("ferry strike", ""),
+        ("IMG_1234.jpg", ""),
+        ("The harbour at dawn.png", ""),
+        ("image", ""),
+        ("Featured image 2", ""),
+        ("DSC01234", ""),
+        ("ferry-1024x768", ""),
+        ("Foto", ""),
+        ("—", ""),
+        ("photo of the harbour", "photo of the harbour"),
+        ("המעבורת", "המעבורת"),
+    ],
+)
+def test_a_leading_picture_keeps_the_words_its_feed_gave_it_if_they_tell_anything(alt: str, kept: str) -> None:
+    html = f'<p><img src="/s.png" alt="small" width="20"><img src="/1.jpg" alt="{alt}" width="800"></p>'
+
+    found = draft_of([entry(1, title="Ferry strike!", content=html)]).entries[0]
+
+    assert ("https://gazette.example/1.jpg", kept) == (found.image, found.image_alt)
+
+
+def test_a_picture_that_a_feed_names_apart_has_the_words_of_its_copy_in_the_text_or_none() -> None:
+    html = '<p><img src="/1.jpg" alt="A goat"><img src="/2.jpg" alt="A ferry"></p>'
+
+    alts = [
+        draft_of([entry(1, content=html, image=f"https://gazette.example/{name}.jpg")]).entries[0].image_alt
+        for name in (2, 3)
+    ]
+
+    assert ["A ferry", ""] == alts
+
+
 def test_an_unsafe_address_is_no_address() -> None:
     assert draft_of([entry(1, url="javascript:evil()")]).entries[0].url is None
 

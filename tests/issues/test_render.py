@@ -130,6 +130,20 @@ def test_every_table_is_layout_or_has_header_cells_and_every_picture_has_words(l
             assert "height" not in attrs
 
 
+@pytest.mark.parametrize(
+    ("alt", "shown"),
+    [
+        ("A goat &amp; &quot;a&quot; ferry", 'A goat & "a" ferry'),
+        ("IMG_1.jpg", "Title number 1"),
+        ("ab " * 90, "ab " * 65 + "ab…"),
+    ],
+)
+def test_a_leading_picture_says_what_its_feed_says_or_else_the_title(alt: str, shown: str) -> None:
+    letter = render(draft_of([entry(1, content=f'<img src="/1.jpg" alt="{alt}">')]))
+
+    assert [shown] == [attrs["alt"] for tag, attrs in Shape(letter.html).tags if tag == "img"]
+
+
 def test_nothing_is_in_the_letter_that_mail_clients_refuse(letter: Rendering) -> None:
     shape = Shape(letter.html)
 
