@@ -20,6 +20,7 @@ from newsletter.issues.nesting import attributes
 from newsletter.issues.pictures import picture_url, telling_alt
 from newsletter.issues.plaintext import count_words, excerpt, html_text
 from newsletter.issues.sanitize import clean_html, without_pictures
+from newsletter.issues.tables import narrow_tables
 from newsletter.model import (
     Consumed,
     Disposition,
@@ -296,8 +297,8 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
     stored, entry = candidate.stored, candidate.stored.entry
     base = entry.base_url or entry.url or stored.feed_url
     languages = (entry.language, sources.language(stored.feed_url), sources.usual_language)
-    summary = clean_html(entry.summary, base=base, languages=languages) if full else ""
-    content = clean_html(entry.content, base=base, languages=languages) if full else ""
+    summary = narrow_tables(clean_html(entry.summary, base=base, languages=languages)) if full else ""
+    content = narrow_tables(clean_html(entry.content, base=base, languages=languages)) if full else ""
     text = html_text(content or summary)
     published = entry.published_at
     if published is not None and published > now:
