@@ -14,11 +14,19 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A filter of a feed: a regular expression and what it is called; one without a name is called by its pattern."""
+
+    name: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A URL (or a local file) that is polled, with what the project says about it.
 
     `title` and `language` win over what the document says.  `include` and
-    `exclude` are regular expressions on title and text (`exclude` wins).
+    `exclude` are rules on title and text (`exclude` wins).
     `allow_private` permits loopback and private addresses for this feed only.
     `headers` may carry a password, so they are shown nowhere.
     """
@@ -28,8 +36,8 @@ class Feed:
     language: str | None = None
     tags: tuple[str, ...] = ()
     max_entries: int | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    include: tuple[Rule, ...] = ()
+    exclude: tuple[Rule, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     allow_private: bool = False
 
@@ -327,8 +335,9 @@ class Link:
 class DraftEntry:
     """An entry ready for a template: safe HTML, absolute addresses, plain text titles.
 
-    `published_at` is for display: the feed's date, or None.  `feed_title` is
-    what the feed is called, for sections that are not one feed's.
+    `published_at` is for display: the feed's date, or None.  `image_alt` is what
+    the feed says `image` shows, or "" where that tells nothing beside the title.
+    `feed_title` is what the feed is called, for sections that are not one feed's.
     """
 
     id: int
@@ -341,6 +350,7 @@ class DraftEntry:
     content: str
     language: str | None
     image: str | None = None
+    image_alt: str = ""
     enclosures: tuple[Enclosure, ...] = ()
     tags: tuple[str, ...] = ()
     also_in: tuple[Link, ...] = ()
@@ -373,12 +383,23 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlowRule:
+    """A filter that could not decide in time on so many entries; `kind` is "include" or "exclude"."""
+
+    feed_url: str
+    kind: str
+    name: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An issue that has been built but not frozen: the selection, in order.
 
     `consumed` says for every candidate what becomes of it; `updated` are
     entries sent before and edited since (`edits: mention`).  `notices` are
-    sentences for the publisher about what is not as they may expect.
+    sentences for the publisher about what is not as they may expect, `slow_rules`
+    filters that ran out of time, so that the selection may not be what was meant.
     """
 
     digest: str
@@ -389,6 +410,7 @@ class Draft:
     consumed: tuple[Consumed, ...]
     note: Note | None = None
     notices: tuple[str, ...] = ()
+    slow_rules: tuple[SlowRule, ...] = ()
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:

@@ -24,6 +24,7 @@ from newsletter.feeds.identity import decide, document_keys
 from newsletter.feeds.parse import parse
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.digest import build as build_draft
+from newsletter.issues.filters import Filters
 from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Masthead, Renderings, Templates
 from newsletter.model import (
@@ -172,6 +173,7 @@ def build(parts: Parts, publication: Publication) -> Draft:
         now=parts.clock.now(),
         note=note,
         hidden=publication.hidden,
+        filters=Filters(parts.clock.monotonic),
     )
     return replace(draft, notices=notices)
 

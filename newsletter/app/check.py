@@ -1,6 +1,7 @@
 """`check`: whether the project is in order, down to the bytes of the message it would send."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,16 @@ from newsletter.errors import NewsletterError
 from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.parse import parse
 from newsletter.issues.check import Level, judge
+from newsletter.issues.filters import SLOW_HINT, slow_words
+from newsletter.issues.words import languages, spoken, words_in
 from newsletter.model import Fetched, Format, NotModified
 from newsletter.store import Store
 
 __all__ = ["Finding", "Level", "check"]
+
+#: How many languages one line names beside the first.
+_NAMED = 7
+_CATALOG = "to add one, copy newsletter/issues/catalogs/en.po to {}.po, translate it, and send it to us: CONTRIBUTING.md, A language"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +49,13 @@ def check(app: App, *, online: bool) -> list[Finding]:
         app: the project.
         online: also fetch every feed and log in to the mail server; records nothing.
     """
-    findings = [_config(app), *_people(app), *_store(app), *_mail(app)]
+    findings = [_config(app), *_language(app), *_people(app), *_store(app), *_mail(app)]
     for digest in app.config.digests:
         findings.extend(_digest(app, digest.name))
     if online:
         findings.extend(asyncio.run(_online(app)))
-    return findings
+    # What two digests share is said once.
+    return list(dict.fromkeys(findings))
 
 
 def _config(app: App) -> Finding:
@@ -58,18 +66,55 @@ def _config(app: App) -> Finding:
     return Finding(level=Level.ok, what="config", text=words)
 
 
+def _language(app: App) -> Iterator[Finding]:
+    language = app.config.language
+    if spoken(language) is None:
+        yield Finding(
+            level=Level.warning,
+            what="config",
+            text=f"language {language}: there are no words in it, so the letter's own words and dates are in English",
+            hint=_catalog_hint(language),
+        )
+
+
+def _catalog_hint(language: str) -> str:
+    return f"there are {', '.join(languages())}; {_CATALOG.format(language.partition('-')[0])}"
+
+
 def _people(app: App) -> Iterator[Finding]:
+    asked: Counter[str | None] = Counter()
     try:
-        total = sum(1 for _ in app.roster.people())
+        for subscriber in app.roster.people():
+            asked[subscriber.language] += 1
     except NewsletterError as error:
         for line in str(error).splitlines():
             yield Finding(level=Level.error, what="people", text=line, hint=error.hint)
         return
-    yield Finding(level=Level.ok, what="people", text=f"{total} in {app.config.subscribers.name}")
+    yield Finding(level=Level.ok, what="people", text=f"{asked.total()} in {app.config.subscribers.name}")
+    yield from _unspoken(app, asked)
     for digest in app.config.digests:
         if not any(True for _ in app.people(digest.name)):
             reason = nobody_to_mail(app, digest.name)
             yield Finding(level=Level.warning, what="people", text=str(reason), hint=reason.hint)
+
+
+def _unspoken(app: App, asked: Counter[str | None]) -> Iterator[Finding]:
+    """Which languages people asked for in vain, in one line, the most wanted first."""
+    vain = [(tag, number) for tag, number in asked.most_common() if tag is not None and spoken(tag) is None]
+    if not vain:
+        return
+    (first, number), *others = vain
+    words = [f"{number} {'person' if number == 1 else 'people'} asked for {first}"]
+    words += [f"{number} for {tag}" for tag, number in others[:_NAMED]]
+    if others[_NAMED:]:
+        words.append(f"{sum(number for _, number in others[_NAMED:])} for other languages")
+    yield Finding(
+        level=Level.warning,
+        what="people",
+        text=f"{', '.join(words)}: there are no words in {'them' if others else 'it'}, so they get the letter in "
+        f"{words_in(app.config.language).language}",
+        hint=_catalog_hint(first),
+    )
 
 
 def _store(app: App) -> Iterator[Finding]:
@@ -115,6 +160,7 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         # Who takes plain text only would not show what the others get.
         reader = replace(reader, format=Format.html)
         found = asyncio.run(letter(app, name, reader, fetch_first=False))
+        slow_rules = found.draft.slow_rules
         source = f"{found.draft.total} waiting entries"
         if not found.message:
             found = asyncio.run(sample_letter(app, name, reader))
@@ -123,6 +169,8 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         yield Finding(level=Level.error, what=name, text=str(error), hint=error.hint)
         return
     yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
+    for slow in slow_rules:
+        yield Finding(level=Level.warning, what="feed", text=slow_words(slow), hint=SLOW_HINT)
     yield from findings_of(found, name)
 
 

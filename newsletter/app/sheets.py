@@ -16,6 +16,7 @@ from newsletter.app.status import find_issue
 from newsletter.clock import Clock, StandingClock
 from newsletter.config.selection import feeds_in_order
 from newsletter.errors import UsageError
+from newsletter.issues.filters import slow_words
 from newsletter.model import Draft, FetchResult, StoredEntry, Subscriber
 from newsletter.preview.answers import EntryRow, SectionRow
 from newsletter.preview.choice import Choice
@@ -194,6 +195,7 @@ class SheetMaker:
                 yield f"{result.title or result.feed.url}: {result.warning}"
         if not sample and draft.total < publication.rules.min_entries:
             yield f"fewer than min_entries ({publication.rules.min_entries}): a send would wait for more"
+        yield from map(slow_words, draft.slow_rules)
         for issue in self.looking.store.unfinished():
             yield f"a send would first finish issue {issue.number} of {issue.digest}"
 

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from newsletter.config import Config
+from newsletter.model import Rule
 from newsletter.preview.answers import EntryRow, Snippet
 from newsletter.preview.choice import Choice
 
@@ -30,7 +31,7 @@ def snippet_of(config: Config, choice: Choice, rows: Sequence[EntryRow]) -> Snip
     feeds = []
     for url, hidden in titles.items():
         feed = known.get(url)
-        before = [rule.pattern if hasattr(rule, "pattern") else rule for rule in (feed.exclude if feed else ())]
+        before = [_written(rule) for rule in (feed.exclude if feed else ())]
         # A rule is tried on the title and the text below it: the title is the first line.
         feeds.append({"url": url, "exclude": [*before, *(f"(?m)^{_literally(title)}$" for title in hidden)]})
     if feeds:
@@ -42,6 +43,10 @@ def snippet_of(config: Config, choice: Choice, rows: Sequence[EntryRow]) -> Snip
         return Snippet(yaml="", notes=("nothing is hidden or moved",))
     text = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False, width=200)
     return Snippet(yaml=text, notes=("add these to the settings that are there", *notes))
+
+
+def _written(rule: Rule) -> str | dict[str, str]:
+    return rule.pattern if rule.name == rule.pattern else {rule.name: rule.pattern}
 
 
 def _literally(text: str) -> str:

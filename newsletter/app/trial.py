@@ -1,35 +1,54 @@
 """A look at a feed without consequences: what it holds, and what the project's rules make of it."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from newsletter.app.edit import look_at
 from newsletter.app.project import App
 from newsletter.errors import UsageError
-from newsletter.issues.digest import filtered
-from newsletter.model import Feed
+from newsletter.issues.filters import Filters, Hit, Kind
+from newsletter.model import Feed, Rule, SlowRule
 from newsletter.text import one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TriedRule:
+    """A rule of the feed, and how many entries it hits."""
+
+    kind: Kind
+    name: str
+    pattern: str
+    hits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriedEntry:
-    """One entry; `why` names the rule that decides, if the feed has any."""
+    """One entry; `why` names the rule that decides, if the feed has any.
+
+    `hits` are those of all rules, `late` the rules that ran out of time.
+    """
 
     title: str
     url: str | None
     published_at: datetime | None
     passes: bool
     why: str
+    hits: tuple[Hit, ...]
+    late: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedFeed:
-    """A feed as it is now, its entries in the order of the document."""
+    """A feed as it is now, its entries in the order of the document; `slow_rules` ran out of time on some."""
 
     url: str
     title: str
     language: str | None
     in_project: bool
+    rules: tuple[TriedRule, ...]
+    slow_rules: tuple[SlowRule, ...]
     entries: tuple[TriedEntry, ...]
 
 
@@ -51,9 +70,10 @@ async def try_feed(app: App, which: str) -> TriedFeed:
             raise
         feed, in_project = Feed(url=which), False
     document = await look_at(app, feed)
+    filters = Filters(app.clock.monotonic)
     entries = []
     for entry in document.entries:
-        found = filtered(entry, feed)
+        found = filters.judge(entry, feed, all_rules=True)
         entries.append(
             TriedEntry(
                 title=one_line(entry.title, 200) or entry.url or "(no title)",
@@ -61,6 +81,8 @@ async def try_feed(app: App, which: str) -> TriedFeed:
                 published_at=entry.published_at,
                 passes=found.passes,
                 why=found.why,
+                hits=found.hits,
+                late=found.late,
             )
         )
     return TriedFeed(
@@ -68,5 +90,15 @@ async def try_feed(app: App, which: str) -> TriedFeed:
         title=one_line(feed.title or document.title or feed.url, 200),
         language=feed.language or document.language,
         in_project=in_project,
+        rules=tuple(_tried(feed, entries)),
+        slow_rules=filters.slow,
         entries=tuple(entries),
     )
+
+
+def _tried(feed: Feed, entries: Sequence[TriedEntry]) -> Iterator[TriedRule]:
+    hits = Counter((hit.kind, hit.rule) for entry in entries for hit in entry.hits)
+    kinds: tuple[tuple[Kind, tuple[Rule, ...]], ...] = (("exclude", feed.exclude), ("include", feed.include))
+    for kind, rules in kinds:
+        for rule in rules:
+            yield TriedRule(kind=kind, name=rule.name, pattern=rule.pattern, hits=hits[kind, rule])

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import moment, plural
+from newsletter.cli.report import moment, plural, warn_slow
 from newsletter.cli.session import Session, command
+from newsletter.text import one_line
 
 group = typer.Typer(name="feed", help="Add, list and remove feeds.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -77,13 +78,20 @@ def test(session: Session, feed: Annotated[str, typer.Argument(help="Its title, 
     from newsletter.app.trial import try_feed
 
     found = asyncio.run(try_feed(session.app, feed))
+    warn_slow(session.out, found.slow_rules)
     if session.json:
         session.out.data(found)
         return
     session.out.table(
-        ("entry", "published", "passes", "rule"),
+        ("entry", "published", "passes", "rule", "where it hits"),
         [
-            (entry.title, moment(entry.published_at), "yes" if entry.passes else "no", entry.why)
+            (
+                entry.title,
+                moment(entry.published_at),
+                "yes" if entry.passes else "no",
+                entry.why,
+                "; ".join(f"{one_line(hit.rule.name, 60)}: {hit.where} “{hit.excerpt}”" for hit in entry.hits),
+            )
             for entry in found.entries
         ],
     )
@@ -91,6 +99,10 @@ def test(session: Session, feed: Annotated[str, typer.Argument(help="Its title, 
     session.out.say(
         f"{found.title}: {plural(len(found.entries), 'entry', 'entries')}, {plural(passing, 'passes', 'pass')} the rules; nothing is recorded"
     )
+    slow = {(rule.kind, rule.name) for rule in found.slow_rules}
+    for rule in found.rules:
+        if not rule.hits and (rule.kind, rule.name) not in slow:
+            session.out.say(f"hits nothing: {rule.kind} {one_line(rule.name, 100)}")
 
 
 def remove(session: Session, feed: Annotated[str, typer.Argument(help="Its address or title.")]) -> None:

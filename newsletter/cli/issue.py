@@ -55,7 +55,7 @@ def show(session: Session, number: Number, digest: DigestFlag = None) -> None:
         out.line("")
         out.line(row.note)
     out.line("")
-    out.table(("entry", "as", "address"), [(e["title"], e["as"], e["url"]) for e in entries])
+    out.table(("entry", "as", "why", "address"), [(e["title"], e["as"], e["why"], e["url"]) for e in entries])
     out.line("")
     out.table(("state", ">messages"), [(state, number) for state, number in row.counts.items()])
 

@@ -5,8 +5,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from newsletter.cli.output import Output
+
 if TYPE_CHECKING:
-    from newsletter.model import FetchResult, SendReport
+    from newsletter.model import FetchResult, SendReport, SlowRule
 
 # Fewer messages than these make no rate.
 _ENOUGH = 50
@@ -84,6 +86,15 @@ def _note(result: "FetchResult") -> str:
     if result.edited:
         notes.append(f"{result.edited} edited")
     return ", ".join(notes)
+
+
+def warn_slow(out: Output, rules: "Sequence[SlowRule]") -> None:
+    """Warn of filters that ran out of time, once each."""
+    if rules:
+        from newsletter.issues.filters import SLOW_HINT, slow_words
+
+        for rule in rules:
+            out.warn(slow_words(rule), SLOW_HINT)
 
 
 def send_rows(report: "SendReport") -> list[tuple[object, ...]]:

@@ -8,7 +8,7 @@ import typer
 
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
-from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words
+from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words, warn_slow
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
 from newsletter.text import one_line
@@ -110,6 +110,7 @@ class _Watch:
         self._end_bar()
         for notice in draft.notices:
             self._out.warn(notice)
+        warn_slow(self._out, draft.slow_rules)
         if not self._ask:
             return True
         question = f"Send issue {draft.number} of {draft.digest} ({plural(draft.total, 'entry', 'entries')}) to {plural(recipients, 'subscriber')}?"
@@ -130,6 +131,8 @@ class _Watch:
 
 def _report(session: Session, sent: "Sent") -> int:
     reports = [*sent.finished, *([sent.report] if sent.report else [])]
+    if sent.draft is not None and not sent.recipients:  # else that was said before it was asked
+        warn_slow(session.out, sent.draft.slow_rules)
     if session.json:
         session.out.data(
             {
@@ -191,6 +194,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None) -> int:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
     for notice in plan.draft.notices:
         session.out.warn(notice)
+    warn_slow(session.out, plan.draft.slow_rules)
     if session.json:
         session.out.data(
             {
@@ -236,6 +240,7 @@ def _test(session: Session, digest: str | None, email: str, note: str | None) ->
     from newsletter.app.letters import send_test
 
     draft, reply = asyncio.run(send_test(session.app, digest, email, note=note))
+    warn_slow(session.out, draft.slow_rules)
     if reply is None:
         session.out.say(_nothing(draft))
     else:

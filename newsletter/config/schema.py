@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
+from newsletter.config.filters import Rules
 from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
 from newsletter.text import one_line
@@ -29,7 +30,6 @@ _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)  # RFC 2
 _DIGEST_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _THEME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _RATE = re.compile(r"[1-9][0-9]{0,6}/(?:s|m|h|d)", re.ASCII)
-_PATTERN_LIMIT = 500
 #: The themes that are always there; any folder in the project's templates/ is one, too.
 BUILT_IN_THEMES = ("default", "compact", "plain")
 
@@ -117,20 +117,6 @@ def _feed_url(text: str) -> str:
     return text
 
 
-def _pattern(text: str) -> str:
-    if len(text) > _PATTERN_LIMIT:
-        raise ValueError(f"is longer than {_PATTERN_LIMIT} characters")
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
-    return text
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def _nothing_is_empty_list(value: Any) -> Any:
     """A key whose items are all commented out."""
     return [] if isinstance(value, Unclear) and value.written in ("", "~", "null") else value
@@ -215,7 +201,6 @@ def _one_file(text: str) -> str:
 Line = Annotated[str, AfterValidator(_line)]
 Language = Annotated[str, AfterValidator(language_tag)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
-Patterns = Annotated[list[Annotated[str, AfterValidator(_pattern)]], BeforeValidator(_as_list)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -233,8 +218,8 @@ class FeedBlock(Block):
     language: Language | None = None
     tags: list[Line] = []
     max_entries: Number | None = None
-    include: Patterns = []
-    exclude: Patterns = []
+    include: Rules = []
+    exclude: Rules = []
     headers: Annotated[dict[str, str], AfterValidator(_headers)] = {}
     allow_private: bool = False
 

@@ -7,26 +7,27 @@ project, and the draft says which and why.  A date decides order and display onl
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from newsletter.errors import ConfigError, Problem
+from newsletter.issues.filters import LOOKED_AT, Filters
 from newsletter.issues.language import direction, language_tag
+from newsletter.issues.nesting import attributes
 from newsletter.issues.note import note_html
-from newsletter.issues.pictures import picture_url
+from newsletter.issues.pictures import picture_url, telling_alt
 from newsletter.issues.plaintext import count_words, excerpt, html_text
 from newsletter.issues.sanitize import clean_html, without_pictures
+from newsletter.issues.tables import narrow_tables
 from newsletter.model import (
     Consumed,
     Disposition,
     Draft,
     DraftEntry,
     Enclosure,
-    Entry,
     Feed,
     FeedHealth,
     Link,
@@ -40,11 +41,9 @@ from newsletter.urls import canonical_url, safe_url, without_tracking
 _TITLE_LIMIT: Final = 300
 _TITLE_WORDS: Final = 14
 _MADE_UP_TITLE_LIMIT: Final = 80
-_FILTERED_CHARACTERS: Final = 20_000
 _WORDS_PER_MINUTE: Final = 220
 _SMALL_PICTURE: Final = 100
-_PICTURE = re.compile(r'<img src="([^"]+)"([^>]*)>')
-_SIDE = re.compile(r' (?:width|height)="(\d+)"')
+_PICTURE = re.compile(r'<img((?: [a-z]+="[^"]*")*)>')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class DigestRules:
 
 @dataclass(slots=True)
 class _Candidate:
-    """A waiting entry and what becomes of it."""
+    """A waiting entry and what becomes of it; `note` is to be said of it whatever that is."""
 
     stored: StoredEntry
     feed: Feed
@@ -78,7 +77,13 @@ class _Candidate:
     moment: datetime
     fate: Disposition = Disposition.shown
     why: str = ""
+    note: str = ""
     also_in: tuple[Link, ...] = ()
+
+    @property
+    def reasons(self) -> str:
+        """Why it became that, in one line."""
+        return "; ".join(filter(None, (self.why, self.note)))
 
     @property
     def newest_first(self) -> tuple[float, str, str, int]:
@@ -97,6 +102,7 @@ def build(
     now: datetime,
     note: str = "",
     hidden: Collection[int] = (),
+    filters: Filters | None = None,
 ) -> Draft:
     """Make the next issue's draft.
 
@@ -110,13 +116,15 @@ def build(
         now: an entry dated later is taken for as old as we have known it.
         note: the editor's, as Markdown.
         hidden: ids of entries that the editor leaves out.
+        filters: what tries the rules of the feeds; one on this machine's clock by default.
 
     Raises:
         ConfigError: a filter of a feed is no regular expression.
     """
     sources = _Sources(feeds, health, rules.language)
     candidates = [_candidate(stored, sources, now) for stored in waiting]
-    _filter(candidates)
+    filters = filters or Filters()
+    _filter(candidates, filters)
     _hide(candidates, hidden)
     _join_duplicates(candidates, sources)
     _cap(candidates, rules, sources)
@@ -130,8 +138,9 @@ def build(
         date=now,
         sections=_sections(shown, rules, sources, now),
         updated=tuple(_entry(_candidate(stored, sources, now), sources, now, full=False) for stored in edited),
-        consumed=tuple(Consumed(entry_id=c.stored.id, disposition=c.fate, why=c.why) for c in candidates),
+        consumed=tuple(Consumed(entry_id=c.stored.id, disposition=c.fate, why=c.reasons) for c in candidates),
         note=_note(note, rules),
+        slow_rules=filters.slow,
     )
 
 
@@ -181,9 +190,10 @@ def _candidate(stored: StoredEntry, sources: _Sources, now: datetime) -> _Candid
 # -------------------------------------------------------------------------- selection
 
 
-def _filter(candidates: Iterable[_Candidate]) -> None:
+def _filter(candidates: Iterable[_Candidate], filters: Filters) -> None:
     for candidate in candidates:
-        found = filtered(candidate.stored.entry, candidate.feed)
+        found = filters.judge(candidate.stored.entry, candidate.feed)
+        candidate.note = found.note
         if not found.passes:
             candidate.fate, candidate.why = Disposition.excluded, found.why
 
@@ -192,42 +202,6 @@ def _hide(candidates: Iterable[_Candidate], hidden: Collection[int]) -> None:
     for candidate in candidates:
         if candidate.stored.id in hidden:
             candidate.fate, candidate.why = Disposition.excluded, "hidden by the editor"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filtered:
-    """Whether a feed's rules let an entry through, and which rule says so; `why` is "" where there are none."""
-
-    passes: bool
-    why: str = ""
-
-
-def filtered(entry: Entry, feed: Feed) -> Filtered:
-    """Try a feed's `exclude` and `include` rules on an entry's title and text.
-
-    Raises:
-        ConfigError: a rule is no regular expression.
-    """
-    if not feed.include and not feed.exclude:
-        return Filtered(passes=True)
-    text = f"{entry.title}\n{html_text(entry.content or entry.summary)[:_FILTERED_CHARACTERS]}"
-    for rule in feed.exclude:
-        if _matches(rule, text, feed, "exclude"):
-            return Filtered(passes=False, why=f"exclude {rule!r} matches")
-    for rule in feed.include:
-        if _matches(rule, text, feed, "include"):
-            return Filtered(passes=True, why=f"include {rule!r} matches")
-    if feed.include:
-        return Filtered(passes=False, why="no include rule matches")
-    return Filtered(passes=True, why="no exclude rule matches")
-
-
-def _matches(rule: str, text: str, feed: Feed, key: str) -> bool:
-    try:
-        return re.search(rule, text, re.IGNORECASE) is not None
-    except re.error as error:
-        problem = Problem(path=feed.url, line=None, key=key, text=f"{rule!r} is no regular expression: {error}")
-        raise ConfigError([problem]) from error
 
 
 def _join_duplicates(candidates: Sequence[_Candidate], sources: _Sources) -> None:
@@ -344,21 +318,24 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
     stored, entry = candidate.stored, candidate.stored.entry
     base = entry.base_url or entry.url or stored.feed_url
     languages = (entry.language, sources.language(stored.feed_url), sources.usual_language)
-    summary = clean_html(entry.summary, base=base, languages=languages) if full else ""
-    content = clean_html(entry.content, base=base, languages=languages) if full else ""
+    summary = narrow_tables(clean_html(entry.summary, base=base, languages=languages)) if full else ""
+    content = narrow_tables(clean_html(entry.content, base=base, languages=languages)) if full else ""
     text = html_text(content or summary)
     published = entry.published_at
     if published is not None and published > now:
         published = stored.first_seen_at
     enclosures = [e for e in map(_enclosure, entry.enclosures) if e is not None]
-    image = picture_url(entry.image, base) or _first_picture(content) or _first_picture(summary)
+    pictures = [*_pictures(content), *_pictures(summary)]
+    image = picture_url(entry.image, base) or next((p.url for p in pictures if not p.is_small), None)
     if image is None:
         image = next((picture_url(e.url, None) for e in enclosures if _is_picture(e)), None)
+    title = _title(candidate, sources, text)
+    alt = next((p.alt for p in pictures if p.url == image), "")
     return DraftEntry(
         id=stored.id,
         feed_url=stored.feed_url,
         feed_title=sources.title(stored.feed_url),
-        title=_title(candidate, sources, text),
+        title=title,
         url=_address(entry.url),
         author=one_line(entry.author or "", 120) or None,
         published_at=published,
@@ -366,6 +343,7 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
         content=content,
         language=language_tag(entry.language),
         image=image if full else None,
+        image_alt=telling_alt(alt, title),
         enclosures=tuple(e for e in enclosures if not _is_picture(e)),
         tags=tuple(tag for tag in (one_line(tag, 60) for tag in entry.tags[:10]) if tag),
         also_in=candidate.also_in,
@@ -378,7 +356,7 @@ def _title(candidate: _Candidate, sources: _Sources, text: str) -> str:
     stored, entry = candidate.stored, candidate.stored.entry
     title = one_line(entry.title, _TITLE_LIMIT)
     if not title:
-        text = text or html_text((entry.content or entry.summary)[:_FILTERED_CHARACTERS])
+        text = text or html_text((entry.content or entry.summary)[:LOOKED_AT])
         title = one_line(excerpt(escape(text, quote=False), _TITLE_WORDS), _MADE_UP_TITLE_LIMIT)
     return title or _host(entry.url) or sources.title(stored.feed_url)
 
@@ -403,9 +381,16 @@ def _is_picture(enclosure: Enclosure) -> bool:
     return (enclosure.media_type or "").lower().startswith("image/")
 
 
-def _first_picture(html: str) -> str | None:
-    """The first picture in cleaned HTML that is not just an ornament."""
+class _Picture(NamedTuple):
+    """A picture in cleaned HTML; one that is small is just an ornament."""
+
+    url: str
+    alt: str
+    is_small: bool
+
+
+def _pictures(html: str) -> Iterator[_Picture]:
     for found in _PICTURE.finditer(html):
-        if all(int(side) >= _SMALL_PICTURE for side in _SIDE.findall(found[2])):
-            return found[1].replace("&amp;", "&")
-    return None
+        attrs = attributes(found[1])
+        sides = [int(attrs[side]) for side in ("width", "height") if side in attrs]
+        yield _Picture(attrs.get("src", ""), attrs.get("alt", ""), any(side < _SMALL_PICTURE for side in sides))

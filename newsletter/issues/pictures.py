@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
+from newsletter.text import one_line
 from newsletter.urls import safe_url
 
 _NUMBER = re.compile(r"[0-9]{1,5}")
@@ -19,6 +20,19 @@ _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|(?<![-\w])(?:width|height)\s*:\s*[0-2](?:px)?\s*(?:;|$)"
 )
 _LETTER_SIZED = re.compile(r"//s\.w\.org/images/core/emoji/|/smilies/|/twemoji/")
+_WORDS = re.compile(r"\w+")
+#: What says of a picture only that it is one, in the languages that content systems fill in by themselves.
+_SAYS_NOTHING = re.compile(
+    r"(?:(?:the|a|an|my|this|article|blog|cover|default|featured|header|hero|lead|main|post|preview|teaser|title)\s+)*"
+    r"(?:alt(?:\s+text)?|artwork|banner|cover|figure|graphic|icon|illustration|images?|img|none|null|photo(?:graph)?s?|pic"
+    r"(?:ture)?s?|screen\s*shot|thumb(?:nail)?|undefined|untitled|bild|foto|grafik|imagem|imagen|obraz|zdjęcie|изображение"
+    r"|фото|зображення|תמונה|صورة|图片|圖片|画像|写真)(?:\s+(?:alt|description|of|text))?(?:\s+(?:no\s+)?\d+)?"
+)
+_FILE = re.compile(
+    r".*\.(?:avif|bmp|gif|heic|jpe?g|png|svg|tiff?|webp)|.*://\S+|\S*[-_]?\d+x\d+"
+    r"|(?:img|dsc[nf]?|dji|gopr|mvimg|p\d|pxl|screenshot|screen shot|vid|whatsapp image)[ _-]?\d[\w .:()-]*|[0-9a-f_-]{8,}"
+    r"|(?=\S*\d)[\w.-]+_[\w.-]+"
+)
 _WANTED_WIDTH = 600
 _LONGEST_ADDRESS = 2000
 
@@ -31,6 +45,20 @@ def is_count(value: str | None, limit: int) -> bool:
 def stands_for_letter(source: str) -> bool:
     """Whether a picture only draws a character that its `alt` holds: an emoji."""
     return _LETTER_SIZED.search(source) is not None
+
+
+def telling_alt(alt: str, title: str) -> str:
+    """The words that stand for a picture beside a title, or "" where they tell nothing that the title does not.
+
+    Many systems fill them in by themselves: with the name of the file, with the
+    title once more, or with "image".
+    """
+    alt = one_line(alt)
+    small = alt.casefold()
+    words = _WORDS.findall(small.replace("_", " "))
+    if not re.search(r"[^\W\d_]", alt) or words == _WORDS.findall(title.casefold().replace("_", " ")):
+        return ""
+    return "" if _FILE.fullmatch(small) or _SAYS_NOTHING.fullmatch(" ".join(words)) else alt
 
 
 def is_pixel(attrs: dict[str, str]) -> bool:

@@ -82,9 +82,9 @@ class EntryView:
 
     `summary` and `content` are HTML as the feed gave it, cleaned.  `body` is what
     a letter shows: the text if it is short, else an excerpt; `is_excerpt` says
-    which.  `image` is at most one picture, and `body` has none.  `published` is
-    in the project's time zone, or None.  `host` is where the link leads,
-    `source` what its feed is called.
+    which.  `image` is at most one picture, and `body` has none; `image_alt` is
+    what the feed says it shows, or "".  `published` is in the project's time
+    zone, or None.  `host` is where the link leads, `source` what its feed is called.
     """
 
     template_name: ClassVar[str] = "entry"
@@ -98,6 +98,7 @@ class EntryView:
     body: Markup
     is_excerpt: bool
     image: str | None
+    image_alt: str
     enclosures: tuple[EnclosureView, ...]
     tags: tuple[str, ...]
     also_in: tuple[LinkView, ...]
@@ -249,6 +250,7 @@ def _entry(entry: DraftEntry, language: str, masthead: Masthead) -> EntryView:
         body=Markup(body),  # noqa: S704
         is_excerpt=is_excerpt,
         image=entry.image,
+        image_alt=entry.image_alt if entry.image else "",
         enclosures=tuple(map(_enclosure, entry.enclosures)),
         tags=entry.tags,
         also_in=tuple(LinkView(title=link.title, url=link.url) for link in entry.also_in),

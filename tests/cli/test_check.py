@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli.conftest import Wire
+from tests.cli.conftest import Done, Wire
 
 MASTHEAD = '{% extends "default/issue.html.j2" %}{% block masthead %}<h1>Wire</h1>MORE{% endblock %}'
 
@@ -100,3 +100,33 @@ def test_other_errors_outrank_those_of_the_letter(wire: Wire) -> None:
     )
 
     assert wire("check").code == 2
+
+
+def test_a_language_without_words_is_a_warning_that_says_what_happens(wire: Wire) -> None:
+    wire.configure(wire.web.feed("/feed.xml", "One"), more="language: nl-BE\n")
+
+    done = wire("check")
+
+    assert 0 == done.code, done.out
+    words = "there are no words in it, so the letter's own words and dates are in English"
+    assert f"warning  config: language nl-BE: {words}\n" in done.out
+    assert "copy newsletter/issues/catalogs/en.po to nl.po" in done.out
+    assert "no words" not in switched(wire, "language: de-AT\n", "- ada@example.com\n").out
+
+
+def test_the_languages_that_people_ask_for_in_vain_are_counted_in_one_line(wire: Wire) -> None:
+    tags = ["nl"] * 3 + ["sv"] * 2 + ["de", "pt-BR", "da"]
+    people = "".join(f"- {{email: p{n}@example.com, language: {tag}}}\n" for n, tag in enumerate(tags))
+
+    both = switched(wire, "language: de\n", people + "- ada@example.com\n")
+    one = switched(wire, "", "- {email: ada@example.com, language: nl}\n")
+
+    words = "there are no words in them, so they get the letter in de"
+    assert f"warning  people: 3 people asked for nl, 2 for sv, 1 for da: {words}\n" in both.out
+    assert "warning  people: 1 person asked for nl: there are no words in it, so they get the letter in en\n" in one.out
+
+
+def switched(wire: Wire, more: str, people: str) -> Done:
+    """What check says of a project with these settings and people."""
+    wire.configure(wire.web.feed("/feed.xml", "One"), more=more, people=people)
+    return wire("check")

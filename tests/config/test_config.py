@@ -9,7 +9,7 @@ import pytest
 from newsletter.config import Config, find_project, load_project, parse_project
 from newsletter.config.schema import LATER, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
 from newsletter.errors import ConfigError, UsageError
-from newsletter.model import Feed, OnUnknown
+from newsletter.model import Feed, OnUnknown, Rule
 
 HEAD = "title: Wire\nfrom: Wire <wire@example.com>\n"
 
@@ -126,8 +126,8 @@ def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
         language="fr",
         tags=("tech", "no"),
         max_entries=5,
-        include=("a", "b"),
-        exclude=("(?i)sponsored",),
+        include=(Rule(name="a", pattern="a"), Rule(name="b", pattern="b")),
+        exclude=(Rule(name="(?i)sponsored", pattern="(?i)sponsored"),),
         headers={"Authorization": "Bearer x"},
         allow_private=True,
     )
@@ -201,7 +201,7 @@ newsletter.yaml:9: feeds[1].titel: no such setting: did you mean title?
 newsletter.yaml:10: feeds[1].max_entries: must be a whole number, not many
 newsletter.yaml:12: feeds[2].tags[1]: 12:30 means a number in YAML: quote it if it is text: "12:30"
 newsletter.yaml:13: feeds[2].poll: not in this version yet
-newsletter.yaml:14: feeds[2].include[0]: is not a regular expression: missing ), unterminated subpattern at position 0
+newsletter.yaml:14: feeds[2].include[0]: is not a regular expression: missing ) at position 1
 newsletter.yaml:15: feeds[3]: example.com/feed.xml is no file: write https:// in front of an address
 newsletter.yaml:16: feeds[4].url: feeds are read over http and https and from files, not over gopher
 newsletter.yaml:18: digests.daily.canary: not in this version yet
@@ -217,6 +217,54 @@ newsletter.yaml:27: connections: no such setting here: it belongs under smtp
 newsletter.yaml:28: first_run: must be a whole number up to 1000, or all
 newsletter.yaml:29: store: must be a path, or an address that begins with postgresql://
 newsletter.yaml:30: subscribers: database is not in this version yet: name a file
+""".splitlines()
+        == said(text)
+    )
+
+
+FEED = HEAD + "feeds:\n  - url: https://a.example/feed\n"
+
+
+def test_a_rule_may_have_a_name() -> None:
+    text = (
+        FEED
+        + "    exclude:\n      sponsored: (?i)sponsored|advertorial\n      'no': '12:30'\n    include: [ferry, {boats: b.at}, ferry]\n"
+    )
+    feed = parse(text).feeds[0]
+
+    assert [("sponsored", "(?i)sponsored|advertorial"), ("no", "12:30")] == [(r.name, r.pattern) for r in feed.exclude]
+    assert [("ferry", "ferry"), ("boats", "b.at")] == [(r.name, r.pattern) for r in feed.include]
+
+
+def test_every_mistake_in_a_rule_is_told_with_its_name() -> None:
+    text = FEED + (
+        "    exclude:\n"
+        "      sponsored: '('\n"
+        "      sports: 12:30\n"
+        "      quiet:\n"
+        "    include: ['[', {boats: '*'}, {a: b, c: d}, [x], '']\n"
+        "  - url: https://b.example/feed\n"
+        "    exclude: {name: ads, pattern: advert}\n"
+        "    include: [{a: x}, {a: y}]\n"
+        "    exlcude: x\n"
+        "  - url: https://c.example/feed\n"
+        "    exclude: 5\n"
+    )
+
+    assert (
+        """\
+newsletter.yaml:6: feeds[0].exclude.sponsored: is not a regular expression: missing ) at position 1
+newsletter.yaml:7: feeds[0].exclude.sports: 12:30 means a number in YAML: quote it if it is text: "12:30"
+newsletter.yaml:8: feeds[0].exclude.quiet: is empty: give it a value, or take the line out
+newsletter.yaml:9: feeds[0].include[0]: is not a regular expression: unterminated character set at position 1
+newsletter.yaml:9: feeds[0].include[1].boats: is not a regular expression: nothing to repeat at position 0
+newsletter.yaml:9: feeds[0].include[2]: must be one pattern, or one `name: pattern`
+newsletter.yaml:9: feeds[0].include[3]: must be text
+newsletter.yaml:9: feeds[0].include[4]: is empty: it would match everything
+newsletter.yaml:11: feeds[1].exclude: needs no name and pattern: write the name as the key, `the name: the pattern`
+newsletter.yaml:12: feeds[1].include: two rules are called a
+newsletter.yaml:13: feeds[1].exlcude: no such setting: did you mean exclude?
+newsletter.yaml:15: feeds[2].exclude: must be a list, such as [a, b], not 5
 """.splitlines()
         == said(text)
     )

@@ -7,7 +7,7 @@ import pytest
 from newsletter.address import is_reserved
 from newsletter.config import Config, add_feed, load_project, parse_project, remove_feed, starter_config, starter_people
 from newsletter.errors import ConfigError, UsageError
-from newsletter.model import Feed
+from newsletter.model import Feed, Rule
 from newsletter.people.roster import Roster
 from tests.conftest import ROOT
 
@@ -100,6 +100,18 @@ def test_a_feed_is_removed_with_its_comment(config: Config) -> None:
     assert "https://news.example.com/feed.xml" == gone.url
     assert TEXT.replace("  # the big one\n  - https://news.example.com/feed.xml\n", "") == config.path.read_text()
     assert 1 == len(after.feeds)
+
+
+def test_rules_with_names_survive_edits(config: Config) -> None:
+    rules = "  - url: https://b.example/feed\n    exclude:\n      # ours\n      ads: 'a|b'   # kept\n    include: [x, {y: z}]\n"
+    text = TEXT.replace("\ndigests:", f"{rules}\ndigests:")
+    config.path.write_text(text, encoding="utf-8")
+
+    added = add_feed(config, "https://c.example/feed", tags=["tech"])
+    _, left = remove_feed(added, "https://c.example/feed")
+
+    assert text == config.path.read_text()
+    assert (Rule(name="ads", pattern="a|b"),) == left.feed("https://b.example/feed").exclude
 
 
 def test_a_feed_that_a_digest_needs_stays(config: Config) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from newsletter.issues.digest import DigestRules, build
 from newsletter.issues.render import Masthead, Templates
-from newsletter.model import Draft, Entry, Feed, FeedHealth, FeedStatus, StoredEntry, Subscriber
+from newsletter.model import Draft, Entry, Feed, FeedHealth, FeedStatus, Rule, StoredEntry, Subscriber
 
 NOW = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -37,6 +37,13 @@ def entry(number: int, feed: str = GAZETTE, *, seen: datetime = NOW, **fields: A
     fields.setdefault("published_at", NOW - timedelta(hours=number))
     return StoredEntry(
         id=number, feed_url=feed, entry=Entry(guid=f"g{number}", position=number, **fields), first_seen_at=seen
+    )
+
+
+def rules_of(*patterns: str, **named: str) -> tuple[Rule, ...]:
+    """The rules of a feed, as a project writes them: without names, or with."""
+    return tuple(
+        Rule(name=name, pattern=pattern) for name, pattern in [*((text, text) for text in patterns), *named.items()]
     )
 
 

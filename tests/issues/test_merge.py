@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import MessageError
@@ -124,6 +124,7 @@ NASTY = st.one_of(
 
 
 @given(NASTY, NASTY, NASTY)
+@example("&{", "&amp;{", "&{}")
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_tokens_filled_in_give_the_bytes_of_a_rendering_for_that_person(
     templates: Templates, shared: Rendering, name: str, city: str, town: str

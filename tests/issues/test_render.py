@@ -130,6 +130,30 @@ def test_every_table_is_layout_or_has_header_cells_and_every_picture_has_words(l
             assert "height" not in attrs
 
 
+@pytest.mark.parametrize(
+    ("alt", "shown"),
+    [
+        ("A goat &amp; &quot;a&quot; ferry", 'A goat & "a" ferry'),
+        ("IMG_1.jpg", "Title number 1"),
+        ("ab " * 90, "ab " * 65 + "ab…"),
+    ],
+)
+def test_a_leading_picture_says_what_its_feed_says_or_else_the_title(alt: str, shown: str) -> None:
+    letter = render(draft_of([entry(1, content=f'<img src="/1.jpg" alt="{alt}">')]))
+
+    assert [shown] == [attrs["alt"] for tag, attrs in Shape(letter.html).tags if tag == "img"]
+
+
+@pytest.mark.parametrize("title", ["""&{" onerror='x' y="}""", "&{>}", "&amp;{<b>}", "&{", "&&{}{}"])
+def test_what_looks_like_a_macro_of_html_4_is_escaped_as_all_else(title: str) -> None:
+    letter = render(draft_of([entry(1, title=title, content='<img src="/1.jpg">')]))
+
+    shape = Shape(letter.html)
+    assert [title] == [attrs["alt"] for tag, attrs in shape.tags if tag == "img"]
+    assert not [name for _, attrs in shape.tags for name in attrs if name.startswith("on")]
+    assert not re.search(r"&(?!#?\w+;)", re.sub("<style.*?</style>|<!--.*?-->", "", letter.html, flags=re.DOTALL))
+
+
 def test_nothing_is_in_the_letter_that_mail_clients_refuse(letter: Rendering) -> None:
     shape = Shape(letter.html)
 

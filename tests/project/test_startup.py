@@ -24,6 +24,7 @@ HEAVY = (
     "premailer",
     "psycopg",
     "pydantic",
+    "regex",
     "requests",
     "rich",
     "sqlalchemy",

@@ -16,11 +16,20 @@ HOUR = datetime(2026, 3, 15, 6, 0, tzinfo=UTC)
 WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2
 LONG_URL = "https://gazette.example/" + "a-very-long-path/" * 16 + "?" + "q=1&" * 10
 CODE = "for (;;) { " + "someFunctionWithALongName(withAnArgument, andAnother); " * 6 + "}"
-WIDE = "<table><tr>" + "".join(f"<td>column {n} of a wide table</td>" for n in range(8)) + "</tr></table>"
+#: The widest table that stays one; it scrolls where there is a style sheet.
+WIDE = "<table><tr>" + "".join(f"<td>column {n} of a wide table</td>" for n in range(6)) + "</tr></table>"
+WIDER = "<table>{}</table>".format(
+    "".join(
+        "<tr>" + "".join(f"<{cell}>{text.format(n)}</{cell}>" for n in range(14)) + "</tr>"
+        for cell, text in (("th", "Year {}"), ("td", "1,{}34"), ("td", '<a href="https://x.example/{}">Harbour</a>'))
+    )
+)
 
 _NASTY = {
     WORD: f"<p>{WORD}</p><p>{LONG_URL}</p>",
     "A wide table & <b>bold</b> title": WIDE + f"<pre><code>{CODE}</code></pre>",
+    "A table of fourteen columns": WIDER,
+    "Tables in a table": f"<table><tr>{f'<td>{WIDE}</td>' * 3}</tr></table>",
     "Pictures": '<p><img src="https://pictures.example/wide.png" width="1120" height="400" alt="A wide picture"></p>'
     '<p><img src="https://pictures.example/bare.png"></p><p><a href="https://x.example/"><img src="https://p.example/i.png"></a></p>',
     "Deep": "<div>" * 3_000 + "the bottom" + "</div>" * 3_000,

@@ -66,6 +66,24 @@ def test_nothing_overflows_and_all_can_be_read(
     assert {} == wrong
 
 
+@pytest.mark.parametrize("name", ["nasty", "plain"])
+def test_a_wide_table_has_all_its_words_on_a_telephone_without_a_style_sheet(
+    browser: Browser, letters: dict[str, Letter], name: str
+) -> None:
+    """Each word on one line, not a letter of the alphabet a line; what overflows is looked for above."""
+    with shown(browser, letters[name], width=320, styled=False) as view:
+        links = view.page.locator("a", has_text="Harbour")
+        boxes = [link.bounding_box() for link in links.all()]
+        rows = view.page.locator("p", has_text="Year 13").all_inner_texts()
+
+    assert 14 == len(boxes)
+    assert all(box and box["width"] > 40 and box["height"] < 40 for box in boxes)
+    assert [
+        " · ".join(f"Year {n}: 1,{n}34" for n in range(14)),
+        " · ".join(f"Year {n}: Harbour" for n in range(14)),
+    ] == rows
+
+
 @pytest.mark.parametrize("name", LETTERS)
 @pytest.mark.parametrize("styled", [True, False])
 def test_the_preheader_is_not_seen(browser: Browser, letters: dict[str, Letter], name: str, styled: bool) -> None:
