@@ -315,11 +315,40 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture that travels inside the message, as it is frozen.
+
+    `cid` is its Content-ID without angle brackets (RFC 2392); it is made from
+    the bytes, so that two pictures with the same `cid` are one.  `width` and
+    `height` are in pixels.
+    """
+
+    cid: str
+    media_type: str
+    data: bytes = field(repr=False)
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A picture that the letter was to bring along and does not, and why."""
+
+    url: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"picture {self.url}: {self.reason}; left out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DraftEntry:
     """An entry ready for a template: safe HTML, absolute addresses, plain text titles.
 
     `published_at` is for display: the feed's date, or None.  `feed_title` is
-    what the feed is called, for sections that are not one feed's.
+    what the feed is called, for sections that are not one feed's.  `to_embed`
+    is where the picture is that the letter is to bring along; `image` is None
+    until it does.  `image_width` is in pixels, where it is known.
     """
 
     id: int
@@ -337,6 +366,8 @@ class DraftEntry:
     also_in: tuple[Link, ...] = ()
     reading_time: int = 0
     feed_title: str = ""
+    to_embed: str | None = None
+    image_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,7 +391,8 @@ class Draft:
     """An issue that has been built but not frozen: the selection, in order.
 
     `consumed` says for every candidate what becomes of it; `updated` are
-    entries sent before and edited since (`edits: mention`).
+    entries sent before and edited since (`edits: mention`).  `pictures` travel
+    inside the message, each once; `left_out` are those that do not.
     """
 
     digest: str
@@ -369,6 +401,8 @@ class Draft:
     sections: tuple[Section, ...]
     updated: tuple[DraftEntry, ...]
     consumed: tuple[Consumed, ...]
+    pictures: tuple[Picture, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:

@@ -82,7 +82,8 @@ class EntryView:
 
     `summary` and `content` are HTML as the feed gave it, cleaned.  `body` is what
     a letter shows: the text if it is short, else an excerpt; `is_excerpt` says
-    which.  `image` is at most one picture, and `body` has none.  `published` is
+    which.  `image` is at most one picture, and `body` has none; `image_width` is
+    how wide to show it, or None where that is not known.  `published` is
     in the project's time zone, or None.  `host` is where the link leads,
     `source` what its feed is called.
     """
@@ -105,6 +106,7 @@ class EntryView:
     source: str
     language: str
     dir: str
+    image_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +251,7 @@ def _entry(entry: DraftEntry, language: str, masthead: Masthead) -> EntryView:
         source=entry.feed_title,
         language=language,
         dir=direction(language, f"{entry.title} {html_text(body)[:300]}"),
+        image_width=entry.image_width,
     )
 
 
