@@ -154,7 +154,7 @@ class Store(Feeds, Issues, Freeze, Deliveries):
         """A copy in memory to try things on: what changes it changes nothing.
 
         It has feeds, keys, entries (with the text of those that may still be
-        shown), offers, issues without renderings and deliveries, suppressions
+        shown), offers, issues without what they sent, suppressions
         and secrets.  It works like any other store, in this process only.
 
         Transaction: one read.
