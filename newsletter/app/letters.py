@@ -14,8 +14,10 @@ from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.deliver import send_one
 from newsletter.delivery.links import SECRET_NAME
+from newsletter.delivery.related import picture_parts
 from newsletter.demo.feeds import SAMPLES
 from newsletter.errors import NewsletterError
+from newsletter.issues.illustrate import standalone
 from newsletter.issues.render import SizeReport
 from newsletter.model import DeliveryState, Draft, Feed, FetchResult, Subscriber
 from newsletter.store import Store
@@ -26,7 +28,8 @@ class Letter:
     """One message as it would leave, and the parts it is made of, filled in for its reader.
 
     Without new entries there is a draft but no letter: `message` is empty.
-    `is_personal` says that a template decides on the subscriber, `size` what
+    `html` is a page that can be shown by itself, pictures and all; in the
+    message they are parts of their own.  `is_personal` says that a template decides on the subscriber, `size` what
     the size budget did.
     """
 
@@ -62,7 +65,8 @@ async def preview(app: App, digest: str | None, *, as_email: str | None, fetch_f
         app: the project.
         digest: its name, or None for the only one.
         as_email: a subscriber's address; None takes the digest's first.
-        fetch_first: poll the feeds, so that the letter holds what a send would find now.
+        fetch_first: poll the feeds and get the pictures, so that the letter holds what a send would
+            find now; else nobody is asked for anything.
 
     Raises:
         UsageError: no such digest or person.
@@ -70,7 +74,7 @@ async def preview(app: App, digest: str | None, *, as_email: str | None, fetch_f
     """
     publication = app.publication(digest)
     reader = app.subscriber(as_email) if as_email else _first_reader(app, publication.rules.name)
-    return await letter(app, digest, reader, fetch_first=fetch_first)
+    return await letter(app, digest, reader, fetch_first=fetch_first, with_pictures=fetch_first)
 
 
 async def sample_letter(app: App, digest: str | None, reader: Subscriber) -> Letter:
@@ -79,17 +83,35 @@ async def sample_letter(app: App, digest: str | None, reader: Subscriber) -> Let
     feeds = tuple(Feed(url=str(folder / sample.name)) for sample in SAMPLES)
     publication = replace(app.publication(digest), feeds=feeds)
     with Store.in_memory(clock=app.clock, ids=app.ids) as store:
-        return await _letter(app, publication, reader, store, fetch_first=True)
+        return await _letter(app, publication, reader, store, fetch_first=True, with_pictures=False)
 
 
-async def letter(app: App, digest: str | None, reader: Subscriber, *, fetch_first: bool) -> Letter:
-    """Build the next issue's message for this reader."""
+async def letter(
+    app: App, digest: str | None, reader: Subscriber, *, fetch_first: bool, with_pictures: bool = True
+) -> Letter:
+    """Build the next issue's message for this reader.
+
+    Args:
+        app: the project.
+        digest: its name, or None for the only one.
+        reader: who gets it.
+        fetch_first: poll the feeds.
+        with_pictures: get the pictures that the letter is to bring along; else it has none.
+    """
     with app.scratch() as store:
-        return await _letter(app, app.publication(digest), reader, store, fetch_first=fetch_first)
+        return await _letter(
+            app, app.publication(digest), reader, store, fetch_first=fetch_first, with_pictures=with_pictures
+        )
 
 
 async def _letter(
-    app: App, publication: pipeline.Publication, reader: Subscriber, store: Store, *, fetch_first: bool
+    app: App,
+    publication: pipeline.Publication,
+    reader: Subscriber,
+    store: Store,
+    *,
+    fetch_first: bool,
+    with_pictures: bool,
 ) -> Letter:
     name = publication.rules.name
     parts = replace(
@@ -99,6 +121,8 @@ async def _letter(
     draft = pipeline.build(parts, publication)
     if draft.total == 0:
         return Letter(draft=draft, fetched=fetched, reader=reader)
+    if with_pictures:
+        draft = await pipeline.illustrate(parts, publication, draft)
     # The scratch copy forgets whom it must not mail: this one letter goes nowhere.
     store.unsuppress(reader.key)
     sizes: dict[str, SizeReport] = {}
@@ -107,13 +131,19 @@ async def _letter(
     )
     delivery = store.deliveries(issue.id)[0]
     rendering = store.rendering(issue.id, delivery.rendering)
-    skeleton = Skeleton.build(issue, rendering, delivery.format, secret=store.secret(SECRET_NAME))
+    skeleton = Skeleton.build(
+        issue,
+        rendering,
+        delivery.format,
+        secret=store.secret(SECRET_NAME),
+        pictures=picture_parts(draft.pictures),
+    )
     return Letter(
         draft=draft,
         fetched=fetched,
         reader=reader,
         subject=skeleton.subject(delivery),
-        html=skeleton.html(delivery),
+        html=standalone(skeleton.html(delivery), draft.pictures),
         text=skeleton.text(delivery),
         markdown=skeleton.markdown(delivery),
         message=skeleton.message(delivery),
@@ -182,6 +212,7 @@ async def plan(app: App, digest: str | None) -> Plan:
             return Plan(draft=draft, fetched=fetched, subject=None, recipients=0, suppressed=0, unfinished=waiting)
         if sum(1 for _ in parts.people(name)) == 0:
             raise nobody_to_mail(app, name)
+        draft = await pipeline.illustrate(parts, publication, draft)
         sizes: dict[str, SizeReport] = {}
         issue = pipeline.freeze(
             parts, publication, draft, slot="dry run", on_rendered=lambda renderings: sizes.update(renderings.sizes)

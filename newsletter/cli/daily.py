@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import fetch_detail, fetch_json, fetch_rows, fetch_summary, moment
+from newsletter.cli.report import (
+    fetch_detail,
+    fetch_json,
+    fetch_rows,
+    fetch_summary,
+    moment,
+    pictures_json,
+    pictures_words,
+    warn_of_left_out,
+)
 from newsletter.cli.session import PARTLY, Session, command
 
 DigestArgument = Annotated[
@@ -67,7 +76,8 @@ def preview(
         str | None, typer.Option("--as", metavar="EMAIL", help="As this subscriber gets it.", show_default=False)
     ] = None,
     fetch_first: Annotated[
-        bool, typer.Option("--fetch/--no-fetch", help="Poll the feeds first (without recording it).")
+        bool,
+        typer.Option("--fetch/--no-fetch", help="Poll the feeds first, and get the pictures (without recording it)."),
     ] = True,
     open_it: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the HTML in the browser.", show_default=False)
@@ -83,6 +93,7 @@ def preview(
     for result in found.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
+    warn_of_left_out(session.out, found.draft)
     if found.draft.total == 0:
         if session.json:
             session.out.data({"digest": found.draft.digest, "entries": 0, "files": []})
@@ -99,6 +110,7 @@ def preview(
                 "entries": found.draft.total,
                 "as": found.reader.email,
                 "size": found.size,
+                "pictures": pictures_json(found.draft),
                 "files": files,
             }
         )
@@ -109,6 +121,8 @@ def preview(
         session.out.say(f"subject: {found.subject}")
         if found.size is not None:
             session.out.say(found.size.words)
+        if found.draft.pictures:
+            session.out.say(pictures_words(found.draft))
         for path in files:
             session.out.line(str(path))
     if open_it:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from newsletter.model import FetchResult, SendReport
+    from newsletter.cli.output import Output
+    from newsletter.model import Draft, FetchResult, SendReport
 
 # Fewer messages than these make no rate.
 _ENOUGH = 50
@@ -84,6 +85,27 @@ def _note(result: "FetchResult") -> str:
     if result.edited:
         notes.append(f"{result.edited} edited")
     return ", ".join(notes)
+
+
+def warn_of_left_out(out: "Output", draft: "Draft") -> None:
+    """Name every picture that the letter was to bring along and does not."""
+    for left_out in draft.left_out:
+        out.warn(str(left_out))
+
+
+def pictures_words(draft: "Draft") -> str:
+    """How many pictures travel inside the message, in one line."""
+    size = sum(len(picture.data) for picture in draft.pictures)
+    return f"{plural(len(draft.pictures), 'picture')} inside the message, {size:,} bytes"
+
+
+def pictures_json(draft: "Draft") -> dict[str, object]:
+    """The pictures of a letter as a mapping: how many it brings along, and which it does not."""
+    return {
+        "embedded": len(draft.pictures),
+        "bytes": sum(len(picture.data) for picture in draft.pictures),
+        "left_out": [{"url": one.url, "reason": one.reason} for one in draft.left_out],
+    }
 
 
 def send_rows(report: "SendReport") -> list[tuple[object, ...]]:

@@ -8,11 +8,22 @@ import typer
 
 from newsletter.cli.daily import DigestArgument
 from newsletter.cli.output import Output, Steps
-from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words
+from newsletter.cli.report import (
+    fetch_detail,
+    fetch_json,
+    pictures_json,
+    pictures_words,
+    plural,
+    report_json,
+    send_rows,
+    send_words,
+    warn_of_left_out,
+)
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
+    from newsletter.app.letters import Plan
     from newsletter.delivery.deliver import Progress
     from newsletter.model import Draft, FetchResult, Issue, SendReport
     from newsletter.pipeline import Sent
@@ -103,6 +114,9 @@ class _Watch:
         self._end_bar()
         self._out.say(f"finishing issue {issue.number} of {issue.digest} first")
 
+    def illustrated(self, draft: "Draft") -> None:
+        warn_of_left_out(self._out, draft)
+
     def agrees(self, draft: "Draft", recipients: int) -> bool:
         self._end_bar()
         if not self._ask:
@@ -131,6 +145,7 @@ def _report(session: Session, sent: "Sent") -> int:
                 "fetched": fetch_json(sent.fetched),
                 "waiting": 0 if sent.draft is None else sent.draft.total,
                 "declined": sent.declined,
+                "pictures": None if sent.draft is None else pictures_json(sent.draft),
                 "issues": [report_json(report) for report in reports],
             }
         )
@@ -184,6 +199,7 @@ def _dry_run(session: Session, digest: str | None) -> int:
     for result in plan.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
+    warn_of_left_out(session.out, plan.draft)
     if session.json:
         session.out.data(
             {
@@ -195,15 +211,20 @@ def _dry_run(session: Session, digest: str | None) -> int:
                 "suppressed": plan.suppressed,
                 "unfinished": plan.unfinished,
                 "size": plan.size,
+                "pictures": pictures_json(plan.draft),
             }
         )
         return 0
-    out = session.out
+    _tell_plan(session.out, plan)
+    return 0
+
+
+def _tell_plan(out: Output, plan: "Plan") -> None:
     for words in plan.unfinished:
         out.line(f"would finish {words} first")
     if plan.subject is None:
         out.line(_nothing(plan.draft))
-        return 0
+        return
     out.line(f"would send issue {plan.draft.number} of {plan.draft.digest}: {plan.subject}")
     for section in plan.draft.sections:
         out.line(f"  {section.title}")
@@ -213,9 +234,10 @@ def _dry_run(session: Session, digest: str | None) -> int:
             out.line(f"    {entry.title} (headline)")
     if plan.size is not None:
         out.line(plan.size.words)
+    if plan.draft.pictures:
+        out.line(pictures_words(plan.draft))
     skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
     out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
-    return 0
 
 
 def _test(session: Session, digest: str | None, email: str) -> int:
@@ -224,6 +246,7 @@ def _test(session: Session, digest: str | None, email: str) -> int:
     from newsletter.app.letters import send_test
 
     draft, reply = asyncio.run(send_test(session.app, digest, email))
+    warn_of_left_out(session.out, draft)
     if reply is None:
         session.out.say(_nothing(draft))
     else:
