@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from newsletter.app.letters import letter, nobody_to_mail, sample_letter
 from newsletter.app.project import App
+from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpTransport
 from newsletter.errors import NewsletterError
 from newsletter.feeds.fetch import fetch_all
@@ -39,11 +40,12 @@ def check(app: App, *, online: bool) -> list[Finding]:
 
     Args:
         app: the project.
-        online: also fetch every feed and log in to the mail server; records nothing.
+        online: also fetch every feed and the pictures that letters bring along, and log in to the
+            mail server; records nothing.
     """
     findings = [_config(app), *_people(app), *_store(app), *_mail(app)]
     for digest in app.config.digests:
-        findings.extend(_digest(app, digest.name))
+        findings.extend(_digest(app, digest, online=online))
     if online:
         findings.extend(asyncio.run(_online(app)))
     return findings
@@ -107,15 +109,16 @@ def _mail(app: App) -> Iterator[Finding]:
         )
 
 
-def _digest(app: App, name: str) -> Iterator[Finding]:
+def _digest(app: App, digest: DigestConfig, *, online: bool) -> Iterator[Finding]:
     """Build the message of the next issue, from what waits or from samples, and judge its bytes."""
+    name = digest.name
     try:
         reader = next(iter(app.people(name)), None) or Subscriber(
             email="ada@example.com", wire_email="ada@example.com", key="ada@example.com", name="Ada Lovelace"
         )
         # Who takes plain text only would not show what the others get.
         reader = replace(reader, format=Format.html)
-        found = asyncio.run(letter(app, name, reader, fetch_first=False))
+        found = asyncio.run(letter(app, name, reader, fetch_first=False, with_pictures=online))
         source = f"{found.draft.total} waiting entries"
         if not found.message:
             found = asyncio.run(sample_letter(app, name, reader))
@@ -124,6 +127,10 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         yield Finding(level=Level.error, what=name, text=str(error), hint=error.hint)
         return
     yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
+    if digest.pictures == "cid" and not online:
+        yield Finding(level=Level.ok, what=name, text="without its pictures, which `newsletter check --online` gets")
+    for left_out in found.draft.left_out:
+        yield Finding(level=Level.warning, what=name, text=str(left_out))
     if found.size is not None:
         yield Finding(level=Level.ok if found.size.fits else Level.warning, what=name, text=found.size.words)
     for fault in judge(found.message):
