@@ -5,6 +5,7 @@ than there is memory for, and nothing of theirs is passed on but the pixels.
 The same bytes give the same picture.  Pillow is loaded at first use.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -98,7 +99,7 @@ def _decoded(body: bytes, most_pixels: int) -> Any:
     if min(width, height) < _SMALLEST:
         raise FetchError(f"it has {width} × {height} pixels: nothing to see")
     # After the count: for some formats this reads the whole picture.
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation = _orientation(image)
     is_drawing = False
     if image.format not in ("JPEG", "MPO"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
@@ -112,6 +113,15 @@ def _decoded(body: bytes, most_pixels: int) -> Any:
     # What the encoders would copy from here: comments, profiles.
     upright.info = {"drawing": is_drawing}
     return upright
+
+
+def _orientation(image: Any) -> int:
+    """How the camera was held; 1, upright, where it does not say or cannot be read."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except (ArithmeticError, EOFError, LookupError, SyntaxError, TypeError, ValueError, struct.error):
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def _upright(image: Any, orientation: int) -> Any:
@@ -136,11 +146,11 @@ def _attempts(image: "Image") -> Iterator[tuple[str, bytes, "Image"]]:
     for scale in _SCALES:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         shown = image if scale == 1 else image.resize(size, _pillow().Resampling.LANCZOS)
-        if is_transparent:
+        if is_transparent and scale == 1:
             yield "image/png", _encoded(shown, "PNG"), shown
         if is_transparent or (is_drawing and scale == 1):
             method = _pillow().Quantize.FASTOCTREE if is_transparent else _pillow().Quantize.MEDIANCUT
-            yield "image/png", _encoded(shown.quantize(_PALETTE, method=method), "PNG", optimize=True), shown
+            yield "image/png", _encoded(shown.quantize(_PALETTE, method=method), "PNG"), shown
         if not is_transparent:
             for quality in _QUALITIES:
                 yield "image/jpeg", _encoded(shown, "JPEG", quality=quality, optimize=True), shown
