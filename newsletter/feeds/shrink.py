@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIDEST: Final = 1072
 TALLEST: Final = 2 * WIDEST
 LARGEST: Final = 150_000
-MOST_PIXELS: Final = 40_000_000
+MOST_PIXELS: Final = 25_000_000
 #: A side of fewer pixels is no picture but a counter or a spacer.
 _SMALLEST: Final = 8
 _FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP", "AVIF")
