@@ -331,7 +331,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class MissingPicture:
     """A picture that the letter was to bring along and does not, and why."""
 
     url: str
@@ -392,7 +392,7 @@ class Draft:
 
     `consumed` says for every candidate what becomes of it; `updated` are
     entries sent before and edited since (`edits: mention`).  `pictures` travel
-    inside the message, each once; `left_out` are those that do not.
+    inside the message, each once; `missing_pictures` are those that do not.
     """
 
     digest: str
@@ -402,7 +402,7 @@ class Draft:
     updated: tuple[DraftEntry, ...]
     consumed: tuple[Consumed, ...]
     pictures: tuple[Picture, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    missing_pictures: tuple[MissingPicture, ...] = ()
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:

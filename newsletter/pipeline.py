@@ -169,7 +169,7 @@ def build(parts: Parts, publication: Publication) -> Draft:
 async def illustrate(parts: Parts, publication: Publication, draft: Draft) -> Draft:
     """Fetch the pictures that are to travel inside the message, and put them into the draft.
 
-    One that cannot be had is left out and named in `Draft.left_out`.  A draft
+    One that cannot be had is left out and named in `Draft.missing_pictures`.  A draft
     without such pictures comes back as it is; without this stage it has none.
     """
     private = {feed.url for feed in publication.feeds if feed.allow_private}
@@ -261,7 +261,7 @@ class Watch(Protocol):
         """An issue that an earlier run left unfinished is taken up again."""
 
     def illustrated(self, draft: Draft) -> None:
-        """The letter has its pictures; `Draft.left_out` names those it could not get."""
+        """The letter has its pictures; `Draft.missing_pictures` names those it could not get."""
 
     def agrees(self, draft: Draft, recipients: int) -> bool:
         """Whether this draft may become an issue and go to that many people."""

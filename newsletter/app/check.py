@@ -129,8 +129,8 @@ def _digest(app: App, digest: DigestConfig, *, online: bool) -> Iterator[Finding
     yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
     if digest.pictures == "cid" and not online:
         yield Finding(level=Level.ok, what=name, text="without its pictures, which `newsletter check --online` gets")
-    for left_out in found.draft.left_out:
-        yield Finding(level=Level.warning, what=name, text=str(left_out))
+    for missing in found.draft.missing_pictures:
+        yield Finding(level=Level.warning, what=name, text=str(missing))
     if found.size is not None:
         yield Finding(level=Level.ok if found.size.fits else Level.warning, what=name, text=found.size.words)
     for fault in judge(found.message):

@@ -19,7 +19,7 @@ class Watcher:
         """An issue that an earlier run left unfinished is taken up again."""
 
     def illustrated(self, draft: Draft) -> None:
-        """The letter has its pictures; `Draft.left_out` names those it could not get."""
+        """The letter has its pictures; `Draft.missing_pictures` names those it could not get."""
 
     def agrees(self, draft: Draft, recipients: int) -> bool:  # noqa: ARG002 - for those who look
         """Whether this draft may become an issue and go to that many people."""

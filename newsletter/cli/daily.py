@@ -13,7 +13,7 @@ from newsletter.cli.report import (
     moment,
     pictures_json,
     pictures_words,
-    warn_of_left_out,
+    warn_of_missing_pictures,
 )
 from newsletter.cli.session import PARTLY, Session, command
 
@@ -93,7 +93,7 @@ def preview(
     for result in found.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
-    warn_of_left_out(session.out, found.draft)
+    warn_of_missing_pictures(session.out, found.draft)
     if found.draft.total == 0:
         if session.json:
             session.out.data({"digest": found.draft.digest, "entries": 0, "files": []})

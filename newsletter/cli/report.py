@@ -87,10 +87,10 @@ def _note(result: "FetchResult") -> str:
     return ", ".join(notes)
 
 
-def warn_of_left_out(out: "Output", draft: "Draft") -> None:
+def warn_of_missing_pictures(out: "Output", draft: "Draft") -> None:
     """Name every picture that the letter was to bring along and does not."""
-    for left_out in draft.left_out:
-        out.warn(str(left_out))
+    for missing in draft.missing_pictures:
+        out.warn(str(missing))
 
 
 def pictures_words(draft: "Draft") -> str:
@@ -104,7 +104,7 @@ def pictures_json(draft: "Draft") -> dict[str, object]:
     return {
         "embedded": len(draft.pictures),
         "bytes": sum(len(picture.data) for picture in draft.pictures),
-        "left_out": [{"url": one.url, "reason": one.reason} for one in draft.left_out],
+        "left_out": [{"url": one.url, "reason": one.reason} for one in draft.missing_pictures],
     }
 
 

@@ -17,7 +17,7 @@ from newsletter.cli.report import (
     report_json,
     send_rows,
     send_words,
-    warn_of_left_out,
+    warn_of_missing_pictures,
 )
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
@@ -115,7 +115,7 @@ class _Watch:
         self._out.say(f"finishing issue {issue.number} of {issue.digest} first")
 
     def illustrated(self, draft: "Draft") -> None:
-        warn_of_left_out(self._out, draft)
+        warn_of_missing_pictures(self._out, draft)
 
     def agrees(self, draft: "Draft", recipients: int) -> bool:
         self._end_bar()
@@ -199,7 +199,7 @@ def _dry_run(session: Session, digest: str | None) -> int:
     for result in plan.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
-    warn_of_left_out(session.out, plan.draft)
+    warn_of_missing_pictures(session.out, plan.draft)
     if session.json:
         session.out.data(
             {
@@ -246,7 +246,7 @@ def _test(session: Session, digest: str | None, email: str) -> int:
     from newsletter.app.letters import send_test
 
     draft, reply = asyncio.run(send_test(session.app, digest, email))
-    warn_of_left_out(session.out, draft)
+    warn_of_missing_pictures(session.out, draft)
     if reply is None:
         session.out.say(_nothing(draft))
     else:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from newsletter.model import Draft, DraftEntry, LeftOut, Picture, Section
+from newsletter.model import Draft, DraftEntry, MissingPicture, Picture, Section
 from newsletter.text import one_line
 
 #: How many bytes of pictures a letter may carry; base64 makes a third more of them.
@@ -28,12 +28,12 @@ def illustrated(draft: Draft, found: Mapping[str, Picture | str], *, total_limit
         total_limit: how many bytes all pictures may have together.
 
     Returns:
-        the draft with `pictures` and `left_out`; an entry whose picture is left out has none.
+        the draft with `pictures` and `missing_pictures`; an entry whose picture is left out has none.
     """
     box = _Box(found, total_limit)
     sections = tuple(box.section(section) for section in draft.sections)
     return replace(
-        draft, sections=sections, pictures=tuple(box.pictures.values()), left_out=tuple(box.left_out.values())
+        draft, sections=sections, pictures=tuple(box.pictures.values()), missing_pictures=tuple(box.missing.values())
     )
 
 
@@ -42,7 +42,7 @@ class _Box:
 
     def __init__(self, found: Mapping[str, Picture | str], room: int) -> None:
         self.pictures: dict[str, Picture] = {}
-        self.left_out: dict[str, LeftOut] = {}
+        self.missing: dict[str, MissingPicture] = {}
         self._found = found
         self._limit = self._room = room
 
@@ -62,7 +62,7 @@ class _Box:
                 self._room -= len(picture.data)
                 self.pictures[picture.cid] = picture
         if isinstance(picture, str):
-            self.left_out.setdefault(url, LeftOut(url=one_line(url, _SHOWN_ADDRESS), reason=picture))
+            self.missing.setdefault(url, MissingPicture(url=one_line(url, _SHOWN_ADDRESS), reason=picture))
             return replace(entry, image=None)
         return replace(entry, image=f"cid:{picture.cid}", image_width=min(COLUMN, picture.width))
 

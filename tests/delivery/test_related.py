@@ -193,6 +193,14 @@ def test_an_entry_may_write_about_pictures() -> None:
     assert b"multipart/related" not in skeleton(replace(RENDERING, html=told)).message(delivery())
 
 
+def test_a_template_that_names_a_picture_nobody_has_is_sent_and_judged() -> None:
+    """It must not stop an issue that is frozen; `newsletter check` says so before."""
+    own = replace(RENDERING, html=RENDERING.html.replace("</body>", '<img src="cid:logo" alt="x"></body>'))
+    raw = skeleton(own).message(delivery())
+
+    assert ["picture-missing"] == [finding.rule for finding in judge(raw) if finding.rule == "picture-missing"]
+
+
 # ------------------------------------------------------------------------------ delivery
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from newsletter.issues.illustrate import illustrated, standalone, used_in
 from newsletter.issues.pictures import fetchable_url
 from newsletter.issues.render import Renderings, Templates, render_issue
-from newsletter.model import Draft, Enclosure, LeftOut, Picture
+from newsletter.model import Draft, Enclosure, MissingPicture, Picture
 from tests.issues.samples import MASTHEAD, RULES, TOKEN, draft_of, entry
 
 CID = replace(RULES, pictures="cid")
@@ -85,15 +85,15 @@ def test_what_does_not_fit_is_left_out_in_the_order_of_the_entries() -> None:
     assert ["a@example.com", "c@example.com"] == [one.cid for one in draft.pictures]
     assert ["cid:a@example.com", None, "cid:c@example.com", "cid:a@example.com"] == [one.image for one in draft.entries]
     reason = "the letter would have more than 1,000 bytes of pictures"
-    assert (LeftOut(url=HOST + "b", reason=reason),) == draft.left_out
-    assert f"picture {HOST}b: {reason}; left out" == str(draft.left_out[0])
+    assert (MissingPicture(url=HOST + "b", reason=reason),) == draft.missing_pictures
+    assert f"picture {HOST}b: {reason}; left out" == str(draft.missing_pictures[0])
 
 
 def test_what_could_not_be_had_is_named_once_and_leaves_no_frame() -> None:
     draft = illustrated(cid_draft("gone", "gone", "odd"), found(gone="it is gone"))
 
     assert [("gone", "it is gone"), ("odd", "it was not fetched")] == [
-        (one.url.removeprefix(HOST), one.reason) for one in draft.left_out
+        (one.url.removeprefix(HOST), one.reason) for one in draft.missing_pictures
     ]
     assert "<img" not in html_of(draft)
 
