@@ -6,6 +6,7 @@ The same bytes give the same picture.  Pillow is loaded at first use.
 """
 
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -62,10 +63,13 @@ def shrink(body: bytes, *, largest: int = LARGEST, most_pixels: int = MOST_PIXEL
     if body.count(_SCAN) > _MOST_SCANS:
         raise FetchError("it is made to take long to read")
     try:
-        image = _decoded(body, most_pixels)
-        for kind, data, shown in _attempts(image):
-            if len(data) <= largest:
-                return Shrunk(media_type=kind, data=data, width=shown.width, height=shown.height)
+        with warnings.catch_warnings():
+            # What a decoder finds odd is nobody's concern but ours; we are alone in its thread.
+            warnings.simplefilter("ignore")
+            image = _decoded(body, most_pixels)
+            for kind, data, shown in _attempts(image):
+                if len(data) <= largest:
+                    return Shrunk(media_type=kind, data=data, width=shown.width, height=shown.height)
     except FetchError:
         raise
     except Exception as error:  # decoders raise whatever they like

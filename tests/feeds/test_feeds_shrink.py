@@ -134,6 +134,13 @@ def test_what_is_too_large_loses_quality_then_size_and_is_refused_at_last() -> N
     assert "cannot be made smaller than 1,000 bytes" in reason(body, largest=1_000)
 
 
+@pytest.mark.parametrize("exif", [b"Exif\0\0Ada", b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12", b"\0" * 9])
+def test_a_camera_that_says_nonsense_spoils_no_picture(exif: bytes) -> None:
+    """Pillow warns of some of it, and warnings are errors here."""
+    for form in ("JPEG", "PNG", "WEBP"):
+        assert (300, 200) == opened(shrink(encoded(photograph((300, 200)), form, exif=exif)).data).size
+
+
 # ------------------------------------------------------------------------------ hostile
 
 
