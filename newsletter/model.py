@@ -332,12 +332,41 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture that travels inside the message, as it is frozen.
+
+    `cid` is its Content-ID without angle brackets (RFC 2392); it is made from
+    the bytes, so that two pictures with the same `cid` are one.  `width` and
+    `height` are in pixels.
+    """
+
+    cid: str
+    media_type: str
+    data: bytes = field(repr=False)
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPicture:
+    """A picture that the letter was to bring along and does not, and why."""
+
+    url: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"picture {self.url}: {self.reason}; left out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DraftEntry:
     """An entry ready for a template: safe HTML, absolute addresses, plain text titles.
 
     `published_at` is for display: the feed's date, or None.  `image_alt` is what
     the feed says `image` shows, or "" where that tells nothing beside the title.
     `feed_title` is what the feed is called, for sections that are not one feed's.
+    `to_embed` is where the picture is that the letter is to bring along; `image`
+    is None until it does.  `image_width` is in pixels, where it is known.
     """
 
     id: int
@@ -356,6 +385,8 @@ class DraftEntry:
     also_in: tuple[Link, ...] = ()
     reading_time: int = 0
     feed_title: str = ""
+    to_embed: str | None = None
+    image_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +431,8 @@ class Draft:
     entries sent before and edited since (`edits: mention`).  `notices` are
     sentences for the publisher about what is not as they may expect, `slow_rules`
     filters that ran out of time, so that the selection may not be what was meant.
+    `pictures` travel inside the message, each once; `missing_pictures` are those
+    that do not.
     """
 
     digest: str
@@ -411,6 +444,8 @@ class Draft:
     note: Note | None = None
     notices: tuple[str, ...] = ()
     slow_rules: tuple[SlowRule, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    missing_pictures: tuple[MissingPicture, ...] = ()
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:

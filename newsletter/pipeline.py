@@ -1,11 +1,12 @@
-"""The order of everything: fetch → parse → build → render → freeze → deliver.
+"""The order of everything: fetch → parse → build → illustrate → render → freeze → deliver.
 
-    fetch()    every feed's document, parsed and recorded; a failing feed delays only itself
-    build()    what is new for a digest, as a draft; changes nothing
-    freeze()   the draft rendered once per language, and one delivery row per subscriber,
-               in one transaction
-    finish()   issues that an earlier run left unfinished
-    send()     all of it, in the order that loses nothing and repeats nothing
+    fetch()       every feed's document, parsed and recorded; a failing feed delays only itself
+    build()       what is new for a digest, as a draft; changes nothing
+    illustrate()  the pictures that the letter brings along, for a digest that wants them so
+    freeze()      the draft rendered once per language, and one delivery row per subscriber,
+                  in one transaction
+    finish()      issues that an earlier run left unfinished
+    send()        all of it, in the order that loses nothing and repeats nothing
 
 Nothing else in the program calls two stages in a row.
 """
@@ -22,9 +23,11 @@ from newsletter.errors import ParseError
 from newsletter.feeds.fetch import FetchLimits, fetch_all
 from newsletter.feeds.identity import decide, document_keys
 from newsletter.feeds.parse import parse
+from newsletter.feeds.pictures import fetch_pictures, to_ask_for
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
+from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Masthead, Renderings, Templates
 from newsletter.model import (
@@ -41,6 +44,7 @@ from newsletter.model import (
     NewDelivery,
     NotModified,
     OnUnknown,
+    Picture,
     SendReport,
     Subscriber,
 )
@@ -178,6 +182,38 @@ def build(parts: Parts, publication: Publication) -> Draft:
     return replace(draft, notices=notices)
 
 
+# -------------------------------------------------------------------- illustrate
+
+
+#: Pictures that were fetched, by what was asked for: a preview renders one letter again and again.
+PictureShelf = dict[tuple[tuple[str, bool], ...], dict[str, Picture | str]]
+
+
+async def illustrate(
+    parts: Parts, publication: Publication, draft: Draft, *, shelf: PictureShelf | None = None
+) -> Draft:
+    """Fetch the pictures that are to travel inside the message, and put them into the draft.
+
+    One that cannot be had is left out and named in `Draft.missing_pictures`.  A draft
+    without such pictures comes back as it is; without this stage it has none.
+    What stands on a `shelf` is not fetched again, and what is fetched is put there.
+    """
+    private = {feed.url for feed in publication.feeds if feed.allow_private}
+    wanted = to_ask_for(
+        (entry.to_embed, entry.feed_url in private) for entry in draft.entries if entry.to_embed is not None
+    )
+    if not wanted:
+        return draft
+    domain = publication.from_email.rpartition("@")[2]
+    asked = tuple(wanted.items())
+    found = shelf.get(asked) if shelf is not None else None
+    if found is None:
+        found = await fetch_pictures(wanted, domain=domain, limits=parts.limits, clock=parts.clock)
+    if shelf is not None:
+        shelf[asked] = found
+    return illustrated(draft, found)
+
+
 # ------------------------------------------------------------- render and freeze
 
 
@@ -223,6 +259,7 @@ def freeze(
         deliveries=_deliveries(renderings, parts.people(draft.digest)),
         note=draft.note.markdown if draft.note else "",
         renderings=renderings,
+        pictures=draft.pictures,
         trace=trace,
     )
     on_rendered(renderings)
@@ -254,6 +291,9 @@ class Watch(Protocol):
 
     def finishing(self, issue: Issue) -> None:
         """An issue that an earlier run left unfinished is taken up again."""
+
+    def illustrated(self, draft: Draft) -> None:
+        """The letter has its pictures; `Draft.missing_pictures` names those it could not get."""
 
     def agrees(self, draft: Draft, recipients: int) -> bool:
         """Whether this draft may become an issue and go to that many people."""
@@ -303,7 +343,7 @@ async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.E
 async def send(
     parts: Parts, publication: Publication, smtp: SmtpSettings, *, slot: str, watch: Watch, stop: asyncio.Event
 ) -> Sent:
-    """Finish what is unfinished, then fetch, build, freeze and deliver one digest.
+    """Finish what is unfinished, then fetch, build, illustrate, freeze and deliver one digest.
 
     The caller holds the store's lock.
 
@@ -321,6 +361,11 @@ async def send(
     if draft.total < publication.rules.min_entries or stop.is_set():
         return Sent(finished=finished, fetched=fetched, draft=draft)
     recipients = sum(1 for _ in parts.people(publication.rules.name))
+    if recipients:
+        draft = await illustrate(parts, publication, draft)
+        watch.illustrated(draft)
+    if stop.is_set():
+        return Sent(finished=finished, fetched=fetched, draft=draft)
     if not recipients or not watch.agrees(draft, recipients):
         return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, declined=recipients > 0)
     issue = freeze(parts, publication, draft, slot=slot)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from newsletter.app.letters import Copy, Letter, invented_reader, letter, nobody_to_mail, sample_letter
 from newsletter.app.project import App
+from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpTransport
 from newsletter.errors import NewsletterError
 from newsletter.feeds.fetch import fetch_all
@@ -47,11 +48,12 @@ def check(app: App, *, online: bool) -> list[Finding]:
 
     Args:
         app: the project.
-        online: also fetch every feed and log in to the mail server; records nothing.
+        online: also fetch every feed and the pictures that letters bring along, and log in to the
+            mail server; records nothing.
     """
     findings = [_config(app), *_language(app), *_people(app), *_store(app), *_mail(app)]
     for digest in app.config.digests:
-        findings.extend(_digest(app, digest.name))
+        findings.extend(_digest(app, digest, online=online))
     if online:
         findings.extend(asyncio.run(_online(app)))
     # What two digests share is said once.
@@ -153,13 +155,14 @@ def _mail(app: App) -> Iterator[Finding]:
         )
 
 
-def _digest(app: App, name: str) -> Iterator[Finding]:
+def _digest(app: App, digest: DigestConfig, *, online: bool) -> Iterator[Finding]:
     """Build the message of the next issue, from what waits or from samples, and judge its bytes."""
+    name = digest.name
     try:
         reader = next(app.people(name), invented_reader())
         # Who takes plain text only would not show what the others get.
         reader = replace(reader, format=Format.html)
-        found = asyncio.run(letter(app, name, reader, fetch_first=False))
+        found = asyncio.run(letter(app, name, reader, fetch_first=False, with_pictures=online))
         slow_rules = found.draft.slow_rules
         source = f"{found.draft.total} waiting entries"
         if not found.message:
@@ -169,6 +172,8 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
         yield Finding(level=Level.error, what=name, text=str(error), hint=error.hint)
         return
     yield Finding(level=Level.ok, what=name, text=f"a message of {len(found.message):,} bytes from {source}")
+    if digest.pictures == "cid" and not online:
+        yield Finding(level=Level.ok, what=name, text="without its pictures, which `newsletter check --online` gets")
     for slow in slow_rules:
         yield Finding(level=Level.warning, what="feed", text=slow_words(slow), hint=SLOW_HINT)
     yield from findings_of(found, name)
@@ -176,6 +181,9 @@ def _digest(app: App, name: str) -> Iterator[Finding]:
 
 def findings_of(found: Copy, digest: str) -> Iterator[Finding]:
     """Judge a built message: its bytes, and what is known of how it came to be."""
+    if isinstance(found, Letter):
+        for missing in found.draft.missing_pictures:
+            yield Finding(level=Level.warning, what=digest, text=str(missing))
     if isinstance(found, Letter) and found.size is not None:
         yield Finding(level=Level.ok if found.size.fits else Level.warning, what=digest, text=found.size.words)
     for fault in judge(found.message):

@@ -83,6 +83,7 @@ class EditorsDesk:
         self._base: Store | None = None
         self._fetched: tuple[FetchResult, ...] = ()
         self._sheets: OrderedDict[Choice, Sheet] = OrderedDict()
+        self._shelf: pipeline.PictureShelf | None = {} if fetch_first else None
         self._people: tuple[object, list[Subscriber]] = (None, [])
         self.revision = 1
         start = start or Choice()
@@ -297,6 +298,7 @@ class EditorsDesk:
     def fetch(self) -> str:
         """Poll the feeds again into a new copy."""
         self._drop()
+        self._shelf = {}
         self._poll(force=True)
         self.revision += 1
         failed = sum(1 for result in self._fetched if result.error)
@@ -336,7 +338,13 @@ class EditorsDesk:
 
     def _maker(self) -> SheetMaker:
         return SheetMaker(
-            self._app, self._copy(), self._fetched, note=self._note, clock=self._clock, people=self._roster
+            self._app,
+            self._copy(),
+            self._fetched,
+            note=self._note,
+            clock=self._clock,
+            people=self._roster,
+            shelf=self._shelf,
         )
 
     def _poll(self, *, force: bool, on_answer: Callable[[FetchOutcome], None] = lambda _: None) -> None:

@@ -7,8 +7,10 @@ from newsletter.app.project import App
 from newsletter.app.status import find_issue, issue_row
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.links import SECRET_NAME
+from newsletter.delivery.related import picture_parts
 from newsletter.errors import UsageError
 from newsletter.issues.archive import archive_files
+from newsletter.issues.illustrate import standalone
 from newsletter.model import Disposition, Format, Issue, StoredEntry, Subscriber
 
 FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
@@ -19,6 +21,7 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
     """Give an issue in one form: file names and what is in them.
 
     What is personal is left empty: an export is for a shelf, not for a reader.
+    Pictures that travelled inside the messages stand in the HTML itself.
 
     Raises:
         UsageError: no such issue or form.
@@ -32,12 +35,16 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
     if form == "json":
         return {name: _json(app, issue)}
     rendering = app.store.rendering(issue.id, issue.envelope.language)
-    skeleton = Skeleton.build(issue, rendering, Format.html, secret=app.store.secret(SECRET_NAME))
+    pictures = app.store.pictures(issue.id)
+    skeleton = Skeleton.build(
+        issue, rendering, Format.html, secret=app.store.secret(SECRET_NAME), pictures=picture_parts(pictures)
+    )
     nobody = addressed(issue, rendering, _nobody())
     if form == "eml":
         return {name: skeleton.message(nobody)}
-    content = {"markdown": skeleton.markdown, "html": skeleton.html, "text": skeleton.text}[form](nobody)
-    return {name: content}
+    if form == "html":
+        return {name: standalone(skeleton.html(nobody), pictures)}
+    return {name: skeleton.markdown(nobody) if form == "markdown" else skeleton.text(nobody)}
 
 
 def _nobody() -> Subscriber:

@@ -14,9 +14,11 @@ from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.deliver import send_one
 from newsletter.delivery.links import SECRET_NAME
+from newsletter.delivery.related import picture_parts
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.demo.feeds import SAMPLES
 from newsletter.errors import NewsletterError
+from newsletter.issues.illustrate import standalone
 from newsletter.issues.render import SizeReport
 from newsletter.model import DeliveryState, Draft, Feed, FetchResult, Format, Subscriber
 from newsletter.store import Store
@@ -26,7 +28,9 @@ from newsletter.store import Store
 class Copy:
     """One message as it leaves, and the parts it is made of, filled in for its reader.
 
-    `html` is empty for a reader who wants plain text only.
+    `html` is a page that can be shown by itself, pictures and all; in the
+    message they are parts of their own.  It is empty for a reader who wants
+    plain text only.
     """
 
     reader: Subscriber
@@ -71,32 +75,57 @@ async def sample_letter(app: App, digest: str | None, reader: Subscriber, *, not
     feeds = tuple(Feed(url=str(folder / sample.name)) for sample in SAMPLES)
     publication = replace(app.publication(digest, note=note), feeds=feeds)
     with Store.in_memory(clock=app.clock, ids=app.ids) as store:
-        return await _letter(app, publication, reader, store, fetch_first=True)
+        return await _letter(app, publication, reader, store, fetch_first=True, with_pictures=False)
 
 
 async def letter(
-    app: App, digest: str | None, reader: Subscriber, *, fetch_first: bool, note: str | None = None
+    app: App,
+    digest: str | None,
+    reader: Subscriber,
+    *,
+    fetch_first: bool,
+    with_pictures: bool = True,
+    note: str | None = None,
 ) -> Letter:
-    """Build the next issue's message for this reader."""
+    """Build the next issue's message for this reader.
+
+    Args:
+        app: the project.
+        digest: its name, or None for the only one.
+        reader: who gets it.
+        fetch_first: poll the feeds.
+        with_pictures: get the pictures that the letter is to bring along; else it has none.
+        note: the editor's, instead of the file that the project names (`App.publication`).
+    """
+    publication = app.publication(digest, note=note)
     with app.scratch() as store:
-        return await _letter(app, app.publication(digest, note=note), reader, store, fetch_first=fetch_first)
+        return await _letter(app, publication, reader, store, fetch_first=fetch_first, with_pictures=with_pictures)
 
 
 async def _letter(
-    app: App, publication: pipeline.Publication, reader: Subscriber, store: Store, *, fetch_first: bool
+    app: App,
+    publication: pipeline.Publication,
+    reader: Subscriber,
+    store: Store,
+    *,
+    fetch_first: bool,
+    with_pictures: bool,
 ) -> Letter:
     digests_of = {feed.url: (publication.rules.name,) for feed in publication.feeds}
     parts = replace(app.parts(store), digests_of=digests_of)
     fetched = tuple(await pipeline.fetch(parts, publication.feeds)) if fetch_first else ()
-    return next_letter(app, publication, reader, store, fetched)
+    shelf: pipeline.PictureShelf | None = {} if with_pictures else None
+    return await next_letter(app, publication, reader, store, fetched, shelf=shelf)
 
 
-def next_letter(
+async def next_letter(
     app: App,
     publication: pipeline.Publication,
     reader: Subscriber,
     store: Store,
     fetched: tuple[FetchResult, ...] = (),
+    *,
+    shelf: pipeline.PictureShelf | None,
 ) -> Letter:
     """Build, freeze and compose the next issue for one reader, in a scratch copy that is spoilt by it.
 
@@ -106,6 +135,7 @@ def next_letter(
         reader: who gets it; also who is suppressed.
         store: the copy; it has what the feeds said.
         fetched: how the feeds answered, to be passed on.
+        shelf: where pictures that were fetched before are, and go; None: the letter brings none along.
 
     Raises:
         TemplateError: a template cannot be rendered.
@@ -114,6 +144,8 @@ def next_letter(
     draft = pipeline.build(parts, publication)
     if draft.total == 0:
         return Letter(draft=draft, fetched=fetched, reader=reader)
+    if shelf is not None:
+        draft = await pipeline.illustrate(parts, publication, draft, shelf=shelf)
     # The scratch copy forgets whom it must not mail: this one letter goes nowhere.
     store.unsuppress(reader.key)
     sizes: dict[str, SizeReport] = {}
@@ -122,13 +154,19 @@ def next_letter(
     )
     delivery = store.deliveries(issue.id)[0]
     rendering = store.rendering(issue.id, delivery.rendering)
-    skeleton = Skeleton.build(issue, rendering, delivery.format, secret=store.secret(SECRET_NAME))
+    skeleton = Skeleton.build(
+        issue,
+        rendering,
+        delivery.format,
+        secret=store.secret(SECRET_NAME),
+        pictures=picture_parts(draft.pictures),
+    )
     return Letter(
         draft=draft,
         fetched=fetched,
         reader=reader,
         subject=skeleton.subject(delivery),
-        html=skeleton.html(delivery) if delivery.format is Format.html else "",
+        html=standalone(skeleton.html(delivery), draft.pictures) if delivery.format is Format.html else "",
         text=skeleton.text(delivery),
         markdown=skeleton.markdown(delivery),
         message=skeleton.message(delivery),
@@ -215,6 +253,7 @@ async def plan(app: App, digest: str | None, *, note: str | None = None) -> Plan
             return Plan(draft=draft, fetched=fetched, subject=None, recipients=0, suppressed=0, unfinished=waiting)
         if sum(1 for _ in parts.people(name)) == 0:
             raise nobody_to_mail(app, name)
+        draft = await pipeline.illustrate(parts, publication, draft)
         sizes: dict[str, SizeReport] = {}
         issue = pipeline.freeze(
             parts, publication, draft, slot="dry run", on_rendered=lambda renderings: sizes.update(renderings.sizes)

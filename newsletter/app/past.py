@@ -4,6 +4,8 @@ from newsletter.app.letters import Copy
 from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.links import SECRET_NAME
+from newsletter.delivery.related import picture_parts
+from newsletter.issues.illustrate import standalone
 from newsletter.issues.merge import merge_values
 from newsletter.model import Delivery, DeliveryState, Format, Issue, Rendering, Subscriber
 
@@ -51,11 +53,14 @@ def past_copy(app: App, issue: Issue, reader: Subscriber, *, as_sent: bool) -> t
     else:
         rendering = _closest(store.renderings(issue.id), reader.language, issue.envelope.language)
         delivery = addressed(issue, rendering, reader)
-    skeleton = Skeleton.build(issue, rendering, delivery.format, secret=store.secret(SECRET_NAME))
+    pictures = store.pictures(issue.id)
+    skeleton = Skeleton.build(
+        issue, rendering, delivery.format, secret=store.secret(SECRET_NAME), pictures=picture_parts(pictures)
+    )
     copy = Copy(
         reader=reader,
         subject=skeleton.subject(delivery),
-        html=skeleton.html(delivery) if delivery.format is Format.html else "",
+        html=standalone(skeleton.html(delivery), pictures) if delivery.format is Format.html else "",
         text=skeleton.text(delivery),
         markdown=skeleton.markdown(delivery),
         message=skeleton.message(delivery),

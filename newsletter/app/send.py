@@ -18,6 +18,9 @@ class Watcher:
     def finishing(self, issue: Issue) -> None:
         """An issue that an earlier run left unfinished is taken up again."""
 
+    def illustrated(self, draft: Draft) -> None:
+        """The letter has its pictures; `Draft.missing_pictures` names those it could not get."""
+
     def agrees(self, draft: Draft, recipients: int) -> bool:  # noqa: ARG002 - for those who look
         """Whether this draft may become an issue and go to that many people."""
         return True

@@ -57,6 +57,7 @@ class SheetMaker:
         note: the editor's, as given on the command line.
         clock: what time it is.
         people: gives everybody in the subscribers file.
+        shelf: for pictures that letters bring along; None: they bring none.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class SheetMaker:
         note: str | None,
         clock: Clock,
         people: Callable[[], Sequence[Subscriber]],
+        shelf: pipeline.PictureShelf | None,
     ) -> None:
         self._app = app
         self._copy = copy
@@ -75,6 +77,7 @@ class SheetMaker:
         self._note = note
         self._clock = clock
         self._people = people
+        self._shelf = shelf
 
     @property
     def looking(self) -> App:
@@ -109,7 +112,7 @@ class SheetMaker:
             if choice.hidden and waiting and all(one.id in choice.hidden for one in waiting):
                 raise UsageError("every entry is hidden", hint="show one of them again")
             if waiting or edited:
-                letter = next_letter(app, publication, reader, store)
+                letter = self._letter(app, publication, reader, store)
             else:
                 letter, words, waiting = self._stand_in(app, publication, reader)
         if not letter.message:
@@ -128,6 +131,9 @@ class SheetMaker:
             sample=sample,
         )
 
+    def _letter(self, app: App, publication: pipeline.Publication, reader: Subscriber, store: Store) -> Letter:
+        return asyncio.run(next_letter(app, publication, reader, store, shelf=self._shelf))
+
     def _stand_in(
         self, app: App, publication: pipeline.Publication, reader: Subscriber
     ) -> tuple[Letter, tuple[str, ...], list[StoredEntry]]:
@@ -141,7 +147,7 @@ class SheetMaker:
                 continue
             with source.scratch(clock=app.clock) as store:
                 store.offer_again(name, entries)
-                found = next_letter(app, publication, reader, store)
+                found = self._letter(app, publication, reader, store)
             if found.message:
                 return found, (f"nothing is new for {name}: a sample of its last {len(entries)} entries",), entries
         sample = asyncio.run(sample_letter(app, name, reader, note=self._note))
@@ -196,6 +202,7 @@ class SheetMaker:
         if not sample and draft.total < publication.rules.min_entries:
             yield f"fewer than min_entries ({publication.rules.min_entries}): a send would wait for more"
         yield from map(slow_words, draft.slow_rules)
+        yield from map(str, draft.missing_pictures)
         for issue in self.looking.store.unfinished():
             yield f"a send would first finish issue {issue.number} of {issue.digest}"
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
+from newsletter.delivery.related import picture_parts
 from newsletter.errors import NewsletterError, TemplateError, UsageError
 from newsletter.issues.merge import fields_in
 from newsletter.issues.render import Masthead, Renderings, Templates
@@ -196,12 +197,13 @@ def _tried(theme: str, templates: Templates, trial: Trial) -> Tried:
     token = "7ria1" * 6
     issue = _issue(trial, token)
     renderings = Renderings(trial.draft, trial.masthead, templates, token=token)
+    pictures = picture_parts(trial.draft.pictures)
     warnings: list[str] = []
     try:
         # Both get the same one unless a template decides on the reader.
         for rendering in {r.key: r for r in map(renderings.for_subscriber, _READERS)}.values():
             for form in Format:
-                Skeleton.build(issue, rendering, form, secret=_SECRET)
+                Skeleton.build(issue, rendering, form, secret=_SECRET, pictures=pictures)
             _check_way_out(issue, rendering)
             warnings += _missing(trial.draft, rendering)
     except TemplateError as error:

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import fetch_detail, fetch_json, fetch_rows, fetch_summary, moment
+from newsletter.cli.report import (
+    fetch_detail,
+    fetch_json,
+    fetch_rows,
+    fetch_summary,
+    moment,
+)
 from newsletter.cli.session import PARTLY, Session, command
 
 

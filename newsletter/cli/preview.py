@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.options import DigestArgument, NoteFlag
+from newsletter.cli.report import pictures_json, pictures_words
 from newsletter.cli.session import Session, command
 from newsletter.errors import UsageError
 
@@ -101,6 +102,7 @@ def _poll(session: Session, desk: "EditorsDesk") -> None:
 
 
 def _write(session: Session, desk: "EditorsDesk", choice: "Choice", folder: Path, *, open_it: bool) -> int:
+    from newsletter.app.letters import Letter
     from newsletter.preview.frozen import write_frozen
 
     copy = desk.copy(choice)
@@ -125,6 +127,7 @@ def _write(session: Session, desk: "EditorsDesk", choice: "Choice", folder: Path
                 "sample": view.sample,
                 "as": copy.reader.email,
                 "size": desk.size(choice),
+                "pictures": pictures_json(copy.draft) if isinstance(copy, Letter) else None,
                 "files": files,
             }
         )
@@ -138,6 +141,8 @@ def _write(session: Session, desk: "EditorsDesk", choice: "Choice", folder: Path
         session.out.say(f"subject: {view.subject}")
         if view.size is not None:
             session.out.say(view.size.words)
+        if isinstance(copy, Letter) and copy.draft.pictures:
+            session.out.say(pictures_words(copy.draft))
         for path in files:
             if path.suffix not in (".js", ".css"):
                 session.out.line(str(path))

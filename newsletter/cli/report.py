@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from newsletter.cli.output import Output
 
 if TYPE_CHECKING:
-    from newsletter.model import FetchResult, SendReport, SlowRule
+    from newsletter.model import Draft, FetchResult, SendReport, SlowRule
 
 # Fewer messages than these make no rate.
 _ENOUGH = 50
@@ -95,6 +95,27 @@ def warn_slow(out: Output, rules: "Sequence[SlowRule]") -> None:
 
         for rule in rules:
             out.warn(slow_words(rule), SLOW_HINT)
+
+
+def warn_of_missing_pictures(out: Output, draft: "Draft") -> None:
+    """Name every picture that the letter was to bring along and does not."""
+    for missing in draft.missing_pictures:
+        out.warn(str(missing))
+
+
+def pictures_words(draft: "Draft") -> str:
+    """How many pictures travel inside the message, in one line."""
+    size = sum(len(picture.data) for picture in draft.pictures)
+    return f"{plural(len(draft.pictures), 'picture')} inside the message, {size:,} bytes"
+
+
+def pictures_json(draft: "Draft") -> dict[str, object]:
+    """The pictures of a letter as a mapping: how many it brings along, and which it does not."""
+    return {
+        "embedded": len(draft.pictures),
+        "bytes": sum(len(picture.data) for picture in draft.pictures),
+        "left_out": [{"url": one.url, "reason": one.reason} for one in draft.missing_pictures],
+    }
 
 
 def send_rows(report: "SendReport") -> list[tuple[object, ...]]:

@@ -8,7 +8,18 @@ import typer
 
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
-from newsletter.cli.report import fetch_detail, fetch_json, plural, report_json, send_rows, send_words, warn_slow
+from newsletter.cli.report import (
+    fetch_detail,
+    fetch_json,
+    pictures_json,
+    pictures_words,
+    plural,
+    report_json,
+    send_rows,
+    send_words,
+    warn_of_missing_pictures,
+    warn_slow,
+)
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
 from newsletter.text import one_line
@@ -106,6 +117,9 @@ class _Watch:
         self._end_bar()
         self._out.say(f"finishing issue {issue.number} of {issue.digest} first")
 
+    def illustrated(self, draft: "Draft") -> None:
+        warn_of_missing_pictures(self._out, draft)
+
     def agrees(self, draft: "Draft", recipients: int) -> bool:
         self._end_bar()
         for notice in draft.notices:
@@ -139,6 +153,7 @@ def _report(session: Session, sent: "Sent") -> int:
                 "fetched": fetch_json(sent.fetched),
                 "waiting": 0 if sent.draft is None else sent.draft.total,
                 "declined": sent.declined,
+                "pictures": None if sent.draft is None else pictures_json(sent.draft),
                 "issues": [report_json(report) for report in reports],
             }
         )
@@ -195,6 +210,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None) -> int:
     for notice in plan.draft.notices:
         session.out.warn(notice)
     warn_slow(session.out, plan.draft.slow_rules)
+    warn_of_missing_pictures(session.out, plan.draft)
     if session.json:
         session.out.data(
             {
@@ -206,6 +222,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None) -> int:
                 "suppressed": plan.suppressed,
                 "unfinished": plan.unfinished,
                 "size": plan.size,
+                "pictures": pictures_json(plan.draft),
             }
         )
         return 0
@@ -230,6 +247,8 @@ def _tell_plan(out: Output, plan: "Plan") -> None:
             out.line(f"    {entry.title} (headline)")
     if plan.size is not None:
         out.line(plan.size.words)
+    if plan.draft.pictures:
+        out.line(pictures_words(plan.draft))
     skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
     out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
 
@@ -241,6 +260,7 @@ def _test(session: Session, digest: str | None, email: str, note: str | None) ->
 
     draft, reply = asyncio.run(send_test(session.app, digest, email, note=note))
     warn_slow(session.out, draft.slow_rules)
+    warn_of_missing_pictures(session.out, draft)
     if reply is None:
         session.out.say(_nothing(draft))
     else:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -145,6 +146,7 @@ def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
             if body is not None:
                 _check_selection(check, name, body, [feed for feed in feeds if feed is not None])
                 _check_theme(check, name, body)
+                _check_pictures(check, name, body)
                 _check_sections(check, name, body, [feed for feed in feeds if feed is not None])
     for smtp in _parts(SmtpBlock, [raw["smtp"]] if isinstance(raw.get("smtp"), dict) else []):
         if smtp is not None:
@@ -222,6 +224,12 @@ def _check_sections(check: _Checker, name: str, body: DigestBlock, feeds: list[F
             guess = did_you_mean(word, known)
             text = f"there is no feed and no tag {one_line(shown_url(word), 100)} in this digest{guess}"
             check.wrong(("digests", name, "sections", index), text)
+
+
+def _check_pictures(check: _Checker, name: str, body: DigestBlock) -> None:
+    if body.pictures == "cid" and find_spec("PIL") is None:
+        text = 'cid needs Pillow, which is not installed: pip install "newsletter-press[pictures]"'
+        check.wrong(("digests", name, "pictures"), text)
 
 
 def _check_theme(check: _Checker, name: str, body: DigestBlock) -> None:

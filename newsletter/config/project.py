@@ -16,7 +16,7 @@ from newsletter.yamlfile import did_you_mean, shown_path
 Tls = Literal["starttls", "implicit", "none"]
 Sort = Literal["newest", "oldest"]
 GroupBy = Literal["feed", "tag", "none"]
-Pictures = Literal["link", "none"]
+Pictures = Literal["link", "none", "cid"]
 
 
 def is_loopback(host: str) -> bool:

@@ -184,12 +184,6 @@ def _matching(pattern: re.Pattern[str], words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _pictures(value: Any) -> Any:
-    if value == "cid":
-        raise ValueError("cid is not in this version yet: write link or none")
-    return value
-
-
 def _one_file(text: str) -> str:
     if text == "database":
         raise ValueError("database is not in this version yet: name a file")
@@ -238,7 +232,7 @@ class DigestBlock(Block):
     sort: Sort = "newest"
     group_by: GroupBy = "feed"
     sections: list[Line] | None = None
-    pictures: Annotated[Pictures, BeforeValidator(_pictures)] = "link"
+    pictures: Pictures = "link"
     note: Line | None = None
 
 

@@ -1,13 +1,13 @@
 """Composing: a frozen issue becomes one message per person, at the price of a join.
 
-Whatever is the same for everybody (headers, both parts, quoted-printable) is
-encoded once, when a `Skeleton` is built, and proof-read once.  A message is
+Whatever is the same for everybody (headers, both parts, quoted-printable,
+pictures) is encoded once, when a `Skeleton` is built, and proof-read once.  A message is
 that skeleton with one person's values between its pieces.  The same delivery
 gives the same bytes whenever it is composed.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Self
 
@@ -27,6 +27,7 @@ from newsletter.delivery.headers import (
 from newsletter.delivery.links import Links, links_for
 from newsletter.delivery.proof import Expected, check_message
 from newsletter.delivery.quoting import quote_piece, quote_value
+from newsletter.delivery.related import PicturePart, shown_in
 from newsletter.errors import MessageError
 from newsletter.issues.merge import Piece, fill, fill_subject, split
 from newsletter.model import Delivery, DeliveryState, Envelope, Format, Issue, Rendering
@@ -43,19 +44,30 @@ class Skeleton:
     Make one with `Skeleton.build`, which proof-reads it.
     """
 
-    def __init__(self, issue: Issue, rendering: Rendering, wanted: Format, secret: bytes) -> None:
+    def __init__(
+        self, issue: Issue, rendering: Rendering, wanted: Format, secret: bytes, pictures: Iterable[PicturePart]
+    ) -> None:
         self._issue = issue
         self._format = wanted
         self._rendering = rendering
         self._secret = secret
         self._texts = _texts(rendering, wanted)
+        self._pictures = () if wanted is Format.text else shown_in(rendering.html, pictures)
         self._fixed = _fixed_headers(issue, wanted)
         self._subject_line = None if self._differs(rendering.subject) else _subject_line(rendering.subject)
         self._slots: dict[_Slot, int] = {}
         self._body = self._encoded_body()
 
     @classmethod
-    def build(cls, issue: Issue, rendering: Rendering, wanted: Format, *, secret: bytes) -> Self:
+    def build(
+        cls,
+        issue: Issue,
+        rendering: Rendering,
+        wanted: Format,
+        *,
+        secret: bytes,
+        pictures: Iterable[PicturePart] = (),
+    ) -> Self:
         """Encode a rendering once, and proof-read a message made from it.
 
         Args:
@@ -63,11 +75,12 @@ class Skeleton:
             rendering: one of the issue's.
             wanted: both parts, or plain text only.
             secret: what personal links are made with (`links.SECRET_NAME`).
+            pictures: the issue's; those that this rendering shows travel with it, if it goes out as HTML.
 
         Raises:
             MessageError: a message made from this would not read as it is meant.
         """
-        skeleton = cls(issue, rendering, wanted, secret)
+        skeleton = cls(issue, rendering, wanted, secret, pictures)
         skeleton._proof_read()
         return skeleton
 
@@ -155,12 +168,24 @@ class Skeleton:
         if self._format is Format.text:
             return self._encoded_part(self._texts[0])
         mark = b"--" + _boundary(self._issue.envelope)
-        items: list[tuple[bytes, int | None]] = []
-        for kind, text in zip(("plain", "html"), self._texts, strict=True):
-            items.append((mark + b"\r\n" + build_headers(_part_fields(kind)) + b"\r\n", None))
-            items += self._encoded_part(text)
-            items.append((b"\r\n", None))
-        return [*items, (mark + b"--\r\n", None)]
+        plain, html = (self._with_head(kind, text) for kind, text in zip(("plain", "html"), self._texts, strict=True))
+        if self._pictures:
+            html = self._related(html)
+        return [(mark + b"\r\n", None), *plain, (mark + b"\r\n", None), *html, (mark + b"--\r\n", None)]
+
+    def _with_head(self, kind: str, text: str) -> list[tuple[bytes, int | None]]:
+        head = build_headers(_part_fields(kind)) + b"\r\n"
+        return [(head, None), *self._encoded_part(text), (b"\r\n", None)]
+
+    def _related(self, html: list[tuple[bytes, int | None]]) -> list[tuple[bytes, int | None]]:
+        """The HTML part with its pictures, as one part (RFC 2387)."""
+        boundary = _inner_boundary(self._issue.envelope)
+        mark = b"--" + boundary
+        head = build_headers([("Content-Type", b'multipart/related; type="text/html";\r\n boundary="%s"' % boundary)])
+        items = [(head + b"\r\n" + mark + b"\r\n", None), *html]
+        for part in self._pictures:
+            items += [(mark + b"\r\n", None), (part.encoded, None)]
+        return [*items, (mark + b"--\r\n\r\n", None)]
 
     def _encoded_part(self, text: str) -> list[tuple[bytes, int | None]]:
         items: list[tuple[bytes, int | None]] = []
@@ -187,6 +212,7 @@ class Skeleton:
             message_id=probe.message_id,
             text=texts[0],
             html=texts[1] if len(texts) > 1 else None,
+            pictures=tuple(part.picture for part in self._pictures),
         )
         check_message(self.message(probe), expected)
 
@@ -277,6 +303,11 @@ def _boundary(envelope: Envelope) -> bytes:
         raise MessageError(f"{envelope.boundary!r} cannot be a boundary")
     # "=_" cannot occur in quoted-printable (RFC 2045 §6.7): no text can look like a boundary.
     return b"=_" + envelope.boundary.encode("ascii")
+
+
+def _inner_boundary(envelope: Envelope) -> bytes:
+    # Neither may begin like the other: a line is taken for a boundary by its beginning (RFC 2046 §5.1.1).
+    return b"=_=" + _boundary(envelope).removeprefix(b"=_")
 
 
 def _mailbox(field: str, name: str, email: str) -> bytes:

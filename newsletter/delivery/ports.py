@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from newsletter.delivery.transaction import Outcome
-from newsletter.model import Delivery, DeliveryState, Issue, Rendering, Settlement
+from newsletter.model import Delivery, DeliveryState, Issue, Picture, Rendering, Settlement
 
 
 class Writer(Protocol):
@@ -32,6 +32,10 @@ class Outbox(Protocol):
 
     def rendering(self, issue_id: int, key: str) -> Rendering:
         """One rendering of an issue."""
+        ...
+
+    def pictures(self, issue_id: int) -> list[Picture]:
+        """What travels inside the messages of an issue."""
         ...
 
     def due(self, issue_id: int, *, after_id: int, limit: int) -> list[Delivery]:

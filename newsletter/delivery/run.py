@@ -19,6 +19,7 @@ from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.limits import Pacer
 from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
+from newsletter.delivery.related import PicturePart, picture_parts
 from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.settling import settle
 from newsletter.delivery.smtp import ServerRefused, SmtpSettings
@@ -92,6 +93,7 @@ class Run:
         self._sleep = sleep
         self._secret = outbox.secret(SECRET_NAME)
         self._skeletons: OrderedDict[tuple[str, Format], Skeleton] = OrderedDict()
+        self._pictures: tuple[PicturePart, ...] | None = None
         self._lanes = [_Lane(self) for _ in range(smtp.connections)]
         self._chunk: deque[Delivery] = deque()
         self._after_id = 0
@@ -209,7 +211,11 @@ class Run:
         skeleton = self._skeletons.get(key)
         if skeleton is None:
             rendering = self._outbox.rendering(self.issue.id, delivery.rendering)
-            skeleton = Skeleton.build(self.issue, rendering, delivery.format, secret=self._secret)
+            if self._pictures is None:
+                self._pictures = picture_parts(self._outbox.pictures(self.issue.id))
+            skeleton = Skeleton.build(
+                self.issue, rendering, delivery.format, secret=self._secret, pictures=self._pictures
+            )
             self._skeletons[key] = skeleton
             if len(self._skeletons) > _SKELETONS:
                 self._skeletons.popitem(last=False)

@@ -18,7 +18,7 @@ from newsletter.issues.filters import LOOKED_AT, Filters
 from newsletter.issues.language import direction, language_tag
 from newsletter.issues.nesting import attributes
 from newsletter.issues.note import note_html
-from newsletter.issues.pictures import picture_url, telling_alt
+from newsletter.issues.pictures import fetchable_url, picture_url, telling_alt
 from newsletter.issues.plaintext import count_words, excerpt, html_text
 from newsletter.issues.sanitize import clean_html, without_pictures
 from newsletter.issues.tables import narrow_tables
@@ -53,7 +53,8 @@ class DigestRules:
     `per_feed` and `max_entries` cap what is shown; what is over a cap stands as
     a headline.  Caps keep the newest.  An issue with fewer than `min_entries`
     entries is not worth sending; the caller decides that (`Draft.total`).
-    With `pictures` "none" no reader's mail program asks a feed's server for one.
+    With `pictures` "none" or "cid" no reader's mail program asks a feed's server
+    for one; with "cid" an entry's picture is to be embedded (`illustrate`).
     """
 
     name: str
@@ -64,7 +65,7 @@ class DigestRules:
     min_entries: int = 1
     sort: Literal["newest", "oldest"] = "newest"
     group_by: Literal["feed", "tag", "none"] = "feed"
-    pictures: Literal["link", "none"] = "link"
+    pictures: Literal["link", "none", "cid"] = "link"
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ def build(
 
 def _note(markdown: str, rules: DigestRules) -> Note | None:
     html = note_html(markdown, language=rules.language)
-    if rules.pictures == "none":
+    if rules.pictures != "link":
         html = without_pictures(html)
     return Note(markdown=markdown, html=html) if html else None
 
@@ -281,7 +282,10 @@ def _section(members: Sequence[_Candidate], rules: DigestRules, sources: _Source
     first = members[0]
     kind, _, name = _group(first, rules).partition(":")
     entries = [_entry(c, sources, now, full=True) for c in members if c.fate is Disposition.shown]
-    if rules.pictures == "none":
+    if rules.pictures == "cid":
+        known = {c.stored.id: c.stored for c in members}
+        entries = [_to_embed(entry, known[entry.id]) for entry in entries]
+    if rules.pictures != "link":
         entries = [_without_pictures(entry) for entry in entries]
     more = [_entry(c, sources, now, full=False) for c in members if c.fate is Disposition.headline]
     language = (sources.language(name) if kind == "feed" else None) or _usual_language(members) or rules.language
@@ -299,6 +303,12 @@ def _section(members: Sequence[_Candidate], rules: DigestRules, sources: _Source
 
 def _without_pictures(entry: DraftEntry) -> DraftEntry:
     return replace(entry, image=None, summary=without_pictures(entry.summary), content=without_pictures(entry.content))
+
+
+def _to_embed(entry: DraftEntry, stored: StoredEntry) -> DraftEntry:
+    """Name the picture that the letter is to bring along; we can get some that mail programs would not."""
+    base = stored.entry.base_url or stored.entry.url or stored.feed_url
+    return replace(entry, to_embed=entry.image or fetchable_url(stored.entry.image, base))
 
 
 def _usual_language(members: Iterable[_Candidate]) -> str | None:

@@ -117,3 +117,23 @@ def picture_url(url: str | None, base: str | None) -> str | None:
     if parts.scheme == "http" and port in (None, 80):
         parts = parts._replace(scheme="https", netloc=parts.netloc.removesuffix(":80"))
     return parts.geturl() if parts.scheme == "https" and "@" not in parts.netloc else None
+
+
+def fetchable_url(url: str | None, base: str | None) -> str | None:
+    """The address of a picture as we ask for it ourselves, to embed it; or None.
+
+    Plain http stays what it is where its port says that no https is to be had
+    instead: no reader's mail program sees the address.
+    """
+    usual = picture_url(url, base)
+    if usual is not None:
+        return usual
+    safe = safe_url(url, base)
+    if safe is None or len(safe) > _LONGEST_ADDRESS:
+        return None
+    try:
+        parts = urlsplit(safe)
+        has_own_port = parts.port not in (None, 80)
+    except ValueError:
+        return None
+    return safe if parts.scheme == "http" and has_own_port and "@" not in parts.netloc else None

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from newsletter.issues.digest import DigestRules, build
+from newsletter.issues.illustrate import illustrated
 from newsletter.issues.views import Masthead
-from newsletter.model import Draft, Enclosure, Entry, Feed, FeedHealth, FeedStatus, StoredEntry
+from newsletter.model import Draft, Enclosure, Entry, Feed, FeedHealth, FeedStatus, Picture, StoredEntry
 
 _GAZETTE: Final = "https://gazette.example/feed.xml"
 _GARDEN: Final = "https://garden.example/atom"
@@ -50,6 +51,16 @@ class _Bench:
         }
         made = Entry(guid=f"g{number}", position=number, **given)
         return StoredEntry(id=number, feed_url=feed, entry=made, first_seen_at=self._now)
+
+    def illustrated(self, *entries: StoredEntry) -> Draft:
+        """A letter that brings pictures along, a wide one and a small one."""
+        found: dict[str, Picture | str] = {"https://x.example/gone": "it is gone"}
+        for name, side in (("wide", 1072), ("small", 40)):
+            # What is in it plays no part: no template looks inside.
+            found[f"https://x.example/{name}"] = Picture(
+                cid=f"{name:0>8}@example.com", media_type="image/png", data=name.encode(), width=side, height=side
+            )
+        return illustrated(self.draft(*entries, pictures="cid"), found)
 
     def draft(
         self,
@@ -158,6 +169,12 @@ _DRAFTS: Final[dict[str, _Maker]] = {
     ),
     "pictures": _one(
         content='<p><img src="/a.jpg" width="2000" height="10"><img src="data:x"></p>', image="https://x.example/i"
+    ),
+    "pictures inside the message": lambda b: b.illustrated(
+        b.entry(1, image="https://x.example/wide"),
+        b.entry(2, image="https://x.example/small"),
+        b.entry(3, image="https://x.example/wide"),
+        b.entry(4, image="https://x.example/gone"),
     ),
     "enclosures": _one(
         enclosures=(

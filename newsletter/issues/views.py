@@ -82,9 +82,10 @@ class EntryView:
 
     `summary` and `content` are HTML as the feed gave it, cleaned.  `body` is what
     a letter shows: the text if it is short, else an excerpt; `is_excerpt` says
-    which.  `image` is at most one picture, and `body` has none; `image_alt` is
-    what the feed says it shows, or "".  `published` is in the project's time
-    zone, or None.  `host` is where the link leads, `source` what its feed is called.
+    which.  `image` is at most one picture, and `body` has none; `image_width` is
+    how wide to show it, or None where that is not known, `image_alt` what the
+    feed says it shows, or "".  `published` is in the project's time zone, or
+    None.  `host` is where the link leads, `source` what its feed is called.
     """
 
     template_name: ClassVar[str] = "entry"
@@ -106,6 +107,7 @@ class EntryView:
     source: str
     language: str
     dir: str
+    image_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +260,7 @@ def _entry(entry: DraftEntry, language: str, masthead: Masthead) -> EntryView:
         source=entry.feed_title,
         language=language,
         dir=direction(language, f"{entry.title} {html_text(body)[:300]}"),
+        image_width=entry.image_width,
     )
 
 

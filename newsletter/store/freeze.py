@@ -18,6 +18,7 @@ from newsletter.model import (
     Issue,
     IssueState,
     NewDelivery,
+    Picture,
     Rendering,
 )
 from newsletter.store import tables as t
@@ -46,9 +47,10 @@ class Freeze(Suppressions):
         mentioned: Sequence[int],
         deliveries: Iterable[NewDelivery],
         note: str = "",
+        pictures: Sequence[Picture] = (),
         trace: Callable[[str], None] = silent,
     ) -> Issue:
-        """Write the issue, its renderings, what it uses up, and one row per subscriber.
+        """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
 
         Deliveries are read as a stream and need not fit into memory.  Of two
         with the same key the first counts.  Suppressed people get a row that
@@ -67,6 +69,7 @@ class Freeze(Suppressions):
             mentioned: ids of edited entries that the issue names as updated.
             deliveries: one for each person who is to get it.
             note: the editor's, as written.
+            pictures: what travels inside the messages, in the order of the letter.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -100,6 +103,7 @@ class Freeze(Suppressions):
             issue_id = inserted[0]
             known: set[str] = set()
             _write_renderings(connection, issue_id, renderings, known)
+            _write_pictures(connection, issue_id, pictures)
             _consume(connection, issue_id, digest, consumed)
             _mention(connection, issue_id, digest, mentioned)
             for chunk in in_chunks(deliveries):
@@ -233,6 +237,21 @@ def _write_renderings(
         if rendering.key not in written:
             written.add(rendering.key)
             connection.execute(sa.insert(t.renderings).values(issue_id=issue_id, **_rendering_columns(rendering)))
+
+
+def _write_pictures(connection: Connection, issue_id: int, pictures: Sequence[Picture]) -> None:
+    for position, picture in enumerate(pictures):
+        connection.execute(
+            sa.insert(t.pictures).values(
+                issue_id=issue_id,
+                cid=picture.cid,
+                position=position,
+                media_type=picture.media_type,
+                width=picture.width,
+                height=picture.height,
+                data=picture.data,
+            )
+        )
 
 
 def _rendering_columns(rendering: Rendering) -> dict[str, Any]:

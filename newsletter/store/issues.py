@@ -12,6 +12,7 @@ from newsletter.model import (
     DeliveryState,
     Issue,
     IssueState,
+    Picture,
     Rendering,
     StoredEntry,
 )
@@ -24,6 +25,7 @@ from newsletter.store.rows import (
     entry_of_record,
     in_chunks,
     issue_of,
+    picture_of,
     rendering_of,
 )
 
@@ -105,6 +107,15 @@ class Issues(Part):
         with self._database.read() as connection:
             rows = connection.execute(sa.select(t.renderings).where(t.renderings.c.issue_id == issue_id)).all()
         return sorted(map(rendering_of, rows), key=lambda rendering: rendering.key)
+
+    def pictures(self, issue_id: int) -> list[Picture]:
+        """What travels inside the messages of an issue, in the order of the letter.
+
+        Transaction: one read.
+        """
+        wanted = sa.select(t.pictures).where(t.pictures.c.issue_id == issue_id).order_by(t.pictures.c.position)
+        with self._database.read() as connection:
+            return [picture_of(row) for row in connection.execute(wanted)]
 
     def issue_entries(self, issue_id: int) -> list[tuple[StoredEntry, Consumed]]:
         """What an issue used up, in its order, each entry as it read when the issue was frozen.

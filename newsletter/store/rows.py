@@ -16,6 +16,7 @@ from newsletter.model import (
     Envelope,
     Issue,
     KnownEntry,
+    Picture,
     Rendering,
     StoredEntry,
     Suppression,
@@ -161,6 +162,11 @@ def rendering_of(row: Row) -> Rendering:
         markdown=row.markdown,
         fields=tuple(row.fields),
     )
+
+
+def picture_of(row: Row) -> Picture:
+    """One row of `pictures`."""
+    return Picture(cid=row.cid, media_type=row.media_type, data=bytes(row.data), width=row.width, height=row.height)
 
 
 # ------------------------------------------------------------------------ deliveries

@@ -17,7 +17,7 @@ from newsletter.store.connect import Database, Memory, SqliteFile
 from newsletter.store.rows import in_chunks
 from newsletter.store.trouble import explained
 
-#: In the order of their foreign keys; renderings and deliveries stay behind.
+#: In the order of their foreign keys; renderings, pictures and deliveries stay behind.
 _COPIED: Final = (
     t.feeds,
     t.entries,

@@ -157,7 +157,7 @@ class Store(Feeds, Issues, Freeze, Deliveries, Statistics, Rewinding):
         """A copy in memory to try things on: what changes it changes nothing.
 
         It has feeds, keys, entries (with the text of those that may still be
-        shown), offers, issues without renderings and deliveries, suppressions
+        shown), offers, issues without what they sent, suppressions
         and secrets.  It works like any other store, in this process only.
 
         Args:

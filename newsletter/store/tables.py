@@ -2,7 +2,7 @@
 
 Three kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
 became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
-`mentions`), and the outbox (`issues`, `renderings`, `deliveries`,
+`mentions`), and the outbox (`issues`, `renderings`, `pictures`, `deliveries`,
 `suppressions`).  Decisions are rows with their reason, so that `explain` can
 tell them later.
 """
@@ -189,6 +189,19 @@ renderings = Table(
     Column("html", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("markdown", Text, nullable=False),
+)
+
+# What travels inside the messages of an issue; a rendering names those it shows by their `cid`.
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("issue_id", ForeignKey("issues.id"), primary_key=True),
+    Column("cid", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 # What an issue used up, in its order; stays when a cancelled issue releases its entries.

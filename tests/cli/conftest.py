@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -73,7 +74,7 @@ def call_process(*words: str, cwd: Path, **environment: str) -> Done:
 class Web:
     """A loopback web server whose pages a test sets: path → (status, body) or (status, body, headers)."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.pages: dict[str, tuple[int, bytes]] = {}
         self.asked: list[str] = []
         web = self
@@ -92,7 +93,9 @@ class Web:
                 """Stay quiet."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 

@@ -1,5 +1,6 @@
 """`sections` puts a digest's feeds in an order, and `pictures` says where pictures come from."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,16 @@ def test_an_order_of_sections_needs_sections() -> None:
     assert "means nothing with `group_by: none`" in refusal("{group_by: none, sections: [town]}")
 
 
-def test_pictures_are_linked_or_left_out_and_not_yet_carried() -> None:
-    assert "abcd" == order("{pictures: none}")
-    assert "cid is not in this version yet" in refusal("{pictures: cid}")
+def test_pictures_are_linked_left_out_or_carried() -> None:
+    assert ["abcd", "abcd", "abcd"] == [order(f"{{pictures: {how}}}") for how in ("link", "none", "cid")]
     assert "pictures" in refusal("{pictures: some}")
+
+
+def test_carried_pictures_need_pillow_and_the_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+
+    assert (
+        "newsletter.yaml:9: digests.daily.pictures: cid needs Pillow, which is not installed: "
+        'pip install "newsletter-press[pictures]"'
+    ) == refusal("{pictures: cid}")
+    assert "abcd" == order("{pictures: link}")

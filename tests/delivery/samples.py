@@ -1,11 +1,21 @@
 """An issue to deliver, and the people who get it; made through the real store."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.issues.merge import make_token
-from newsletter.model import Delivery, DeliveryState, Envelope, Format, Issue, IssueState, NewDelivery, Rendering
+from newsletter.model import (
+    Delivery,
+    DeliveryState,
+    Envelope,
+    Format,
+    Issue,
+    IssueState,
+    NewDelivery,
+    Picture,
+    Rendering,
+)
 from newsletter.store import Store
 from tests.conftest import START
 from tests.delivery.sink import Sink
@@ -95,6 +105,7 @@ def freeze(
     rendering: Rendering = RENDERING,
     wanted: Format = Format.html,
     number: int = 1,
+    pictures: Sequence[Picture] = (),
     trace: Callable[[str], None] = lambda _: None,
 ) -> Issue:
     """Freeze an issue for these people."""
@@ -107,6 +118,7 @@ def freeze(
         renderings=[rendering],
         consumed=[],
         mentioned=[],
+        pictures=pictures,
         deliveries=(
             NewDelivery(
                 email=email,

@@ -25,6 +25,8 @@ She crossed the bay with ninety passengers and one goat.
 
 Unsubscribe: {LEAVE}
 """
+#: A picture's first bytes, in base64.
+PNG = b"iVBORw0KGgo="
 PREHEADER = '<div style="display: none">The ferry sails again</div>'
 PICTURE = '<img src="https://courier.example/ferry.jpg" alt="The ferry" width="536">'
 FOOTER = f'<p style="color: #5a6068">It was sent to you. <a style="color: #0b57a4" href="{LEAVE}">Unsubscribe</a></p>'
@@ -87,3 +89,15 @@ def changed(old: str, new: str) -> bytes:
 def with_body(html: str) -> bytes:
     """The good letter, with something more in its body."""
     return changed(FOOTER, html + FOOTER)
+
+
+def inside(*, html: str = HTML, kind: str = "related", root: str = "text/html", name: str = "p1@example.com") -> bytes:
+    """The good letter, with its picture inside the message."""
+    image = (
+        b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n"
+        b"Content-ID: <" + name.encode() + b">\r\nContent-Disposition: inline\r\n\r\n" + PNG + b"\r\n"
+    )
+    shown = html.replace("https://courier.example/ferry.jpg", "cid:p1@example.com")
+    head = f'Content-Type: multipart/{kind}; type="{root}"; boundary="=_=cut"\r\n\r\n--=_=cut\r\n'.encode()
+    both = head + part("html", shown) + b"\r\n--=_=cut\r\n" + image + b"\r\n--=_=cut--\r\n"
+    return message(parts=[part("plain", TEXT), both])

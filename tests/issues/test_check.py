@@ -21,10 +21,12 @@ from tests.issues.letters import (
     HTML,
     LEAVE,
     PICTURE,
+    PNG,
     PREHEADER,
     SUBJECT,
     TEXT,
     changed,
+    inside,
     message,
     part,
     with_body,
@@ -232,6 +234,13 @@ HOSTS = {
     "a hidden picture": (changed('width="536"', 'style="display:none"'), "warning", "pixel"),
 }
 
+INSIDE = {
+    "a picture under another name": (inside(name="p2@example.com"), "error", "picture-missing"),
+    "a picture nobody sees": (inside(html=HTML.replace(PICTURE, "")), "warning", "picture-unused"),
+    "a picture that stands by itself": (inside(kind="mixed"), "error", "related"),
+    "a picture beside another root": (inside(root="text/plain"), "error", "related"),
+}
+
 CONTRAST = {
     "grey on white": (changed("color: #5a6068", "color: #9a9ea6"), "error", "contrast"),
     "almost enough": (changed("color: #5a6068", "color: #808080"), "warning", "contrast"),
@@ -273,7 +282,7 @@ CLIENTS = {
     "an attribute": (changed("<h2>", "<h2 hidden='x'>"), "warning", "clients"),
 }
 
-ALL = STRUCTURE | HEADER | OUTLINE | LINKS | HOSTS | CONTRAST | SMELLS | CLIENTS
+ALL = STRUCTURE | HEADER | OUTLINE | LINKS | HOSTS | INSIDE | CONTRAST | SMELLS | CLIENTS
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -355,6 +364,15 @@ def test_the_hosts_that_an_opened_letter_calls_are_named_and_counted() -> None:
     ]
 
     assert ["pictures come from 2 hosts: courier.example (2), cdn.courier.example (1)"] == notes
+
+
+def test_a_letter_that_brings_its_picture_along_has_no_faults_and_calls_nobody() -> None:
+    letter = inside()
+
+    assert [] == faults(letter)
+    notes = {finding.rule: finding.what for finding in judge(letter)}
+    assert "opening the letter calls no host" == notes["hosts"]
+    assert f"the message has {len(letter):,} bytes, {len(PNG) + 2} of them for 1 picture" == notes["message-size"]
 
 
 def test_a_letter_without_pictures_calls_nobody() -> None:

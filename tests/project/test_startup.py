@@ -10,6 +10,7 @@ import pytest
 from tests.project.tree import ROOT
 
 HEAVY = (
+    "PIL",
     "aiohttp",
     "aiosmtpd",
     "aiosmtplib",

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from email.message import Message
 
-from newsletter.issues.check.finding import Finding, error, warning
+from newsletter.issues.check.finding import Finding, error, note, warning
 from newsletter.issues.check.headers import unsubscribe_uris
 from newsletter.issues.check.reading import Letter
 
@@ -15,6 +16,8 @@ BUDGET = 90_000
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _LONGEST = 998
 _LONGEST_QUOTED = 76
+#: A field with a domain in it, which may be long.
+_CONTENT_ID = re.compile(rb"Content-ID: <[^<>\s]+>")
 _REPORT = "report this: the program encodes the message itself"
 
 
@@ -22,6 +25,7 @@ def check_structure(letter: Letter) -> Iterator[Finding]:
     """Judge the bytes, the parts and their sizes."""
     yield from _bytes(letter)
     yield from _parts(letter)
+    yield from _pictures(letter)
     yield from _size(letter)
     yield from _way_out(letter)
 
@@ -50,11 +54,11 @@ def _bytes(letter: Letter) -> Iterator[Finding]:
             why=f"RFC 5322 §2.1.1 allows {_LONGEST}; servers cut or refuse it",
             fix=_REPORT,
         )
-    elif max(map(len, body.split(b"\r\n")), default=0) > _LONGEST_QUOTED:
+    elif any(len(line) > _LONGEST_QUOTED and not _CONTENT_ID.fullmatch(line) for line in body.split(b"\r\n")):
         yield error(
             "long-line",
             f"a line of the body longer than {_LONGEST_QUOTED} bytes",
-            why="RFC 2045 §6.7 allows no more in quoted-printable",
+            why="RFC 2045 §6.7 and §6.8 allow no more in quoted-printable and base64",
             fix=_REPORT,
         )
 
@@ -99,6 +103,48 @@ def _parts(letter: Letter) -> Iterator[Finding]:
                 why="filters distrust text in base64, and servers re-encode the rest, which breaks signatures",
                 fix=_REPORT,
             )
+
+
+def _pictures(letter: Letter) -> Iterator[Finding]:
+    """Pictures inside the message: together with the HTML that shows them, and none that it does not."""
+    pictures = [part for part in letter.parts if part.get_content_maintype() == "image"]
+    if not pictures:
+        return
+    related = [part for part in letter.message.walk() if part.get_content_type() == "multipart/related"]
+    inside = [one for part in related for one in _children(part)]
+    if any(picture not in inside for picture in pictures) or not all(map(_begins_with_html, related)):
+        yield error(
+            "related",
+            "pictures that do not stand with the HTML part in a multipart/related that begins with it",
+            why="RFC 2387: clients show such pictures as attachments, and empty frames in the letter",
+            fix=_REPORT,
+        )
+    for picture in pictures:
+        name = str(picture["Content-ID"] or "").strip("<> ")
+        if not name or f"cid:{name}" not in (letter.html or ""):
+            yield warning(
+                "picture-unused",
+                f"a picture {name or 'without a name'} that the HTML part does not show",
+                why="every reader carries its bytes, and some clients list it as an attachment",
+                fix="show it, or leave it out",
+            )
+    size = sum(len(str(picture.get_payload())) for picture in pictures)
+    yield note(
+        "message-size",
+        f"the message has {len(letter.raw):,} bytes, {size:,} of them for {len(pictures)} "
+        f"{'picture' if len(pictures) == 1 else 'pictures'}",
+        why="it is sent to every reader, and servers have limits",
+    )
+
+
+def _children(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    return [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
+
+
+def _begins_with_html(related: Message) -> bool:
+    first = next(iter(_children(related)), None)
+    return first is not None and first.get_content_type() == related.get_param("type") == "text/html"
 
 
 def _size(letter: Letter) -> Iterator[Finding]:
