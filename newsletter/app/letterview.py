@@ -98,7 +98,12 @@ def entry_rows(
             word = "hidden" if consumed.entry_id in hidden else consumed.disposition
             rows.append(_row(stored[consumed.entry_id], titles, word, consumed.why))
     rows.extend(_shown(entry, "updated", "the feed changed it after it was sent") for entry in draft.updated)
-    rows.extend(_row(one.stored, titles, "held" if one.held else "skipped", one.why) for one in left_out)
+    # Where older entries stand in for new ones, some of those left out before are among them.
+    rows.extend(
+        _row(one.stored, titles, "held" if one.held else "skipped", one.why)
+        for one in left_out
+        if one.stored.id not in stored
+    )
     return tuple(rows)
 
 

@@ -117,6 +117,8 @@ def _write(session: Session, desk: "EditorsDesk", choice: "Choice", folder: Path
     }
     files += write_frozen(folder, data)
     page = folder / "index.html"
+    for notice in view.notices:
+        session.out.warn(notice)
     if session.json:
         session.out.data(
             {
@@ -132,8 +134,6 @@ def _write(session: Session, desk: "EditorsDesk", choice: "Choice", folder: Path
             }
         )
     else:
-        for notice in view.notices:
-            session.out.warn(notice)
         session.out.say(
             f"issue {view.issue.number} of {view.issue.digest}, {view.issue.entries} entries, "
             f"as {copy.reader.email} would get it"

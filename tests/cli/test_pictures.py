@@ -145,7 +145,12 @@ def test_everybody_gets_the_same_pictures_but_who_wants_plain_text(wire: Wire) -
 
 def test_asking_changes_nothing(wire: Wire) -> None:
     wire.configure(publish(wire, one=jpeg()), more=CID)
-    for words in (["send", "--dry-run"], ["preview", "--out", "seen"], ["send", "--test", "ada@example.com"], ["check"]):
+    for words in (
+        ["send", "--dry-run"],
+        ["preview", "--out", "seen"],
+        ["send", "--test", "ada@example.com"],
+        ["check"],
+    ):
         assert 0 == wire(*words).code, words
     assert not (wire.folder / ".newsletter").exists()
     assert "image/jpeg" == leaves(caught(wire))[2][0], "the test mail is the whole letter"
