@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from html import unescape
 from typing import Final
 
@@ -15,6 +16,8 @@ _PIECES = re.compile(rf"{_UNSPACED.pattern}|(?:(?!{_UNSPACED.pattern})\S)+")
 _SENTENCE_END = re.compile("[.!?…][\"'”’»)\\]]*$|[。！？]")
 _NUMBER = re.compile(r"-?[0-9]{1,6}")
 _HEADINGS: Final = ("h1", "h2", "h3", "h4", "h5", "h6")
+#: HTML of up to so many characters is remembered.
+_REMEMBERED: Final = 10_000
 _BREAKS: Final = (
     BLOCK
     | {*_HEADINGS, "address", "article", "aside", "br", "caption", "footer", "header", "main", "nav"}
@@ -34,6 +37,10 @@ def html_text(html: str) -> str:
     """The words of some HTML, cleaned or not, on one line."""
     if "<" not in html:
         return one_line(unescape(html))
+    return _known_text(html) if len(html) <= _REMEMBERED else _text(html)
+
+
+def _text(html: str) -> str:
     parts = []
     for token in tokens(html):
         if not token.name:
@@ -41,6 +48,10 @@ def html_text(html: str) -> str:
         elif token.name in _BREAKS:
             parts.append(" ")
     return one_line("".join(parts))
+
+
+#: One entry's text is asked for several times in an issue, and again at the next look at it.
+_known_text = lru_cache(maxsize=512)(_text)
 
 
 def count_words(text: str) -> int:

@@ -14,6 +14,7 @@ Nothing is fetched, and nothing here raises, whatever the input.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from html import escape, unescape
 from typing import Final
 from urllib.parse import parse_qs, quote, urlsplit
@@ -31,6 +32,9 @@ __all__ = ["ATTRIBUTES", "SCHEMES", "TAGS", "clean_html", "excerpt", "html_text"
 
 #: Longer HTML is cut: it is more than a mail client shows of a whole letter.
 MAX_CHARACTERS: Final = 200_000
+
+#: HTML of up to so many characters is remembered.
+_REMEMBERED: Final = 10_000
 
 #: Everything that may be in cleaned HTML.
 TAGS: Final = names(
@@ -109,6 +113,11 @@ def clean_html(html: str, *, base: str | None, heading_offset: int = 3, language
         heading_offset: 3 makes the outermost headings h4; levels between are never skipped.
         languages: of the words for what becomes a link ("Video: …"): the first there are words for, else English.
     """
+    clean = _remembered if len(html) <= _REMEMBERED else _cleaned
+    return clean(html, base, heading_offset, tuple(languages))
+
+
+def _cleaned(html: str, base: str | None, heading_offset: int, languages: tuple[str | None, ...]) -> str:
     html = _INVISIBLE.sub("", html[:MAX_CHARACTERS].replace("\r\n", "\n").replace("\r", "\n"))
     if "<" not in html and "&" not in html:
         return html.replace(">", "&gt;").strip()
@@ -119,6 +128,10 @@ def clean_html(html: str, *, base: str | None, heading_offset: int = 3, language
         if not emptied:
             break
     return cleaned.strip()
+
+
+#: A preview cleans the same entries again after every change of a template.
+_remembered = lru_cache(maxsize=512)(_cleaned)
 
 
 def without_pictures(html: str) -> str:

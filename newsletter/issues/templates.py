@@ -1,13 +1,15 @@
 """Finding templates and running them; every failure names the template and its line."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, Never
 
 from jinja2 import (
     BaseLoader,
+    BytecodeCache,
     ChoiceLoader,
     Environment,
     FileSystemLoader,
@@ -17,6 +19,7 @@ from jinja2 import (
     TemplateSyntaxError,
     nodes,
 )
+from jinja2.bccache import Bucket
 
 from newsletter.errors import NewsletterError, TemplateError
 from newsletter.issues.environment import MAX_OUTPUT, Run, Sandbox
@@ -29,6 +32,8 @@ DEFAULT_THEME: Final = "default"
 TEMPLATES: Final = ("issue.html.j2", "issue.txt.j2", "issue.md.j2", "archive.md.j2", "subject.txt.j2")
 _THEME = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_SOURCE: Final = 1_000_000
+#: So many compiled templates are kept.
+_KEPT: Final = 100
 #: How a template given as text, not as a file, is called in a traceback.
 _FROM_TEXT: Final = "<template>"
 
@@ -70,6 +75,32 @@ class _Folder(FileSystemLoader):
         return source, path, fresh
 
 
+class _Compiled(BytecodeCache):
+    """What templates were compiled to, for the next `Templates` of this process: compiling takes longer than running.
+
+    A template whose text has changed is another one: Jinja compares checksums.
+    """
+
+    def __init__(self) -> None:
+        self._codes: OrderedDict[tuple[str, str], CodeType] = OrderedDict()
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give the code of a template, if it is there."""
+        code = self._codes.get((bucket.key, bucket.checksum))
+        if code is not None:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template; of too many the oldest goes."""
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+        while len(self._codes) > _KEPT:
+            self._codes.popitem(last=False)
+
+
+_compiled = _Compiled()
+
+
 class Templates:
     """The templates of a project with one theme, ready to run.
 
@@ -91,7 +122,7 @@ class Templates:
             PrefixLoader({name: _Folder(_folders(packaged, name)) for name in built_in_themes()}),
             _Folder([str(path) for path in (*themed, *self._roots)]),
         ]
-        self._environment = Sandbox(loader=ChoiceLoader(loaders), autoescape=_is_html)
+        self._environment = Sandbox(loader=ChoiceLoader(loaders), autoescape=_is_html, bytecode_cache=_compiled)
         if theme != DEFAULT_THEME and not any(path.is_dir() for path in themed):
             raise TemplateError(f"templates/{theme}", None, f"there is no theme {theme!r}")
 
