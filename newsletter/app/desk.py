@@ -22,7 +22,7 @@ from newsletter.app.notes import note_file
 from newsletter.app.project import App
 from newsletter.app.sheets import Sheet, SheetMaker
 from newsletter.app.snippet import snippet_of
-from newsletter.app.status import issue_rows, status
+from newsletter.app.status import status
 from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.errors import NewsletterError
 from newsletter.issues.language import language_name
@@ -148,17 +148,18 @@ class EditorsDesk:
             ],
             "issues": [
                 {
-                    "digest": row.digest,
-                    "number": row.number,
-                    "subject": row.subject,
-                    "frozen_at": row.frozen_at,
-                    "words": row.words,
+                    "digest": issue.digest,
+                    "number": issue.number,
+                    "subject": issue.subject,
+                    "frozen_at": issue.frozen_at,
+                    # Whether it is finished is counted from its rows, which the dashboard does.
+                    "words": issue.state,
                 }
-                for row in issue_rows(self._maker().looking, None, _ISSUES)
+                for issue in self._maker().looking.store.issues(limit=_ISSUES)
             ],
             "languages": [{"tag": tag, "name": language_name(tag)} for tag in languages()],
             "smtp": f"{smtp.host}:{smtp.port}" if smtp else None,
-            "subscribers": len(self._roster()),
+            "subscribers": self._subscribers(),
             "choice": self.start.model_dump(mode="json", by_alias=True),
         }
 
@@ -281,8 +282,15 @@ class EditorsDesk:
         elif not self._roster():
             yield "there are no subscribers yet: shown as an invented reader would get it"
 
+    def _subscribers(self) -> int:
+        """How many there are; a mistake in their file is each letter's problem, not the page's."""
+        try:
+            return len(self._roster())
+        except NewsletterError:
+            return 0
+
     def _roster(self) -> list[Subscriber]:
-        """Everybody in the file; read again only when it was saved."""
+        """Everybody in the file; read again only when it was saved.  Without a file there is nobody."""
         file = self._app.config.subscribers
         try:
             found = file.stat()
@@ -290,7 +298,7 @@ class EditorsDesk:
         except OSError:
             mark = (file, None)
         if self._people[0] != mark:
-            self._people = (mark, list(self._app.roster.people()))
+            self._people = (mark, list(self._app.roster.people()) if file.exists() else [])
         return self._people[1]
 
     # -------------------------------------------------------------------------- upkeep

@@ -177,10 +177,10 @@ def _words(issue: Issue, unsettled: int) -> str:
     return "unfinished"
 
 
-def issue_rows(app: App, digest: str | None, limit: int | None = None) -> list[IssueRow]:
-    """Rows of all issues or the last so many, newest first; of one digest if it is named."""
+def issue_rows(app: App, digest: str | None) -> list[IssueRow]:
+    """Rows of all issues, newest first; of one digest if it is named."""
     name = app.config.digest(digest).name if digest else None
-    return [issue_row(app, issue) for issue in app.store.issues(name, limit)]
+    return [issue_row(app, issue) for issue in app.store.issues(name)]
 
 
 def issue_details(app: App, number: int, digest: str | None) -> tuple[IssueRow, list[dict[str, Any]]]:

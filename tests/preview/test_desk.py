@@ -314,6 +314,21 @@ def test_a_mistake_is_shown_with_its_lines_and_mended_by_the_next_save(wire: Wir
     assert "grace@example.com" == last.reader.email
 
 
+def test_no_subscribers_file_is_nobody_and_a_broken_one_is_a_problem(wire: Wire) -> None:
+    wire.configure(wire.web.feed("/rss", "First"))
+    (wire.folder / "subscribers.yaml").unlink()
+    with desk(wire) as opened:
+        view, project = opened.letter(opened.start), opened.project()
+        (wire.folder / "subscribers.yaml").write_text("- ada@example.com\n- nonsense\n", encoding="utf-8")
+        opened.reload()
+        problem, then = opened.letter(opened.start).problem, opened.project()
+
+    assert (None, 0) == (view.problem, project["subscribers"])
+    assert "there are no subscribers yet: shown as an invented reader would get it" in view.notices
+    assert problem is not None
+    assert ("config", 2, 0) == (problem.kind, problem.line, then["subscribers"])
+
+
 def test_a_vanished_project_is_said(wire: Wire) -> None:
     wire.configure(wire.web.feed("/rss", "First"))
     with desk(wire) as opened:
