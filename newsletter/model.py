@@ -599,6 +599,11 @@ class Delivery:
     next_attempt_at: datetime | None
     settled_at: datetime | None
 
+    @property
+    def domain(self) -> str:
+        """The recipient's domain as it goes on the wire, in lower case."""
+        return self.wire_email.rpartition("@")[2].lower()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:

@@ -180,7 +180,8 @@ class App:
             username=smtp.username,
             password=smtp.password(),
             connections=smtp.connections,
-            rate=Rate.parse(smtp.rate) if smtp.rate else None,
+            rates=tuple(map(Rate.parse, smtp.rates)),
+            per_domain={domain: tuple(map(Rate.parse, rates)) for domain, rates in smtp.per_domain.items()},
             per_connection=smtp.per_connection,
             timeout=smtp.timeout,
         )

@@ -323,7 +323,8 @@ def _smtp(folder: Path, smtp: SmtpBlock) -> SmtpConfig:
         insecure=smtp.insecure,
         username=smtp.username,
         connections=smtp.connections,
-        rate=smtp.rate,
+        rates=tuple(smtp.rate),
+        per_domain={domain: tuple(rates) for domain, rates in smtp.per_domain.items()},
         per_connection=smtp.per_connection,
         timeout=smtp.timeout,
         password_source=PasswordSource(

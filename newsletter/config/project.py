@@ -1,6 +1,7 @@
 """What a project's newsletter.yaml says, checked, complete and ready for use."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -39,7 +40,8 @@ def shown_url(url: str) -> str:
 class SmtpConfig:
     """The mail server, and how to use it.
 
-    `rate` is as written ("50/s"); `timeout` is in seconds; `per_connection` is
+    `rates` are as written ("50/s"), `per_domain` those for a recipients' domain, or
+    for each that is not named ("*"); `timeout` is in seconds; `per_connection` is
     after how many messages a connection is renewed, None for never.
     """
 
@@ -49,7 +51,8 @@ class SmtpConfig:
     insecure: bool
     username: str | None
     connections: int
-    rate: str | None
+    rates: tuple[str, ...]
+    per_domain: Mapping[str, tuple[str, ...]]
     per_connection: int | None
     timeout: float
     password_source: PasswordSource = field(repr=False)

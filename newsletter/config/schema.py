@@ -165,6 +165,24 @@ def _first_run(value: Any) -> int | None:
     raise ValueError("must be a whole number up to 1000, or all")
 
 
+def _rates(value: Any) -> list[str]:
+    """One rate, or several that all hold."""
+    found = value if isinstance(value, list) else [value]
+    if not all(isinstance(rate, str) and _RATE.fullmatch(rate) for rate in found):
+        raise ValueError("must be a number per second, minute, hour or day, such as 50/s or 1000/h, or a list of such")
+    return found
+
+
+def _domain(text: str) -> str:
+    """A recipients' domain as it goes on the wire, or * for all others."""
+    if text.strip() == "*":
+        return "*"
+    try:
+        return parse_address(f"somebody@{text.strip()}").domain.lower()
+    except AddressError as error:
+        raise ValueError("is not a domain such as mail.example.com, or * for all others") from error
+
+
 def _host(text: str) -> str:
     text = text.strip()
     found = re.fullmatch(r"([^:\s/@\[\]]+):(\d+)", text)
@@ -195,6 +213,7 @@ def _one_file(text: str) -> str:
 Line = Annotated[str, AfterValidator(_line)]
 Language = Annotated[str, AfterValidator(language_tag)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
+Rates = Annotated[list[str], PlainValidator(_rates)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -250,10 +269,8 @@ class SmtpBlock(Block):
     password_file: Line | None = None
     password_command: Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)] | None = None
     connections: Annotated[int, Field(ge=1, le=100)] = 4
-    rate: (
-        Annotated[str, _matching(_RATE, "must be a number per second, minute, hour or day, such as 50/s or 1000/h")]
-        | None
-    ) = None
+    rate: Rates = []
+    per_domain: dict[Annotated[str, AfterValidator(_domain)], Rates] = {}
     per_connection: Number | None = None
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
 
@@ -299,5 +316,5 @@ LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset({"poll"}),
     DigestBlock: frozenset({"approve", "canary", "catch_up", "max_lateness", "send_window", "subject"}),
-    SmtpBlock: frozenset({"dkim", "per_domain", "window"}),
+    SmtpBlock: frozenset({"dkim", "window"}),
 }

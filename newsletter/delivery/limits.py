@@ -1,10 +1,11 @@
-"""How fast we may go: the publisher's rate, kept over all connections of a run."""
+"""How fast we may go: the publisher's rates, kept over all connections, domains and runs."""
 
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from datetime import datetime
+from typing import Final, Self
 
 from newsletter.clock import Clock
 from newsletter.errors import UsageError
@@ -37,30 +38,94 @@ class Rate:
         return f"{self.count}/{unit}"
 
 
-class Pacer:
-    """Lets messages start so that no window of the rate's length sees more of them than it allows.
+#: A shorter wait is none: clocks have no finer hands.
+_NOW: Final = 1e-6
 
-    A burst up to the rate's count goes at once; then each waits until the one
-    `count` before it is old enough.  Turns are given in the order they are asked for.
+
+class Pacer:
+    """Says when a message may start so that no window of a rate's length sees more of them than it allows.
+
+    A burst up to a rate's count goes at once; then each waits until the one
+    `count` before it is old enough.
 
     Args:
-        rate: None lets everything go at once.
-        sleep: waits for the seconds it is given.
+        rates: all of them hold; none lets everything go at once.
+        clock: for the present moment, and for the seconds that never jump.
+        past: when earlier messages started, oldest first: what the last run did counts in this one.
     """
 
-    def __init__(self, rate: Rate | None, *, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._rate = rate
+    def __init__(self, rates: Sequence[Rate], *, clock: Clock, past: Iterable[datetime] = ()) -> None:
         self._clock = clock
-        self._sleep = sleep
-        self._starts: deque[float] = deque(maxlen=rate.count if rate else 1)
+        self._starts = [(rate, deque[float](maxlen=rate.count)) for rate in rates]
+        now, ticks = clock.now(), clock.monotonic()
+        for moment in past:
+            # A clock that was set back must not make anybody wait for more than a window.
+            self._note(ticks - max((now - moment).total_seconds(), 0.0))
 
-    async def turn(self) -> None:
-        """Wait until another message may start."""
-        if self._rate is None:
-            return
+    def wait(self) -> float:
+        """Seconds until a message may start; 0.0 for at once."""
         now = self._clock.monotonic()
-        full = len(self._starts) == self._rate.count
-        start = max(now, self._starts[0] + self._rate.seconds) if full else now
-        self._starts.append(start)
-        if start > now:
-            await self._sleep(start - now)
+        full = (starts[0] + rate.seconds - now for rate, starts in self._starts if len(starts) == rate.count)
+        longest = max((0.0, *full))
+        return longest if longest > _NOW else 0.0
+
+    def note(self) -> None:
+        """A message starts now."""
+        self._note(self._clock.monotonic())
+
+    def _note(self, start: float) -> None:
+        for _, starts in self._starts:
+            starts.append(start)
+
+
+#: Stands for every domain that has no rates of its own; each has these for itself.
+OTHERS: Final = "*"
+
+
+class Pacers:
+    """The rates of a run: those for all messages, and those for each recipient's domain.
+
+    Args:
+        rates: for all messages together.
+        per_domain: by domain (A-labels, lower case), or `OTHERS`.
+        clock: see `Pacer`.
+        past: when earlier messages started and to which domain, oldest first.
+    """
+
+    def __init__(
+        self,
+        rates: Sequence[Rate] = (),
+        per_domain: Mapping[str, Sequence[Rate]] | None = None,
+        *,
+        clock: Clock,
+        past: Iterable[tuple[datetime, str]] = (),
+    ) -> None:
+        known = list(past)
+        self._clock = clock
+        self._all = Pacer(rates, clock=clock, past=(moment for moment, _ in known))
+        self._per_domain = per_domain or {}
+        self._domains: dict[str, Pacer] = {}
+        self._past: dict[str, list[datetime]] = {}
+        for moment, domain in known if self._per_domain else ():
+            self._past.setdefault(domain, []).append(moment)
+
+    def wait(self, domain: str) -> float:
+        """Seconds until a message to this domain may start; 0.0 for at once."""
+        return max(self._all.wait(), self._own(domain).wait() if self._per_domain else 0.0)
+
+    def note(self, domain: str) -> None:
+        """A message to this domain starts now."""
+        self._all.note()
+        if self._per_domain:
+            self._own(domain).note()
+
+    def _own(self, domain: str) -> Pacer:
+        if domain not in self._domains:
+            rates = self._per_domain.get(domain, self._per_domain.get(OTHERS, ()))
+            self._domains[domain] = Pacer(rates, clock=self._clock, past=self._past.pop(domain, ()))
+        return self._domains[domain]
+
+
+def longest_window(rates: Iterable[Rate]) -> float:
+    """The length in seconds of the longest window: what a run must know of those before it; 0.0 without rates."""
+    return max((rate.seconds for rate in rates), default=0.0)

@@ -42,6 +42,10 @@ class Outbox(Protocol):
         """The next deliveries to attempt, in the order of their ids."""
         ...
 
+    def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
+        """When messages of any issue were answered for since then, and their domains; the last so many, oldest first."""
+        ...
+
     def counts(self, issue_id: int) -> dict[DeliveryState, int]:
         """How many deliveries are in which state."""
         ...

@@ -10,13 +10,14 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final, TypeVar
 
 from newsletter.address import is_reserved
 from newsletter.clock import Clock
 from newsletter.delivery.circuit import Circuit
 from newsletter.delivery.compose import Skeleton
-from newsletter.delivery.limits import Pacer
+from newsletter.delivery.limits import Pacers, longest_window
 from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
 from newsletter.delivery.related import PicturePart, picture_parts
@@ -32,6 +33,8 @@ _Result = TypeVar("_Result")
 #: Rows read at a time.
 _CHUNK: Final = 500
 _PASSES: Final = 2
+#: So many rows are looked at for one whose domain may have a message now.
+_LOOKED_AT: Final = 200
 #: Encoded renderings kept; a project with more of them encodes some again.
 _SKELETONS: Final = 16
 #: Seconds that what is in flight may take when the run is asked to stop.
@@ -85,7 +88,8 @@ class Run:
         self._transport = transport
         self.per_connection = smtp.per_connection
         self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
-        self.pacer = Pacer(smtp.rate, clock=clock, sleep=self.rest)
+        self._pacers = _pacers(smtp, outbox, clock)
+        self._may_choose = bool(smtp.per_domain)
         self._outbox = outbox
         self._clock = clock
         self._on_unknown = on_unknown
@@ -199,7 +203,19 @@ class Run:
             self._is_read = len(self._chunk) < _CHUNK
             if self._chunk:
                 self._after_id = self._chunk[-1].id
+        if self._may_choose:
+            # A domain that has had enough for now does not hold up the others.
+            for place, delivery in zip(range(_LOOKED_AT), self._chunk, strict=False):
+                if not self._pacers.wait(delivery.domain):
+                    del self._chunk[place]
+                    return delivery
         return self._chunk.popleft() if self._chunk else None
+
+    async def turn(self, domain: str) -> None:
+        """Wait until a message to this domain may start, or the run is over."""
+        while not self.is_over and (seconds := self._pacers.wait(domain)):
+            await self.rest(seconds)
+        self._pacers.note(domain)
 
     def skeleton(self, delivery: Delivery) -> Skeleton:
         """The encoded rendering this delivery is filled into.
@@ -308,7 +324,7 @@ class _Lane:
     async def _deliver(self, delivery: Delivery) -> None:
         run = self._run
         skeleton = run.skeleton(delivery)
-        await run.pacer.turn()
+        await run.turn(delivery.domain)
         intent: asyncio.Future[bool] | None = None
         outcome = None
         while outcome is None and not run.is_over:
@@ -348,9 +364,8 @@ class _Lane:
             message = skeleton.pieces(delivery)
         except MessageError as error:
             return Outcome(verdict=Verdict.failed, text=str(error))
-        domain = delivery.wire_email.rpartition("@")[2]
-        if not connection.is_local and is_reserved(domain):
-            text = f"{domain} is reserved (RFC 2606): mailed only through a server on this machine"
+        if not connection.is_local and is_reserved(delivery.domain):
+            text = f"{delivery.domain} is reserved (RFC 2606): mailed only through a server on this machine"
             return Outcome(verdict=Verdict.failed, text=text)
         outcome = await connection.transaction(
             sender=self._run.issue.envelope.from_email,
@@ -385,6 +400,16 @@ class _Lane:
         limit = self._run.per_connection
         if not connection.is_usable or (limit is not None and connection.carried >= limit):
             await self.close()
+
+
+def _pacers(smtp: SmtpSettings, outbox: Outbox, clock: Clock) -> Pacers:
+    """The rates of this run, which know what earlier runs sent."""
+    rates = [*smtp.rates, *(rate for rates in smtp.per_domain.values() for rate in rates)]
+    if not rates:
+        return Pacers(clock=clock)
+    since = clock.now() - timedelta(seconds=longest_window(rates))
+    past = outbox.settled_since(since, sum(rate.count for rate in rates))
+    return Pacers(smtp.rates, smtp.per_domain, clock=clock, past=past)
 
 
 def _told(error: TransportError) -> str:

@@ -10,9 +10,9 @@ is not the server's, a server that wants nothing from us.
 import asyncio
 import ssl
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -52,7 +52,8 @@ class SmtpSettings:
     Certificates are always verified; `ca_file` names some to trust beside the
     system's.  `timeout` is for the answer to each command, `after_dot` for the
     answer to a whole message, in seconds.  A connection is closed after
-    `per_connection` messages.  `local_hostname` is said in EHLO; None says our
+    `per_connection` messages.  `rates` hold for all messages together, `per_domain`
+    for those to one domain, or to each that is not named (`limits.OTHERS`).  `local_hostname` is said in EHLO; None says our
     address.  A server that fails is tried `patience` times in a row, after
     pauses that grow from `back_off` seconds.
     """
@@ -64,7 +65,8 @@ class SmtpSettings:
     username: str | None = None
     password: Password | None = None
     connections: int = 4
-    rate: Rate | None = None
+    rates: tuple[Rate, ...] = ()
+    per_domain: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict[str, tuple[Rate, ...]])
     per_connection: int | None = None
     timeout: float = 60.0
     after_dot: float = AFTER_DOT

@@ -12,6 +12,9 @@ from newsletter.store.outbox import OutboxWriter
 from newsletter.store.rows import DELIVERY, delivery_of
 from newsletter.store.suppressions import Suppressions
 
+#: States that tell of a message that a server has answered for.
+_ANSWERED = (DeliveryState.sent, DeliveryState.failed, DeliveryState.held)
+
 
 class Deliveries(Suppressions):
     """Deliveries; every change of a row while mail goes out is made by the `OutboxWriter`."""
@@ -66,6 +69,22 @@ class Deliveries(Suppressions):
                 deferred = deferred.where(ids < queued[-1].id)
             rows = [*queued, *connection.execute(deferred).all()]
         return [delivery_of(row) for row in sorted(rows, key=lambda row: row.id)[:limit]]
+
+    def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
+        """When messages of any issue were answered for since then, and their domains; the last so many, oldest first.
+
+        Transaction: one read.
+        """
+        row = t.deliveries.c
+        wanted = (
+            sa.select(row.settled_at, row.wire_email)
+            .where(row.settled_at >= moment, row.state.in_(_ANSWERED))
+            .order_by(row.settled_at.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(wanted).all()
+        return [(one.settled_at, one.wire_email.rpartition("@")[2].lower()) for one in reversed(found)]
 
     def counts(self, issue_id: int) -> dict[DeliveryState, int]:
         """How many deliveries of an issue are in which state; states without any are left out.

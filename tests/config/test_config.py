@@ -146,12 +146,12 @@ def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
     )
     assert ("daily", "weekly", "blog") == config.digests_of[blog.url]
     smtp = config.require_smtp()
-    assert ("mail.example.com", 465, "implicit", 8, "50/s", 100, 30.0) == (
+    assert ("mail.example.com", 465, "implicit", 8, ("50/s",), 100, 30.0) == (
         smtp.host,
         smtp.port,
         smtp.tls,
         smtp.connections,
-        smtp.rate,
+        smtp.rates,
         smtp.per_connection,
         smtp.timeout,
     )
@@ -210,7 +210,7 @@ newsletter.yaml:20: digests.Bad Name: a digest's name is of small letters, digit
 newsletter.yaml:21: smtp.host: is missing
 newsletter.yaml:22: smtp.hosst: no such setting: did you mean host?
 newsletter.yaml:23: smtp.password: does not belong in this file: put it into an environment variable and name that with password_env, or use password_file or password_command
-newsletter.yaml:24: smtp.rate: must be a number per second, minute, hour or day, such as 50/s or 1000/h
+newsletter.yaml:24: smtp.rate: must be a number per second, minute, hour or day, such as 50/s or 1000/h, or a list of such
 newsletter.yaml:25: smtp.tls: must be starttls, implicit or none
 newsletter.yaml:26: smtp.port: must be at most 65,535
 newsletter.yaml:27: connections: no such setting here: it belongs under smtp
@@ -543,3 +543,21 @@ def test_a_hostile_file_is_refused() -> None:
     ):
         with pytest.raises(ConfigError):
             parse(HEAD + text)
+
+
+def test_rates_for_all_and_for_domains() -> None:
+    smtp = parse(
+        "title: Wire\nfrom: wire@example.com\nsmtp:\n  host: mail.example.com\n  rate: [50/s, 20000/d]\n"
+        '  per_domain: {Bücher.example: 5/s, "*": [20/s, 100/m]}\n'
+    ).require_smtp()
+
+    assert ("50/s", "20000/d") == smtp.rates
+    rate = "a number per second, minute, hour or day, such as 50/s or 1000/h, or a list of such"
+    assert {"xn--bcher-kva.example": ("5/s",), "*": ("20/s", "100/m")} == smtp.per_domain
+    assert [
+        f"newsletter.yaml:5: smtp.rate: must be {rate}",
+        "newsletter.yaml:6: smtp.per_domain.a b: is not a domain such as mail.example.com, or * for all others",
+    ] == said(
+        "title: Wire\nfrom: wire@example.com\nsmtp:\n  host: mail.example.com\n  rate: [50/s, 3]\n"
+        "  per_domain: {a b: 5/s}\n"
+    )
