@@ -20,6 +20,7 @@ import aiosmtplib
 from aiosmtplib import SMTPAuthenticationError, SMTPHeloError, SMTPResponseException
 
 from newsletter.delivery.conversation import Conversation
+from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.transaction import Connection
 from newsletter.errors import TransportError
@@ -54,7 +55,8 @@ class SmtpSettings:
     answer to a whole message, in seconds.  A connection is closed after
     `per_connection` messages.  `local_hostname` is said in EHLO; None says our
     address.  A server that fails is tried `patience` times in a row, after
-    pauses that grow from `back_off` seconds.
+    pauses that grow from `back_off` seconds.  `signers` are whose DKIM
+    signatures its messages carry.
     """
 
     host: str
@@ -72,6 +74,7 @@ class SmtpSettings:
     ca_file: str | None = None
     patience: int = 4
     back_off: float = 1.0
+    signers: tuple[Signer, ...] = ()
 
     @property
     def server(self) -> str:
