@@ -36,6 +36,17 @@ def shown_url(url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DkimConfig:
+    """One DKIM key; `line` and `place` are where the project names its file, for messages about it."""
+
+    domain: str
+    selector: str
+    key_file: Path
+    line: int | None
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpConfig:
     """The mail server, and how to use it.
 
@@ -52,6 +63,7 @@ class SmtpConfig:
     rate: str | None
     per_connection: int | None
     timeout: float
+    dkim: tuple[DkimConfig, ...] = ()
     password_source: PasswordSource = field(repr=False)
 
     @property
