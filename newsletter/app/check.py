@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from newsletter.app.letters import Copy, Letter, invented_reader, letter, nobody_to_mail, sample_letter
 from newsletter.app.project import App
+from newsletter.app.signing import key_notes
 from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpTransport
 from newsletter.errors import NewsletterError
@@ -146,6 +147,7 @@ def _mail(app: App) -> Iterator[Finding]:
             yield Finding(level=Level.error, what="mail", text=str(error), hint=error.hint)
         else:
             yield Finding(level=Level.ok, what="mail", text=f"through {app.config.smtp.host}:{app.config.smtp.port}")
+        yield from _signing(app)
     if app.config.base_url:
         yield Finding(
             level=Level.warning,
@@ -153,6 +155,16 @@ def _mail(app: App) -> Iterator[Finding]:
             text="base_url is set, but this version serves no pages: its unsubscribe links need a server of yours",
             hint="leave base_url out to unsubscribe by mail",
         )
+
+
+def _signing(app: App) -> Iterator[Finding]:
+    try:
+        notes = list(key_notes(app.config))
+    except NewsletterError as error:
+        yield Finding(level=Level.error, what="mail", text=str(error), hint=error.hint)
+        return
+    for note in notes:
+        yield Finding(level=Level.warning if note.hint else Level.ok, what="mail", text=note.text, hint=note.hint)
 
 
 def _digest(app: App, digest: DigestConfig, *, online: bool) -> Iterator[Finding]:

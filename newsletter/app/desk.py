@@ -122,9 +122,10 @@ class EditorsDesk:
         """Which files letters are made from; the packaged templates too, for who works on those."""
         config = self._app.config
         notes = [digest.note for digest in config.digests if digest.note]
+        keys = [key.key_file for key in config.smtp.dkim] if config.smtp else []
         given = [file] if (file := note_file(self._note)) else []
         return Watched(
-            files=tuple(dict.fromkeys((config.path, config.subscribers, *notes, *given))),
+            files=tuple(dict.fromkeys((config.path, config.subscribers, *notes, *keys, *given))),
             folders=(config.templates, default_templates()),
         )
 

@@ -25,6 +25,7 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
 
     Raises:
         UsageError: no such issue or form.
+        ConfigError: the message is wanted, and a DKIM key cannot be used.
     """
     issue = find_issue(app, number, digest)
     if form not in FORMATS:
@@ -37,7 +38,12 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
     rendering = app.store.rendering(issue.id, issue.envelope.language)
     pictures = app.store.pictures(issue.id)
     skeleton = Skeleton.build(
-        issue, rendering, Format.html, secret=app.store.secret(SECRET_NAME), pictures=picture_parts(pictures)
+        issue,
+        rendering,
+        Format.html,
+        secret=app.store.secret(SECRET_NAME),
+        pictures=picture_parts(pictures),
+        signers=app.signers() if form == "eml" else (),
     )
     nobody = addressed(issue, rendering, _nobody())
     if form == "eml":

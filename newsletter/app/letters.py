@@ -4,7 +4,8 @@ They run the real stages, freeze included, on a scratch copy of the memory, and
 show what the delivery would have put on the wire.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Copy:
 
     `html` is a page that can be shown by itself, pictures and all; in the
     message they are parts of their own.  It is empty for a reader who wants
-    plain text only.
+    plain text only.  `unsigned` says why the message lacks the DKIM signature that
+    it would leave with.
     """
 
     reader: Subscriber
@@ -39,6 +41,9 @@ class Copy:
     text: str = ""
     markdown: str = ""
     message: bytes = b""
+    unsigned: str = ""
+    #: The message again, with a Message-ID that begins with this.
+    marked: Callable[[str], bytes] | None = field(default=None, repr=False, compare=False)
 
     def write(self, folder: Path) -> list[Path]:
         """Write the parts as files; returns their paths."""
@@ -154,12 +159,14 @@ async def next_letter(
     )
     delivery = store.deliveries(issue.id)[0]
     rendering = store.rendering(issue.id, delivery.rendering)
+    signers, unsigned = app.signers_to_show()
     skeleton = Skeleton.build(
         issue,
         rendering,
         delivery.format,
         secret=store.secret(SECRET_NAME),
         pictures=picture_parts(draft.pictures),
+        signers=signers,
     )
     return Letter(
         draft=draft,
@@ -170,6 +177,8 @@ async def next_letter(
         text=skeleton.text(delivery),
         markdown=skeleton.markdown(delivery),
         message=skeleton.message(delivery),
+        unsigned=unsigned,
+        marked=lambda mark: skeleton.message(replace(delivery, message_id=mark + delivery.message_id)),
         is_personal=":" in rendering.key,
         size=sizes.get(rendering.key),
     )
@@ -219,8 +228,9 @@ async def mail_test(app: App, found: Copy, smtp: SmtpSettings) -> str:
     Raises:
         NewsletterError: the server refused, or could not be reached.
     """
-    mark = f"\r\nMessage-ID: <test-{app.ids.token()[:8]}-".encode()
-    message = found.message.replace(b"\r\nMessage-ID: <", mark, 1)
+    if found.marked is None:
+        raise NewsletterError("there is no message to send")
+    message = found.marked(f"test-{app.ids.token()[:8]}-")
     return await send_one(message, sender=app.config.from_address.wire, recipient=found.reader.wire_email, smtp=smtp)
 
 
@@ -241,8 +251,13 @@ class Plan:
 
 
 async def plan(app: App, digest: str | None, *, note: str | None = None) -> Plan:
-    """Do a whole send on a scratch copy, up to the first message."""
+    """Do a whole send on a scratch copy, up to the first message.
+
+    Raises:
+        ConfigError: a send would end at once, because a DKIM key cannot be used.
+    """
     publication = app.publication(digest, note=note)
+    app.signers()
     name = publication.rules.name
     waiting = _unfinished(app)
     with app.scratch() as store:

@@ -1,5 +1,7 @@
 """A frozen issue again, as one reader got it or would have got it."""
 
+from dataclasses import replace
+
 from newsletter.app.letters import Copy
 from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
@@ -54,8 +56,14 @@ def past_copy(app: App, issue: Issue, reader: Subscriber, *, as_sent: bool) -> t
         rendering = _closest(store.renderings(issue.id), reader.language, issue.envelope.language)
         delivery = addressed(issue, rendering, reader)
     pictures = store.pictures(issue.id)
+    signers, unsigned = app.signers_to_show()
     skeleton = Skeleton.build(
-        issue, rendering, delivery.format, secret=store.secret(SECRET_NAME), pictures=picture_parts(pictures)
+        issue,
+        rendering,
+        delivery.format,
+        secret=store.secret(SECRET_NAME),
+        pictures=picture_parts(pictures),
+        signers=signers,
     )
     copy = Copy(
         reader=reader,
@@ -64,6 +72,8 @@ def past_copy(app: App, issue: Issue, reader: Subscriber, *, as_sent: bool) -> t
         text=skeleton.text(delivery),
         markdown=skeleton.markdown(delivery),
         message=skeleton.message(delivery),
+        unsigned=unsigned,
+        marked=lambda mark: skeleton.message(replace(delivery, message_id=mark + delivery.message_id)),
     )
     return copy, row
 

@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 from newsletter import __version__
 from newsletter.address import parse_address
 from newsletter.app.notes import note_given, note_of
+from newsletter.app.signing import load_signers
 from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.config import Config, DigestConfig, load_project
+from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.errors import NewsletterError, UsageError
+from newsletter.errors import ConfigError, NewsletterError, UsageError
 from newsletter.feeds.fetch import FetchLimits
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
@@ -40,6 +42,7 @@ class App:
         self.clock: Clock = clock or SystemClock()
         self.ids = ids or Ids()
         self._store = store
+        self._signers: tuple[Signer, ...] | None = None
 
     @classmethod
     def open(cls, path: Path | None = None, *, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -164,11 +167,31 @@ class App:
         """The project's templates before the built-in ones."""
         return Templates((self.config.templates, default_templates()), theme=digest.theme)
 
+    def signers(self) -> tuple[Signer, ...]:
+        """Whose DKIM signatures messages carry; the keys are read at first use.
+
+        Raises:
+            ConfigError: a key cannot be used.
+        """
+        if self._signers is None:
+            self._signers = load_signers(self.config)
+        return self._signers
+
+    def signers_to_show(self) -> tuple[tuple[Signer, ...], str]:
+        """The signers for a look at a letter; where a key cannot be used none, and a sentence that says so.
+
+        An editor may see tomorrow's letter without having the key.
+        """
+        try:
+            return self.signers(), ""
+        except ConfigError as error:
+            return (), f"shown without its DKIM signature: {'; '.join(str(error).splitlines())}"
+
     def smtp(self) -> SmtpSettings:
         """How to reach the mail server, password and all.
 
         Raises:
-            ConfigError: the project names no server.
+            ConfigError: the project names no server, or a DKIM key cannot be used.
             NewsletterError: the password is not where the project says.
         """
         smtp = self.config.require_smtp()
@@ -184,6 +207,7 @@ class App:
             per_domain={domain: tuple(map(Rate.parse, rates)) for domain, rates in smtp.per_domain.items()},
             per_connection=smtp.per_connection,
             timeout=smtp.timeout,
+            signers=self.signers(),
         )
 
     def slot(self, now: datetime, digest: DigestConfig) -> str:

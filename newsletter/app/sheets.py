@@ -127,7 +127,7 @@ class SheetMaker:
             shown=draft.total,
             entries=entry_rows(draft, waiting, left_out, titles, choice.hidden),
             sections=section_rows(draft, publication.feeds),
-            notices=(*words, *draft.notices, *self._before(publication, draft, sample=sample)),
+            notices=(*words, *_unsigned(letter), *draft.notices, *self._before(publication, draft, sample=sample)),
             sample=sample,
         )
 
@@ -169,7 +169,7 @@ class SheetMaker:
             date=issue.frozen_at,
             shown=shown,
             entries=entries,
-            notices=(f"as {person.email} {words}",),
+            notices=(f"as {person.email} {words}", *_unsigned(copy)),
             past=True,
         )
 
@@ -213,3 +213,7 @@ class SheetMaker:
         store = self.looking.store.scratch(clock=clock, since=moment)
         store.rewind(moment)
         return store
+
+
+def _unsigned(copy: Copy) -> tuple[str, ...]:
+    return (copy.unsigned,) if copy.unsigned else ()

@@ -9,7 +9,7 @@ The only part of the program that reads the environment.
 
 from newsletter.config.edit import add_feed, remove_feed
 from newsletter.config.load import CONFIG_NAME, find_project, load_project, parse_project
-from newsletter.config.project import Config, DigestConfig, SmtpConfig, is_loopback
+from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback
 from newsletter.config.secret import PASSWORD_VARIABLE, PasswordSource, Secret
 from newsletter.config.starter import starter_config, starter_people
 
@@ -18,6 +18,7 @@ __all__ = [
     "PASSWORD_VARIABLE",
     "Config",
     "DigestConfig",
+    "DkimConfig",
     "PasswordSource",
     "Secret",
     "SmtpConfig",

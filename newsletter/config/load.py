@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from newsletter.address import parse_address, parse_mailbox
-from newsletter.config.problems import Place, add_errors, find, key_path, plain
-from newsletter.config.project import Config, DigestConfig, SmtpConfig, is_loopback, shown_url
-from newsletter.config.schema import BUILT_IN_THEMES, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
+from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback, shown_url
+from newsletter.config.schema import BUILT_IN_THEMES, DigestBlock, DkimBlock, FeedBlock, ProjectBlock, SmtpBlock
 from newsletter.config.secret import PasswordSource
 from newsletter.config.selection import feeds_in_order, meant_feeds, named_feeds
 from newsletter.errors import ConfigError, Problem
@@ -109,6 +109,7 @@ class _Checker:
 
     def wrong(self, place: Place, text: str) -> None:
         """Note a mistake at a place."""
+        place = as_written(self.root, place)
         self.problems.add(find(self.root, place)[1], text, key_path(place))
 
 
@@ -250,6 +251,10 @@ def _check_smtp(check: _Checker, smtp: SmtpBlock) -> None:
     sources = [key for key in ("password_env", "password_file", "password_command") if getattr(smtp, key) is not None]
     for key in sources[1:]:
         check.wrong(("smtp", key), f"there is {sources[0]} as well: keep one of them")
+    keys = [(key.domain, key.selector) for key in smtp.dkim or ()]
+    for index, name in enumerate(keys):
+        if name in keys[:index]:
+            check.wrong(("smtp", "dkim", index, "selector"), "is the one above again: each key has its own")
     if sources and smtp.username is None:
         check.wrong(("smtp", sources[0]), "is of no use without a username")
 
@@ -311,11 +316,12 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
             )
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),
-        smtp=None if whole.smtp is None else _smtp(folder, whole.smtp),
+        smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
     )
 
 
-def _smtp(folder: Path, smtp: SmtpBlock) -> SmtpConfig:
+def _smtp(check: _Checker, smtp: SmtpBlock) -> SmtpConfig:
+    folder = check.folder
     return SmtpConfig(
         host=smtp.host,
         port=smtp.port or _PORTS[smtp.tls],
@@ -327,12 +333,24 @@ def _smtp(folder: Path, smtp: SmtpBlock) -> SmtpConfig:
         per_domain={domain: tuple(rates) for domain, rates in smtp.per_domain.items()},
         per_connection=smtp.per_connection,
         timeout=smtp.timeout,
+        dkim=tuple(_dkim(check, index, block) for index, block in enumerate(smtp.dkim or ())),
         password_source=PasswordSource(
             variable=smtp.password_env,
             file=None if smtp.password_file is None else _path(folder, smtp.password_file),
             command=None if smtp.password_command is None else tuple(smtp.password_command),
             folder=folder,
         ),
+    )
+
+
+def _dkim(check: _Checker, index: int, block: DkimBlock) -> DkimConfig:
+    place = as_written(check.root, ("smtp", "dkim", index, "key_file"))
+    return DkimConfig(
+        domain=block.domain,
+        selector=block.selector,
+        key_file=_path(check.folder, block.key_file),
+        line=find(check.root, place)[1],
+        place=key_path(place),
     )
 
 

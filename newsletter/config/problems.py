@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from newsletter.config.schema import LATER, Block, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import LATER, Block, DigestBlock, DkimBlock, FeedBlock, ProjectBlock, SmtpBlock
 from newsletter.text import one_line
 from newsletter.yamlfile import (
     Broken,
@@ -78,11 +78,28 @@ def find(root: Node, place: Place) -> tuple[Node, int | None]:
     return node, node.line if isinstance(node, Scalar) and node.value else line
 
 
+def as_written(root: Node, place: Place) -> tuple[str | int, ...]:
+    """A place without the indexes of lists that the file writes as one mapping alone."""
+    node: Node | None = root
+    found: list[str | int] = []
+    for part in place:
+        if isinstance(node, MapNode) and isinstance(part, int):
+            continue
+        found.append(part)
+        inner: Node | None = None
+        if isinstance(node, MapNode):
+            inner = node.pairs.get(str(part))
+        elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node.items):
+            inner = node.items[part]
+        node = inner
+    return tuple(found)
+
+
 def add_errors(problems: Problems, root: Node, errors: Sequence[Any]) -> None:
     """Add what pydantic found, each error at its line; what is broken already gets no second problem."""
     for error in errors:
         name_is_wrong = error["loc"][-1] == "[key]"
-        place = error["loc"][:-1] if name_is_wrong else error["loc"]
+        place = as_written(root, error["loc"][:-1] if name_is_wrong else error["loc"])
         node, line = find(root, place)
         if isinstance(node, Broken):
             continue
@@ -131,6 +148,8 @@ def _one_of(context: dict[str, Any], node: Node) -> str:
 
 def _block(place: Place) -> type[Block]:
     """The model that the last key of a place should belong to."""
+    if tuple(place[:2]) == ("smtp", "dkim") and len(place) > 2:  # noqa: PLR2004
+        return DkimBlock
     return _MISPLACED.get(str(place[0]), ProjectBlock) if len(place) > 1 else ProjectBlock
 
 

@@ -37,6 +37,17 @@ def shown_url(url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DkimConfig:
+    """One DKIM key; `line` and `place` are where the project names its file, for messages about it."""
+
+    domain: str
+    selector: str
+    key_file: Path
+    line: int | None
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpConfig:
     """The mail server, and how to use it.
 
@@ -55,6 +66,7 @@ class SmtpConfig:
     per_domain: Mapping[str, tuple[str, ...]]
     per_connection: int | None
     timeout: float
+    dkim: tuple[DkimConfig, ...] = ()
     password_source: PasswordSource = field(repr=False)
 
     @property

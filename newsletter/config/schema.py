@@ -30,6 +30,8 @@ _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)  # RFC 2
 _DIGEST_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _THEME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _RATE = re.compile(r"[1-9][0-9]{0,6}/(?:s|m|h|d)", re.ASCII)
+_SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*", re.ASCII)
+_LONGEST_SELECTOR = 63
 #: The themes that are always there; any folder in the project's templates/ is one, too.
 BUILT_IN_THEMES = ("default", "compact", "plain")
 
@@ -193,6 +195,34 @@ def _host(text: str) -> str:
     return text.removeprefix("[").removesuffix("]")
 
 
+def _signing_domain(text: str) -> str:
+    """A domain as the DNS has it: in ASCII and small letters."""
+    try:
+        domain = parse_address(f"x@{text.strip().removesuffix('.')}").domain
+    except AddressError as error:
+        raise ValueError("is not a domain such as example.com") from error
+    if "_" in domain:
+        raise ValueError("is not a domain such as example.com")
+    return domain
+
+
+def _selector(text: str) -> str:
+    found = text.strip().lower()
+    if "_domainkey" in found:
+        raise ValueError("must be what stands before ._domainkey in the DNS, and no more")
+    if not _SELECTOR.fullmatch(found) or len(found) > _LONGEST_SELECTOR:
+        raise ValueError("must be of letters, digits and -, as it stands in the DNS before ._domainkey")
+    return found
+
+
+def _one_or_two(value: Any) -> Any:
+    if isinstance(value, str | int | float):
+        raise ValueError("must be settings: domain, selector and key_file")  # noqa: TRY004 - pydantic's way
+    if isinstance(value, list) and len(value) > 2:  # noqa: PLR2004
+        raise ValueError("has more than two keys: one of RSA and one of Ed25519 are what verifiers can use")
+    return [value] if isinstance(value, dict) else value
+
+
 def _matching(pattern: re.Pattern[str], words: str) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
@@ -255,6 +285,14 @@ class DigestBlock(Block):
     note: Line | None = None
 
 
+class DkimBlock(Block):
+    """One DKIM key: whose signature, and where the DNS and the disk have its halves."""
+
+    domain: Annotated[str, AfterValidator(_signing_domain)]
+    selector: Annotated[str, AfterValidator(_selector)]
+    key_file: Line
+
+
 class SmtpBlock(Block):
     """The mail server."""
 
@@ -273,6 +311,7 @@ class SmtpBlock(Block):
     per_domain: dict[Annotated[str, AfterValidator(_domain)], Rates] = {}
     per_connection: Number | None = None
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    dkim: Annotated[list[DkimBlock], BeforeValidator(_one_or_two), Field(min_length=1)] | None = None
 
 
 class ProjectBlock(Block):
@@ -316,5 +355,6 @@ LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset({"poll"}),
     DigestBlock: frozenset({"approve", "canary", "catch_up", "max_lateness", "send_window", "subject"}),
-    SmtpBlock: frozenset({"dkim", "window"}),
+    SmtpBlock: frozenset({"window"}),
+    DkimBlock: frozenset(),
 }

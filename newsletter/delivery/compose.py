@@ -7,10 +7,11 @@ gives the same bytes whenever it is composed.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
+from newsletter.delivery.dkim import FIELD, Signatures, Signer
 from newsletter.delivery.headers import (
     NAME_LIMIT,
     address_header,
@@ -28,11 +29,15 @@ from newsletter.delivery.links import Links, links_for
 from newsletter.delivery.proof import Expected, check_message
 from newsletter.delivery.quoting import quote_piece, quote_value
 from newsletter.delivery.related import PicturePart, shown_in
+from newsletter.delivery.signed import check_signatures
 from newsletter.errors import MessageError
 from newsletter.issues.merge import Piece, fill, fill_subject, split
 from newsletter.model import Delivery, DeliveryState, Envelope, Format, Issue, Rendering
 
 _BOUNDARY = re.compile(r"[A-Za-z0-9]{8,60}")
+
+#: The header fields that differ per person, in their order.
+_OWN = ("To", "Subject", "Message-ID", "List-Unsubscribe")
 
 #: A place for a value: a merge field and how it is written there; a `Piece` without its literal.
 _Slot = Piece
@@ -45,7 +50,14 @@ class Skeleton:
     """
 
     def __init__(
-        self, issue: Issue, rendering: Rendering, wanted: Format, secret: bytes, pictures: Iterable[PicturePart]
+        self,
+        issue: Issue,
+        rendering: Rendering,
+        wanted: Format,
+        *,
+        secret: bytes,
+        pictures: Iterable[PicturePart],
+        signers: Sequence[Signer],
     ) -> None:
         self._issue = issue
         self._format = wanted
@@ -57,6 +69,8 @@ class Skeleton:
         self._subject_line = None if self._differs(rendering.subject) else _subject_line(rendering.subject)
         self._slots: dict[_Slot, int] = {}
         self._body = self._encoded_body()
+        self._signers = tuple(signers)
+        self._signatures = self._prepared_signatures() if signers else None
 
     @classmethod
     def build(
@@ -67,6 +81,7 @@ class Skeleton:
         *,
         secret: bytes,
         pictures: Iterable[PicturePart] = (),
+        signers: Sequence[Signer] = (),
     ) -> Self:
         """Encode a rendering once, and proof-read a message made from it.
 
@@ -76,11 +91,12 @@ class Skeleton:
             wanted: both parts, or plain text only.
             secret: what personal links are made with (`links.SECRET_NAME`).
             pictures: the issue's; those that this rendering shows travel with it, if it goes out as HTML.
+            signers: whose DKIM signatures every message carries, in this order.
 
         Raises:
             MessageError: a message made from this would not read as it is meant.
         """
-        skeleton = cls(issue, rendering, wanted, secret, pictures)
+        skeleton = cls(issue, rendering, wanted, secret=secret, pictures=pictures, signers=signers)
         skeleton._proof_read()
         return skeleton
 
@@ -101,7 +117,9 @@ class Skeleton:
         links = self._links(delivery)
         values = _values(delivery, links)
         filled = [quote_value(slot.written(values)) for slot in self._slots]
-        pieces = [self._headers(delivery, links, values)]
+        lines = self._own_lines(delivery, links, values)
+        head = self._headers(lines)
+        pieces = [head if self._signatures is None else self._signatures.fields(lines, filled) + head]
         for literal, slot in self._body:
             pieces.append(literal)
             if slot is not None:
@@ -139,23 +157,32 @@ class Skeleton:
         issue = self._issue
         return links_for(issue.envelope, issue.digest, issue.number, key=delivery.key, secret=self._secret)
 
-    def _headers(self, delivery: Delivery, links: Links, values: Mapping[str, str]) -> bytes:
-        before_to, before_id, before_unsubscribe, rest = self._fixed
+    def _own_lines(
+        self, delivery: Delivery, links: Links, values: Mapping[str, str]
+    ) -> tuple[bytes, bytes, bytes, bytes]:
+        """The header fields of `_OWN`."""
         to = address_header(delivery.name, delivery.wire_email, column=len("To: "))
-        return b"".join(
-            (
-                before_to,
-                header_line("To", to),
-                self._subject_line or _subject_line(self._filled_subject(values)),
-                before_id,
-                header_line("Message-ID", message_id_header(delivery.message_id)),
-                before_unsubscribe,
-                header_line("List-Unsubscribe", url_list_header(links.ways_out)),
-                rest,
-            )
+        return (
+            header_line("To", to),
+            self._subject_line or _subject_line(self._filled_subject(values)),
+            header_line("Message-ID", message_id_header(delivery.message_id)),
+            header_line("List-Unsubscribe", url_list_header(links.ways_out)),
         )
 
+    def _headers(self, lines: tuple[bytes, bytes, bytes, bytes]) -> bytes:
+        before_to, before_id, before_unsubscribe, rest = self._fixed
+        to, subject, message_id, unsubscribe = lines
+        return b"".join((before_to, to, subject, before_id, message_id, before_unsubscribe, unsubscribe, rest))
+
     # ------------------------------------------------------------ once per skeleton
+
+    def _prepared_signatures(self) -> Signatures:
+        fixed = [
+            (name, header_line(name, value))
+            for name, value in _fields(self._issue, self._format)
+            if value is not None and name not in _OWN
+        ]
+        return Signatures(self._signers, date=self._issue.envelope.date, fixed=fixed, varying=_OWN, body=self._body)
 
     def _differs(self, text: str) -> bool:
         return len(self._split(text)) > 1
@@ -203,7 +230,7 @@ class Skeleton:
         values = self._values(probe)
         texts = [fill(text, envelope.merge_token, values) for text in self._texts]
         expected = Expected(
-            fields=tuple(name for name, _ in _fields(self._issue, self._format)),
+            fields=(*(FIELD for _ in self._signers), *(name for name, _ in _fields(self._issue, self._format))),
             from_name=clean(envelope.from_name, NAME_LIMIT),
             from_email=envelope.from_email,
             to_name=clean(probe.name, NAME_LIMIT),
@@ -214,7 +241,9 @@ class Skeleton:
             html=texts[1] if len(texts) > 1 else None,
             pictures=tuple(part.picture for part in self._pictures),
         )
-        check_message(self.message(probe), expected)
+        message = self.message(probe)
+        check_message(message, expected)
+        check_signatures(message, self._signers)
 
 
 def _values(delivery: Delivery, links: Links) -> dict[str, str]:

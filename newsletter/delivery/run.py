@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from typing import Final, TypeVar
 
 from newsletter.address import is_reserved
 from newsletter.clock import Clock
+from newsletter.delivery.ahead import Ahead
 from newsletter.delivery.circuit import Circuit
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.limits import Pacers, longest_window
@@ -37,6 +39,8 @@ _PASSES: Final = 2
 _LOOKED_AT: Final = 200
 #: Encoded renderings kept; a project with more of them encodes some again.
 _SKELETONS: Final = 16
+#: Messages signed before their turn, per connection.
+_AHEAD: Final = 2
 #: Seconds that what is in flight may take when the run is asked to stop.
 _GRACE: Final = 25.0
 #: So many messages refused one after the other, and it is not the recipients.
@@ -98,6 +102,8 @@ class Run:
         self._secret = outbox.secret(SECRET_NAME)
         self._skeletons: OrderedDict[tuple[str, Format], Skeleton] = OrderedDict()
         self._pictures: tuple[PicturePart, ...] | None = None
+        self._signers = smtp.signers
+        self._ahead = Ahead(_AHEAD * smtp.connections) if smtp.signers else None
         self._lanes = [_Lane(self) for _ in range(smtp.connections)]
         self._chunk: deque[Delivery] = deque()
         self._after_id = 0
@@ -127,6 +133,8 @@ class Run:
                 self._deadline.cancel()
             for lane in self._lanes:
                 lane.abort()
+            if self._ahead is not None:
+                self._ahead.close()
 
     async def _pass(self) -> None:
         tasks = [asyncio.create_task(lane.work()) for lane in self._lanes]
@@ -230,13 +238,36 @@ class Run:
             if self._pictures is None:
                 self._pictures = picture_parts(self._outbox.pictures(self.issue.id))
             skeleton = Skeleton.build(
-                self.issue, rendering, delivery.format, secret=self._secret, pictures=self._pictures
+                self.issue,
+                rendering,
+                delivery.format,
+                secret=self._secret,
+                pictures=self._pictures,
+                signers=self._signers,
             )
             self._skeletons[key] = skeleton
             if len(self._skeletons) > _SKELETONS:
                 self._skeletons.popitem(last=False)
         self._skeletons.move_to_end(key)
         return skeleton
+
+    def begin(self, delivery: Delivery, skeleton: Skeleton) -> None:
+        """Have this message signed off the event loop, and the next few after it."""
+        if self._ahead is None:
+            return
+        self._ahead.begin(delivery, skeleton)
+        for following in islice(self._chunk, self._ahead.depth):
+            known = self._skeletons.get((following.rendering, following.format))
+            if known is not None:
+                self._ahead.begin(following, known)
+
+    async def pieces(self, delivery: Delivery, skeleton: Skeleton) -> list[bytes]:
+        """The message, as pieces; without signatures it takes no longer than a switch of threads would.
+
+        Raises:
+            MessageError: a value of this person cannot be written safely.
+        """
+        return skeleton.pieces(delivery) if self._ahead is None else await self._ahead.pieces(delivery, skeleton)
 
     def judge(self, delivery: Delivery, outcome: Outcome) -> Settlement:
         """What is to be written to the row."""
@@ -324,6 +355,7 @@ class _Lane:
     async def _deliver(self, delivery: Delivery) -> None:
         run = self._run
         skeleton = run.skeleton(delivery)
+        run.begin(delivery, skeleton)
         await run.turn(delivery.domain)
         intent: asyncio.Future[bool] | None = None
         outcome = None
@@ -361,7 +393,7 @@ class _Lane:
         """Try once; None if the connection turned out to have ended before, and another one is worth a try."""
         had_carried = connection.carried
         try:
-            message = skeleton.pieces(delivery)
+            message = await self._run.pieces(delivery, skeleton)
         except MessageError as error:
             return Outcome(verdict=Verdict.failed, text=str(error))
         if not connection.is_local and is_reserved(delivery.domain):

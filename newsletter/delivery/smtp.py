@@ -20,6 +20,7 @@ import aiosmtplib
 from aiosmtplib import SMTPAuthenticationError, SMTPHeloError, SMTPResponseException
 
 from newsletter.delivery.conversation import Conversation
+from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.transaction import Connection
 from newsletter.errors import TransportError
@@ -55,7 +56,8 @@ class SmtpSettings:
     `per_connection` messages.  `rates` hold for all messages together, `per_domain`
     for those to one domain, or to each that is not named (`limits.OTHERS`).  `local_hostname` is said in EHLO; None says our
     address.  A server that fails is tried `patience` times in a row, after
-    pauses that grow from `back_off` seconds.
+    pauses that grow from `back_off` seconds.  `signers` are whose DKIM
+    signatures its messages carry.
     """
 
     host: str
@@ -74,6 +76,7 @@ class SmtpSettings:
     ca_file: str | None = None
     patience: int = 4
     back_off: float = 1.0
+    signers: tuple[Signer, ...] = ()
 
     @property
     def server(self) -> str:

@@ -37,10 +37,12 @@ import sqlalchemy.dialects.sqlite.pysqlite  # noqa: E402, F401 - loaded before t
 
 from newsletter.clock import Ids, SystemClock  # noqa: E402
 from newsletter.delivery.deliver import deliver  # noqa: E402
+from newsletter.delivery.dkim import Signer  # noqa: E402
 from newsletter.delivery.smtp import SmtpSettings  # noqa: E402
 from newsletter.model import DeliveryState, OnUnknown  # noqa: E402
 from newsletter.store import Store  # noqa: E402
 from tests.delivery.samples import freeze, people  # noqa: E402
+from tests.delivery.signing import both  # noqa: E402
 
 #: Every durable step, and every step of a transaction that a crash could fall between.
 STEPS = (
@@ -87,7 +89,14 @@ class Crash:
     """
 
     def __init__(
-        self, folder: Path, *, seed: int, connections: int, recipients: int, on_unknown: OnUnknown = OnUnknown.resend
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        connections: int,
+        recipients: int,
+        on_unknown: OnUnknown = OnUnknown.resend,
+        signers: tuple[Signer, ...] = (),
     ) -> None:
         self.verdict = Verdict(seed=seed, connections=connections, on_unknown=on_unknown.value)
         self._chance = random.Random(seed)
@@ -96,6 +105,7 @@ class Crash:
         self._log.touch()
         self._emails = people(recipients)
         self._on_unknown = on_unknown
+        self._signers = signers
         self._read = 0
         self._lines: list[dict[str, str]] = []
         self._sessions = 0
@@ -148,7 +158,12 @@ class Crash:
             assert issue is not None
             store.recover(issue.id, self._on_unknown)
             smtp = SmtpSettings(
-                host="127.0.0.1", port=self._port, tls="none", connections=self.verdict.connections, back_off=0.01
+                host="127.0.0.1",
+                port=self._port,
+                tls="none",
+                connections=self.verdict.connections,
+                back_off=0.01,
+                signers=self._signers,
             )
             report = asyncio.run(
                 deliver(issue, store, smtp, clock=SystemClock(), on_unknown=self._on_unknown, trace=trace)
@@ -272,6 +287,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--recipients", type=int, default=40)
     parser.add_argument("--hold", action="store_true")
+    parser.add_argument("--dkim", action="store_true", help="sign, with RSA and Ed25519")
     asked = parser.parse_args()
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(2**32)
     with tempfile.TemporaryDirectory() as folder:
@@ -281,6 +297,7 @@ def main() -> None:
             connections=asked.connections,
             recipients=asked.recipients,
             on_unknown=OnUnknown.hold if asked.hold else OnUnknown.resend,
+            signers=both() if asked.dkim else (),
         )
         try:
             print(json.dumps(asdict(crash.run(asked.kills))))

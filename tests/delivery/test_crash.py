@@ -62,6 +62,17 @@ def test_where_what_may_have_arrived_is_held_no_kill_makes_a_copy(request: pytes
     assert 0 < verdict["held"] <= verdict["connections"] * verdict["kills"], verdict
 
 
+def test_signed_messages_are_the_same_bytes_after_a_kill(request: pytest.FixtureRequest) -> None:
+    """Signing happens in threads, ahead of the wire: it must cost neither a reader nor a second signature."""
+    verdict = crash("--dkim", *asked(request.config, 60))
+
+    assert 0 == verdict["lost"], verdict
+    assert verdict["worst_kill"] <= verdict["connections"], verdict
+    assert (0, 0) == (verdict["changed_ids"], verdict["changed_bytes"]), verdict
+    assert 0 == verdict["ledger_differs"], verdict
+    assert 0 < verdict["duplicates"] <= verdict["connections"] * verdict["kills"], verdict
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("connections", [1, 4, 16])
 def test_ten_thousand_kills_miss_nobody(connections: int) -> None:

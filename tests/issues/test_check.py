@@ -66,6 +66,10 @@ def test_a_one_click_letter_has_no_faults() -> None:
     assert [] == faults(letter)
 
 
+def test_a_letter_that_is_signed_throughout_has_no_faults() -> None:
+    assert [] == faults(message(DKIM_Signature=f"v=1; a=rsa-sha256; d=example.com;\r\n h={SIGNED};\r\n bh=; b="))
+
+
 def bytes_of(letter: bytes, old: bytes, new: bytes) -> bytes:
     assert old in letter
     return letter.replace(old, new, 1)
@@ -99,8 +103,21 @@ STRUCTURE = {
     "no way out of the HTML": (changed(LEAVE, "https://wire.example/other"), "error", "way-out"),
 }
 
+#: What a signature covers: each once more than it occurs.
+SIGNED = "from:from:subject:subject:list-unsubscribe:list-unsubscribe:list-unsubscribe-post"
+
 HEADER = {
     "no Date": (message(Date=None), "error", "header-once"),
+    "a signature that another way out can be added to": (
+        message(DKIM_Signature=f"v=1; d=x.example; h={SIGNED.replace('list-unsubscribe:', '', 1)}; bh=; b="),
+        "error",
+        "dkim-covers",
+    ),
+    "a signature of the beginning": (
+        message(DKIM_Signature=f"v=1; d=x.example; l=12; h={SIGNED}; bh=; b="),
+        "error",
+        "dkim-length",
+    ),
     "two Subjects": (bytes_of(message(), b"To:", b"Subject: again\r\nTo:"), "error", "header-once"),
     "two readers in To": (message(To="ada@example.com, grace@example.com"), "error", "one-address"),
     "a comma that splits the sender": (message(From="Wire, The <wire@example.com>"), "error", "one-address"),

@@ -13,7 +13,9 @@ TEXT = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.*?) \|", TEXT, re.MULTILINE))))
 
 
-@pytest.mark.parametrize("block", [schema.ProjectBlock, schema.FeedBlock, schema.DigestBlock, schema.SmtpBlock])
+@pytest.mark.parametrize(
+    "block", [schema.ProjectBlock, schema.FeedBlock, schema.DigestBlock, schema.SmtpBlock, schema.DkimBlock]
+)
 def test_every_setting_of_a_block_is_described(block: type[BaseModel]) -> None:
     assert {field.alias or name for name, field in block.model_fields.items()} - NAMED == set()
 

@@ -16,6 +16,7 @@ HEAVY = (
     "aiosmtplib",
     "alembic",
     "babel",
+    "cryptography",
     "email_validator",
     "feedparser",
     "html_to_markdown",

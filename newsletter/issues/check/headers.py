@@ -16,6 +16,8 @@ _MESSAGE_ID = re.compile(r"<[^<>@\s]+@([^<>@\s]+)>")
 _URI = re.compile(r"<([^<>\s]+)>")
 _ADDRESS_IN_BRACKETS = re.compile(r"<[^<>]*=\?[^<>]*>")
 _LIST_ID = re.compile(r"<[^<>\s@]+>\s*$")
+#: What whoever adds to a letter would like to replace.
+_SIGNED = ("From", "Subject", "List-Unsubscribe", "List-Unsubscribe-Post")
 _FEEDBACK_COLONS = 3
 _SENDER_ID = range(5, 16)
 
@@ -28,6 +30,7 @@ def check_headers(letter: Letter) -> Iterator[Finding]:
     yield from _ids(letter)
     yield from _list(letter)
     yield from _manners(letter)
+    yield from _signatures(letter)
 
 
 def unsubscribe_uris(letter: Letter) -> list[str]:
@@ -172,6 +175,33 @@ def _list(letter: Letter) -> Iterator[Finding]:
             why="readers' filters sort by it (RFC 2919)",
             fix="set list_id, for example daily.example.com",
         )
+
+
+def _signatures(letter: Letter) -> Iterator[Finding]:
+    for name, value in letter.fields:
+        if name.lower() != "dkim-signature":
+            continue
+        tags = {key.strip(): "".join(text.split()) for key, _, text in (tag.partition("=") for tag in value.split(";"))}
+        signed = Counter(tags.get("h", "").lower().split(":"))
+        present = Counter(field.lower() for field, _ in letter.fields)
+        # RFC 6376 §5.4.2: a name that is listed once more than it occurs can get no second field.
+        loose = [field for field in _SIGNED if signed[field.lower()] <= present[field.lower()]]
+        if loose:
+            yield error(
+                "dkim-covers",
+                f"the DKIM signature of {tags.get('d', 'nobody')} lets somebody add {', '.join(loose)}",
+                where=name,
+                why="one-click unsubscribe counts only under a signature (RFC 8058 §4), and a second one on top would lead elsewhere",
+                fix="report this: the program signs these headers itself",
+            )
+        if "l" in tags:
+            yield error(
+                "dkim-length",
+                f"the DKIM signature of {tags.get('d', 'nobody')} covers a part of the letter only",
+                where=name,
+                why="anybody can put text below what is signed (RFC 6376 §8.2)",
+                fix="report this: the program signs the whole letter",
+            )
 
 
 def _manners(letter: Letter) -> Iterator[Finding]:
