@@ -46,7 +46,7 @@ def test_a_slow_domain_waits_alone(office: Office) -> None:
     people = [f"r{number}@{'slow' if number < 4 else 'fast'}.example.com" for number in range(12)]
     issue = office.freeze(people)
 
-    began = started(office, issue, connections=2, per_domain={"slow.example.com": (Rate(count=1, seconds=60),)})
+    began = started(office, issue, connections=1, per_domain={"slow.example.com": (Rate(count=1, seconds=60),)})
 
     start = began[0][0]
     slow = [at - start for at, to in began if "slow" in to]
