@@ -25,22 +25,27 @@ def list_(
     ] = None,
     digest: Annotated[str | None, typer.Option("--digest", help="Whose issue that is.", show_default=False)] = None,
     person: Annotated[
-        str | None, typer.Option("--to", metavar="EMAIL", help="Only to this address.", show_default=False)
+        str | None, typer.Option("--email", "--to", metavar="EMAIL", help="Only to this address.", show_default=False)
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
-    """List messages with the server's last answer."""
+    """List messages with the server's last answer, newest first."""
     from newsletter.app.status import delivery_rows
 
-    rows = delivery_rows(session.app, status=status, number=issue, digest=digest, email=person, limit=limit)
+    # One more than is shown tells whether there are more.
+    found = delivery_rows(session.app, status=status, number=issue, digest=digest, email=person, limit=limit + 1)
+    rows, more = found[:limit], len(found) > limit
     if session.json:
         session.out.data(rows)
         return
     session.out.table(
-        ("issue", "to", "state", ">tries", "last answer", "when"),
-        [(r.issue, r.email, r.state, r.attempts, r.answer, moment(r.settled_at or r.next_attempt_at)) for r in rows],
+        (">id", "issue", "to", "state", ">tries", "last answer", "when"),
+        [
+            (r.id, r.issue, r.email, r.state, r.attempts, r.answer, moment(r.settled_at or r.next_attempt_at))
+            for r in rows
+        ],
     )
-    session.out.say(plural(len(rows), "message"))
+    session.out.say(plural(len(rows), "message") + (", and there are more: --limit shows them" if more else ""))
 
 
 command(group, "list")(list_)
