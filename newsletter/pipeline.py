@@ -32,6 +32,7 @@ from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Masthead, Renderings, Templates
 from newsletter.model import (
     Decision,
+    DeliveryState,
     Draft,
     Envelope,
     Failed,
@@ -372,6 +373,50 @@ async def send(
     watch.frozen(issue)
     report = await _deliver(parts, issue, smtp, watch, stop)
     return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, report=report)
+
+
+async def resend(
+    parts: Parts,
+    issue: Issue,
+    delivery: NewDelivery,
+    smtp: SmtpSettings,
+    *,
+    force: bool,
+    on_progress: Callable[[Progress], None],
+    stop: asyncio.Event,
+) -> tuple[SendReport, DeliveryState]:
+    """Queue a frozen issue for one person, and deliver this one message.
+
+    The caller holds the store's lock.
+
+    Args:
+        parts: what to work with.
+        issue: which.
+        delivery: the row to be; one that is there already stays the same message.
+        smtp: the mail server.
+        force: also for somebody who got it.
+        on_progress: told when it is settled.
+        stop: once set, nothing more is begun.
+
+    Returns:
+        what came of it, and the row's state before.
+
+    Raises:
+        UsageError: see `Store.readdress`; nothing has been mailed.
+    """
+    parts.store.check()
+    parts.store.recover(issue.id, parts.on_unknown)
+    row, before = parts.store.readdress(issue.id, delivery, force=force)
+    report = await deliver(
+        issue,
+        parts.store.only([row]),
+        smtp,
+        clock=parts.clock,
+        on_unknown=parts.on_unknown,
+        on_progress=on_progress,
+        stop=stop,
+    )
+    return report, before
 
 
 async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:

@@ -65,27 +65,14 @@ def send(
         raise UsageError("not on a terminal, so there is nobody to ask", hint="add --yes (-y) to send without asking")
     import asyncio
 
+    from newsletter.app.send import send as send_digest
+    from newsletter.cli.stopping import until_stopped
+
     with _Watch(session.out, ask=not yes) as watch:
-        sent = asyncio.run(_until_stopped(session, digest, note, watch))
+        sent = asyncio.run(
+            until_stopped(lambda stop: send_digest(session.app, digest, watch=watch, stop=stop, note=note))
+        )
     return _report(session, sent)
-
-
-async def _until_stopped(session: Session, digest: str | None, note: str | None, watch: "_Watch") -> "Sent":
-    """Send; on SIGTERM or Ctrl-C finish what is in flight, then stop."""
-    import asyncio
-    import signal
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        from newsletter.app.send import send as send_digest
-
-        return await send_digest(session.app, digest, watch=watch, stop=stop, note=note)
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 class _Watch:

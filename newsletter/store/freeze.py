@@ -78,7 +78,7 @@ class Freeze(Suppressions):
             StoreError: number or slot are taken, an entry is not waiting, or
                 a delivery names a rendering that is not there.
         """
-        message_id = _message_ids(self.secret("message-id"), digest, number, envelope)
+        message_id = message_ids(self.secret("message-id"), digest, number, envelope)
         erased = self._erased_secret()
         now = self._clock.now()
         shown = sum(one.disposition in (Disposition.shown, Disposition.headline) for one in consumed)
@@ -112,9 +112,8 @@ class Freeze(Suppressions):
                 rows = [
                     {
                         "issue_id": issue_id,
-                        **_delivery_columns(one, known),
+                        **delivery_row(one, known, suppressed=one.key in suppressed, now=now),
                         "message_id": message_id(one.key),
-                        **_first_state(one.key in suppressed, now),
                     }
                     for one in chunk
                 ]
@@ -209,7 +208,7 @@ def _versions(connection: Connection, entry_ids: Sequence[int]) -> dict[int, int
     return versions
 
 
-def _message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> Callable[[str], str]:
+def message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> Callable[[str], str]:
     """What makes each Message-ID: the same for the same person at every attempt, telling nothing about them.
 
     The form is that of RFC 5322 §3.6.4 without the angle brackets; the right
@@ -266,7 +265,8 @@ def _rendering_columns(rendering: Rendering) -> dict[str, Any]:
     }
 
 
-def _delivery_columns(delivery: NewDelivery, renderings: set[str]) -> dict[str, Any]:
+def delivery_row(delivery: NewDelivery, renderings: set[str], *, suppressed: bool, now: datetime) -> dict[str, Any]:
+    """The columns of a row to be, but its issue and its Message-ID."""
     if delivery.rendering not in renderings:
         raise StoreError(f"a delivery names the rendering {delivery.rendering!r}, which the issue does not have")
     return {
@@ -277,11 +277,6 @@ def _delivery_columns(delivery: NewDelivery, renderings: set[str]) -> dict[str, 
         "format": delivery.format,
         "rendering": delivery.rendering,
         "merge": dict(delivery.merge),
-    }
-
-
-def _first_state(suppressed: bool, now: datetime) -> dict[str, Any]:  # noqa: FBT001 - one word says it all
-    return {
         "state": DeliveryState.suppressed if suppressed else DeliveryState.queued,
         "attempts": 0,
         "last_reply": "",

@@ -23,6 +23,7 @@ from newsletter.store.deliveries import Deliveries
 from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
+from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
 from newsletter.store.statistics import Statistics
@@ -39,7 +40,7 @@ class StoreInfo:
     counts: Mapping[str, int]
 
 
-class Store(Feeds, Issues, Freeze, Deliveries, Statistics, Rewinding):
+class Store(Feeds, Issues, Freeze, Deliveries, Repeating, Statistics, Rewinding):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
     @classmethod

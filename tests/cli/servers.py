@@ -17,6 +17,7 @@ class Moody:
         self.replies: dict[str, str] = {}
         self.taken: list[str] = []
         self.ids: list[str] = []
+        self.subjects: list[str] = []
 
     @property
     def smtp(self) -> str:
@@ -33,7 +34,9 @@ class Moody:
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802
         self.taken += envelope.rcpt_tos
-        self.ids += re.findall(r"(?m)^Message-ID: <(\S+)>", envelope.content.decode("utf-8", "replace"))
+        content = envelope.content.decode("utf-8", "replace")
+        self.ids += re.findall(r"(?m)^Message-ID: <(\S+)>", content)
+        self.subjects += re.findall(r"(?m)^Subject: (.*?)\r?$", content)
         return "250 taken"
 
 
