@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from newsletter.cli.meter import Meter
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
 from newsletter.cli.report import (
@@ -26,6 +27,7 @@ from newsletter.text import one_line
 
 if TYPE_CHECKING:
     from newsletter.app.letters import Plan
+    from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
     from newsletter.model import Draft, FetchResult, Issue, SendReport
     from newsletter.pipeline import Sent
@@ -68,7 +70,7 @@ def send(
     from newsletter.app.send import send as send_digest
     from newsletter.cli.stopping import until_stopped
 
-    with _Watch(session.out, ask=not yes) as watch:
+    with _Watch(session.out, session.app.clock, ask=not yes) as watch:
         sent = asyncio.run(
             until_stopped(lambda stop: send_digest(session.app, digest, watch=watch, stop=stop, note=note))
         )
@@ -78,14 +80,17 @@ def send(
 class _Watch:
     """Tells the person what a send is doing, and asks before it mails.
 
-    The bar appears when there is something to count, so never under a question.
+    The bar appears when there is something to count, so never under a question;
+    where there is no terminal, a line every half minute takes its place.
     """
 
-    def __init__(self, out: Output, *, ask: bool) -> None:
+    def __init__(self, out: Output, clock: "Clock", *, ask: bool) -> None:
         self._out = out
+        self._clock = clock
         self._ask = ask
         self._bar = ExitStack()
         self._step: Steps | None = None
+        self._meter = Meter(clock)
 
     def __enter__(self) -> Self:
         return self
@@ -119,15 +124,20 @@ class _Watch:
 
     def frozen(self, issue: "Issue") -> None:
         self._out.say(f"issue {issue.number} of {issue.digest}: {issue.subject}")
+        self._meter = Meter(self._clock)
 
     def delivered(self, progress: "Progress") -> None:
         if self._step is None:
-            self._step = self._bar.enter_context(self._out.progress("sending", progress.total))
-        self._step(progress.settled, progress.total, f"{progress.failed} failed" if progress.failed else "")
+            self._step = self._bar.enter_context(self._out.progress("sending", progress.total, times=False))
+        if self._out.shows_bars:
+            self._step(progress.settled, progress.total, self._meter.note(progress))
+        elif line := self._meter.line(progress):
+            self._out.say(line)
 
     def _end_bar(self) -> None:
         self._bar.close()
         self._step = None
+        self._meter = Meter(self._clock)
 
 
 def _report(session: Session, sent: "Sent") -> int:
