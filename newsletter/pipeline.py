@@ -12,11 +12,14 @@ Nothing else in the program calls two stages in a row.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from newsletter.clock import Clock, Ids
+from newsletter.delivery.canary import deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ParseError
@@ -31,6 +34,8 @@ from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Masthead, Renderings, Templates
 from newsletter.model import (
+    Canary,
+    CanaryRule,
     Decision,
     DeliveryState,
     Draft,
@@ -73,6 +78,7 @@ class Publication:
     mention_edits: bool = False
     note: str = ""
     repeat_note: bool = False
+    canary: CanaryRule | None = None
     hidden: frozenset[int] = frozenset()
 
 
@@ -224,6 +230,7 @@ def freeze(
     draft: Draft,
     *,
     slot: str,
+    canary: Canary | None = None,
     trace: Callable[[str], None] = lambda _: None,
     on_rendered: Callable[[Renderings], None] = lambda _: None,
 ) -> Issue:
@@ -261,10 +268,19 @@ def freeze(
         note=draft.note.markdown if draft.note else "",
         renderings=renderings,
         pictures=draft.pictures,
+        canary=canary,
         trace=trace,
     )
     on_rendered(renderings)
     return issue
+
+
+def canary_for(rule: CanaryRule | None, recipients: int) -> Canary | None:
+    """How many go first; none where that would be everybody."""
+    if rule is None:
+        return None
+    first = rule.first if isinstance(rule.first, int) else math.ceil(rule.first * recipients)
+    return None if first >= recipients else Canary(first=first, wait=rule.wait, stop_at=rule.stop_at)
 
 
 def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:
@@ -305,6 +321,9 @@ class Watch(Protocol):
 
     def delivered(self, progress: Progress) -> None:
         """Another message is settled."""
+
+    def watching(self, until: datetime, first: int) -> None:
+        """So many have got the issue before the others; what servers say of it is watched until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,7 +388,8 @@ async def send(
         return Sent(finished=finished, fetched=fetched, draft=draft)
     if not recipients or not watch.agrees(draft, recipients):
         return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, declined=recipients > 0)
-    issue = freeze(parts, publication, draft, slot=slot)
+    canary = canary_for(publication.canary, recipients)
+    issue = freeze(parts, publication, draft, slot=slot, canary=canary)
     watch.frozen(issue)
     report = await _deliver(parts, issue, smtp, watch, stop)
     return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, report=report)
@@ -420,12 +440,13 @@ async def resend(
 
 
 async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
-    return await deliver(
+    return await deliver_in_turn(
         issue,
         parts.store,
         smtp,
         clock=parts.clock,
         on_unknown=parts.on_unknown,
         on_progress=watch.delivered,
+        on_watch=watch.watching,
         stop=stop,
     )

@@ -26,6 +26,8 @@ from newsletter.errors import UsageError
 from newsletter.text import one_line
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from newsletter.app.letters import Plan
     from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
@@ -54,11 +56,22 @@ def send(
         ),
     ] = None,
     note: NoteFlag = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(
+            "--canary",
+            metavar="SHARE",
+            help="So many get it first (1%, or 50 people), and refusals are watched; off: all at once.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
 ) -> int:
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
     if dry_run and test:
         raise UsageError("--dry-run and --test cannot go together")
+    if canary is not None and (dry_run or test):
+        raise UsageError("--canary is for sending: it cannot go with --dry-run or --test")
     if dry_run:
         return _dry_run(session, digest, note)
     if test:
@@ -72,7 +85,9 @@ def send(
 
     with _Watch(session.out, session.app.clock, ask=not yes) as watch:
         sent = asyncio.run(
-            until_stopped(lambda stop: send_digest(session.app, digest, watch=watch, stop=stop, note=note))
+            until_stopped(
+                lambda stop: send_digest(session.app, digest, watch=watch, stop=stop, note=note, canary=canary)
+            )
         )
     return _report(session, sent)
 
@@ -134,6 +149,13 @@ class _Watch:
         elif line := self._meter.line(progress):
             self._out.say(line)
 
+    def watching(self, until: "datetime", first: int) -> None:
+        self._end_bar()
+        self._out.say(
+            f"{plural(first, 'subscriber')} went first; what servers say is watched until "
+            f"{until.astimezone():%H:%M:%S}, then the others follow"
+        )
+
     def _end_bar(self) -> None:
         self._bar.close()
         self._step = None
@@ -170,7 +192,7 @@ def _tell(session: Session, report: "SendReport") -> None:
         session.out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
     session.out.say(send_words(report))
     if report.stopped:
-        session.out.error(report.stopped, "newsletter send goes on where this run stopped")
+        session.out.error(report.stopped, report.hint or "newsletter send goes on where this run stopped")
     elif report.next_attempt_at:
         when = report.next_attempt_at.astimezone().strftime("%H:%M")
         session.out.say(f"some servers asked us to try later: run newsletter send again after {when}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from newsletter.config.schema import LATER, Block, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import LATER, Block, CanaryBlock, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
 from newsletter.text import one_line
 from newsletter.yamlfile import (
     Broken,
@@ -131,6 +131,8 @@ def _one_of(context: dict[str, Any], node: Node) -> str:
 
 def _block(place: Place) -> type[Block]:
     """The model that the last key of a place should belong to."""
+    if "canary" in place[2:-1]:
+        return CanaryBlock
     return _MISPLACED.get(str(place[0]), ProjectBlock) if len(place) > 1 else ProjectBlock
 
 

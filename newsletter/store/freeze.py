@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Connection
 from newsletter.address import parse_address
 from newsletter.errors import AddressError, StoreError
 from newsletter.model import (
+    Canary,
     Consumed,
     DeliveryState,
     Disposition,
@@ -48,6 +50,7 @@ class Freeze(Suppressions):
         deliveries: Iterable[NewDelivery],
         note: str = "",
         pictures: Sequence[Picture] = (),
+        canary: Canary | None = None,
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
@@ -70,6 +73,7 @@ class Freeze(Suppressions):
             deliveries: one for each person who is to get it.
             note: the editor's, as written.
             pictures: what travels inside the messages, in the order of the letter.
+            canary: who get it before the others, and what would stop it.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -97,6 +101,7 @@ class Freeze(Suppressions):
                     frozen_at=now,
                     released=False,
                     note=note,
+                    canary=None if canary is None else asdict(canary),
                 )
             ).inserted_primary_key
             assert inserted is not None
