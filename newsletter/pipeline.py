@@ -12,14 +12,13 @@ Nothing else in the program calls two stages in a row.
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from newsletter.clock import Clock, Ids
-from newsletter.delivery.canary import deliver_in_turn
+from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ParseError
@@ -275,14 +274,6 @@ def freeze(
     return issue
 
 
-def canary_for(rule: CanaryRule | None, recipients: int) -> Canary | None:
-    """How many go first; none where that would be everybody."""
-    if rule is None:
-        return None
-    first = rule.first if isinstance(rule.first, int) else math.ceil(rule.first * recipients)
-    return None if first >= recipients else Canary(first=first, wait=rule.wait, stop_at=rule.stop_at)
-
-
 def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:
     for subscriber in people:
         rendering = renderings.for_subscriber(subscriber, language=subscriber.language)
@@ -405,18 +396,9 @@ async def resend(
     on_progress: Callable[[Progress], None],
     stop: asyncio.Event,
 ) -> tuple[SendReport, DeliveryState]:
-    """Queue a frozen issue for one person, and deliver this one message.
+    """Queue a frozen issue for one person, and deliver this one message; the caller holds the store's lock.
 
-    The caller holds the store's lock.
-
-    Args:
-        parts: what to work with.
-        issue: which.
-        delivery: the row to be; one that is there already stays the same message.
-        smtp: the mail server.
-        force: also for somebody who got it.
-        on_progress: told when it is settled.
-        stop: once set, nothing more is begun.
+    `delivery` is the row to be; one that is there already stays the same message.
 
     Returns:
         what came of it, and the row's state before.

@@ -11,6 +11,7 @@ twice, and the waiting time goes on and does not begin anew.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from newsletter.delivery.deliver import deliver
 from newsletter.delivery.files import FilesTransport
 from newsletter.delivery.ports import Outbox, Progress
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.model import Ahead, Canary, DeliveryState, Issue, IssueState, OnUnknown, SendReport
+from newsletter.model import Ahead, Canary, CanaryRule, DeliveryState, Issue, IssueState, OnUnknown, SendReport
 
 #: Seconds between two looks at whether the watch is to go on.
 _LOOK: Final = 5.0
@@ -45,6 +46,14 @@ class CanaryOutbox(Outbox, Protocol):
     def stop_canary(self, issue_id: int, reason: str) -> bool:
         """Pause the issue until a person decides."""
         ...
+
+
+def canary_for(rule: CanaryRule | None, recipients: int) -> Canary | None:
+    """How many go first; none where that would be everybody."""
+    if rule is None:
+        return None
+    first = rule.first if isinstance(rule.first, int) else math.ceil(rule.first * recipients)
+    return None if first >= recipients else Canary(first=first, wait=rule.wait, stop_at=rule.stop_at)
 
 
 async def deliver_in_turn(

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from newsletter.config import canary_given, parse_project
+from newsletter.delivery.canary import canary_for
 from newsletter.errors import ConfigError, UsageError
 from newsletter.model import Canary, CanaryRule
-from newsletter.pipeline import canary_for
 from tests.cli.conftest import Wire
 from tests.cli.servers import Moody
 
