@@ -498,6 +498,33 @@ class Envelope:
     merge_token: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRule:
+    """What a digest says of its canary: who get an issue first, and what stops it.
+
+    `first` is a share of the recipients (a float up to 1) or a number of them;
+    `wait` is in seconds; `stop_at` is the share of refusals that is still fine.
+    """
+
+    first: float | int
+    wait: float
+    stop_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """A canary that an issue still has before it: so many recipients, how many seconds, which share is still fine.
+
+    An issue whose canary is over has none any more.  One that `is_stopped`
+    waits for a person.
+    """
+
+    first: int
+    wait: float
+    stop_at: float
+    is_stopped: bool = False
+
+
 class IssueState(StrEnum):
     """What may happen to an issue; whether it is finished is counted from its rows."""
 
@@ -511,7 +538,8 @@ class Issue:
     """One edition of a digest: numbered and frozen.
 
     `state_reason` says what the mail server did where the program paused the
-    issue; it is empty where a person did.  `note` is the editor's, as written.
+    issue, or what stopped its canary; it is empty where a person did.  `note` is
+    the editor's, as written.
     """
 
     id: int
@@ -525,11 +553,13 @@ class Issue:
     envelope: Envelope
     frozen_at: datetime
     note: str = ""
+    canary: Canary | None = None
 
     @property
     def waits_for_a_person(self) -> bool:
-        """Whether a person has paused it, so that only a person may let it go on."""
-        return self.state is IssueState.paused and not self.state_reason
+        """Whether a person or its canary has paused it, so that only a person may let it go on."""
+        is_stopped = self.canary is not None and self.canary.is_stopped
+        return self.state is IssueState.paused and (not self.state_reason or is_stopped)
 
 
 # ---------------------------------------------------------------------- deliveries
@@ -606,6 +636,22 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What came of those who get an issue first.
+
+    `watched_from` is when the last of those that were settled at their first
+    attempt was, or of any; None while none is.  `last_refusal` is what the server
+    said of the last that failed.
+    """
+
+    ids: tuple[int, ...]
+    counts: Mapping[DeliveryState, int]
+    watched_from: datetime | None
+    next_attempt_at: datetime | None
+    last_refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
     """To how many people an issue was addressed, and when it was frozen."""
 
@@ -628,7 +674,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendReport:
-    """What a run of the outbox achieved, counted from the rows."""
+    """What a run of the outbox achieved, counted from the rows; `hint` says what to do where it `stopped`."""
 
     issue: Issue
     counts: Mapping[DeliveryState, int]
@@ -636,3 +682,4 @@ class SendReport:
     seconds: float
     next_attempt_at: datetime | None = None
     stopped: str | None = None
+    hint: str | None = None

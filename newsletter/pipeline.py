@@ -14,9 +14,11 @@ Nothing else in the program calls two stages in a row.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from newsletter.clock import Clock, Ids
+from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ParseError
@@ -31,7 +33,10 @@ from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Masthead, Renderings, Templates
 from newsletter.model import (
+    Canary,
+    CanaryRule,
     Decision,
+    DeliveryState,
     Draft,
     Envelope,
     Failed,
@@ -72,6 +77,7 @@ class Publication:
     mention_edits: bool = False
     note: str = ""
     repeat_note: bool = False
+    canary: CanaryRule | None = None
     hidden: frozenset[int] = frozenset()
 
 
@@ -223,6 +229,7 @@ def freeze(
     draft: Draft,
     *,
     slot: str,
+    canary: Canary | None = None,
     trace: Callable[[str], None] = lambda _: None,
     on_rendered: Callable[[Renderings], None] = lambda _: None,
 ) -> Issue:
@@ -260,6 +267,7 @@ def freeze(
         note=draft.note.markdown if draft.note else "",
         renderings=renderings,
         pictures=draft.pictures,
+        canary=canary,
         trace=trace,
     )
     on_rendered(renderings)
@@ -304,6 +312,9 @@ class Watch(Protocol):
 
     def delivered(self, progress: Progress) -> None:
         """Another message is settled."""
+
+    def watching(self, until: datetime, first: int) -> None:
+        """So many have got the issue before the others; what servers say of it is watched until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,19 +379,56 @@ async def send(
         return Sent(finished=finished, fetched=fetched, draft=draft)
     if not recipients or not watch.agrees(draft, recipients):
         return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, declined=recipients > 0)
-    issue = freeze(parts, publication, draft, slot=slot)
+    canary = canary_for(publication.canary, recipients)
+    issue = freeze(parts, publication, draft, slot=slot, canary=canary)
     watch.frozen(issue)
     report = await _deliver(parts, issue, smtp, watch, stop)
     return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, report=report)
 
 
+async def resend(
+    parts: Parts,
+    issue: Issue,
+    delivery: NewDelivery,
+    smtp: SmtpSettings,
+    *,
+    force: bool,
+    on_progress: Callable[[Progress], None],
+    stop: asyncio.Event,
+) -> tuple[SendReport, DeliveryState]:
+    """Queue a frozen issue for one person, and deliver this one message; the caller holds the store's lock.
+
+    `delivery` is the row to be; one that is there already stays the same message.
+
+    Returns:
+        what came of it, and the row's state before.
+
+    Raises:
+        UsageError: see `Store.readdress`; nothing has been mailed.
+    """
+    parts.store.check()
+    parts.store.recover(issue.id, parts.on_unknown)
+    row, before = parts.store.readdress(issue.id, delivery, force=force)
+    report = await deliver(
+        issue,
+        parts.store.only([row]),
+        smtp,
+        clock=parts.clock,
+        on_unknown=parts.on_unknown,
+        on_progress=on_progress,
+        stop=stop,
+    )
+    return report, before
+
+
 async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
-    return await deliver(
+    return await deliver_in_turn(
         issue,
         parts.store,
         smtp,
         clock=parts.clock,
         on_unknown=parts.on_unknown,
         on_progress=watch.delivered,
+        on_watch=watch.watching,
         stop=stop,
     )

@@ -53,7 +53,7 @@ def past_copy(app: App, issue: Issue, reader: Subscriber, *, as_sent: bool) -> t
     if row is not None:
         rendering, delivery = store.rendering(issue.id, row.rendering), row
     else:
-        rendering = _closest(store.renderings(issue.id), reader.language, issue.envelope.language)
+        rendering = closest(store.renderings(issue.id), reader.language, issue.envelope.language)
         delivery = addressed(issue, rendering, reader)
     pictures = store.pictures(issue.id)
     signers, unsigned = app.signers_to_show()
@@ -78,7 +78,7 @@ def past_copy(app: App, issue: Issue, reader: Subscriber, *, as_sent: bool) -> t
     return copy, row
 
 
-def _closest(renderings: list[Rendering], wanted: str | None, usual: str) -> Rendering:
+def closest(renderings: list[Rendering], wanted: str | None, usual: str) -> Rendering:
     """The rendering in a language, else in the issue's own; those for nobody in particular first."""
 
     def rank(rendering: Rendering) -> tuple[bool, bool, bool]:

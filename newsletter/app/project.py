@@ -161,6 +161,7 @@ class App:
             mention_edits=config.mention_edits,
             note=note,
             repeat_note=repeat_note,
+            canary=digest.canary,
         )
 
     def templates(self, digest: DigestConfig) -> Templates:

@@ -1,10 +1,13 @@
 """`send`: one digest's next issue, the whole way, under the project's lock."""
 
 import asyncio
+from dataclasses import replace
+from datetime import datetime
 
 from newsletter import pipeline
 from newsletter.app.letters import nobody_to_mail
 from newsletter.app.project import App
+from newsletter.config import canary_given
 from newsletter.delivery.deliver import Progress
 from newsletter.model import Draft, FetchResult, Issue
 
@@ -31,9 +34,18 @@ class Watcher:
     def delivered(self, progress: Progress) -> None:
         """Another message is settled."""
 
+    def watching(self, until: datetime, first: int) -> None:
+        """So many have got the issue before the others; what servers say of it is watched until then."""
+
 
 async def send(
-    app: App, digest: str | None, *, watch: pipeline.Watch, stop: asyncio.Event, note: str | None = None
+    app: App,
+    digest: str | None,
+    *,
+    watch: pipeline.Watch,
+    stop: asyncio.Event,
+    note: str | None = None,
+    canary: str | None = None,
 ) -> pipeline.Sent:
     """Finish what is unfinished, then fetch, freeze and deliver a digest.
 
@@ -43,6 +55,7 @@ async def send(
         watch: sees it happen, and may say no.
         stop: once set, what is in flight is finished and the rest waits.
         note: the editor's, instead of the file that the project names (`App.publication`).
+        canary: how many get it first ("1%", "50", "off"), instead of what the digest says.
 
     Raises:
         BusyError: another send is at work on this project.
@@ -50,6 +63,8 @@ async def send(
         NewsletterError: there is nobody to mail; no entry is used up.
     """
     publication = app.publication(digest, note=note)
+    if canary is not None:
+        publication = replace(publication, canary=canary_given(canary, publication.canary))
     smtp = app.smtp()
     name = publication.rules.name
     with app.store.lock():

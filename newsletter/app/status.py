@@ -1,6 +1,6 @@
 """The state of a project as rows: digests, issues, feeds, people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from newsletter.errors import UsageError
 from newsletter.model import (
     UNSETTLED,
     Audience,
+    Delivery,
     DeliveryState,
     FeedHealth,
     Issue,
@@ -201,8 +202,9 @@ def issue_details(app: App, number: int, digest: str | None) -> tuple[IssueRow, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
-    """One message: to whom, and what became of it."""
+    """One message: to whom, and what became of it; `id` is what `delivery retry` takes."""
 
+    id: int
     issue: str
     email: str
     state: str
@@ -224,15 +226,22 @@ def delivery_rows(
         AddressError: that is no address.
     """
     issue = None if number is None else find_issue(app, number, digest)
-    names = {one.id: f"{one.digest} {one.number}" for one in app.store.issues()}
     found = app.store.deliveries(
         issue_id=issue.id if issue else None,
         state=DeliveryState(status) if status else None,
         email_key=parse_address(email).key if email else None,
         limit=limit,
+        newest_first=True,
     )
+    return rows_of(app, found)
+
+
+def rows_of(app: App, deliveries: Sequence[Delivery]) -> list[DeliveryRow]:
+    """Deliveries as rows to show, each with the name of its issue."""
+    names = {one.id: f"{one.digest} {one.number}" for one in app.store.issues()}
     return [
         DeliveryRow(
+            id=one.id,
             issue=names.get(one.issue_id, ""),
             email=one.email,
             state=one.state.value,
@@ -243,7 +252,7 @@ def delivery_rows(
             settled_at=one.settled_at,
             next_attempt_at=one.next_attempt_at,
         )
-        for one in found
+        for one in deliveries
     ]
 
 

@@ -15,6 +15,7 @@ from newsletter.cli import (
     database,
     delivery,
     demo,
+    explain,
     feed,
     issue,
     preview,
@@ -58,7 +59,7 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, preview, send, demo):
+for commands in (project, daily, explain, preview, send, demo):
     commands.register(app)
 for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
     app.add_typer(nouns.group)

@@ -1,4 +1,4 @@
-"""`issue`: past and present issues, their files, and stopping one."""
+"""`issue`: past and present issues, their files, sending one again, and stopping one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.report import moment
-from newsletter.cli.session import Session, command
+from newsletter.cli.session import PARTLY, Session, command
 
 if TYPE_CHECKING:
     from newsletter.model import Issue
 
 group = typer.Typer(
-    name="issue", help="Look at issues, export them, pause or cancel one.", no_args_is_help=True, rich_markup_mode=None
+    name="issue",
+    help="Look at issues, export them, send one again, pause or cancel one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 Number = Annotated[int, typer.Argument(help="The issue's number.", show_default=False)]
@@ -118,6 +121,48 @@ def cancel(session: Session, number: Number, digest: DigestFlag = None) -> None:
     _tell(session, "cancelled; its entries wait for the next one" if released else "cancelled", issue)
 
 
+def resend(
+    session: Session,
+    number: Number,
+    to: Annotated[str, typer.Option("--to", metavar="EMAIL", help="To whom; somebody on the list.")],
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Also to somebody who got it: the same message, under the same Message-ID.",
+            show_default=False,
+        ),
+    ] = False,
+    digest: DigestFlag = None,
+) -> int:
+    """Mail an issue now to one person who did not get it or asks again, and to nobody else."""
+    import asyncio
+
+    from newsletter.app.again import resend as send_again
+    from newsletter.cli.report import report_json
+    from newsletter.cli.stopping import until_stopped
+    from newsletter.model import DeliveryState
+
+    report, before = asyncio.run(
+        until_stopped(
+            lambda stop: send_again(session.app, number, digest, to, force=force, on_progress=lambda _: None, stop=stop)
+        )
+    )
+    name = f"issue {number} of {report.issue.digest}"
+    state = next(iter(report.counts))
+    if session.json:
+        session.out.data({**report_json(report), "to": to, "before": before})
+    if report.stopped:
+        session.out.error(report.stopped, "newsletter send tries again")
+        return 1
+    if state is DeliveryState.sent:
+        again = ", again: the same message, under the same Message-ID" if before is DeliveryState.sent else ""
+        session.out.say(f"{name} sent to {to}{again}")
+        return 0
+    session.out.say(f"{name} to {to}: {state}; newsletter explain {to} says why")
+    return PARTLY
+
+
 def _tell(session: Session, words: str, issue: "Issue") -> None:
     name = f"{issue.number} of {issue.digest}"
     if session.json:
@@ -130,4 +175,5 @@ command(group, "show")(show)
 command(group, "export")(export)
 command(group, "pause")(pause)
 command(group, "resume")(resume)
+command(group, "resend")(resend)
 command(group, "cancel")(cancel)

@@ -81,10 +81,21 @@ class Output:
             table.add_row(*(Text(printable("" if cell is None else str(cell))) for cell in row))
         console.print(table)
 
+    @property
+    def shows_bars(self) -> bool:
+        """Whether somebody is watching a terminal that a progress bar can be drawn on."""
+        return not (self.quiet or self.json) and sys.stderr.isatty()
+
     @contextmanager
-    def progress(self, label: str, total: int | None) -> Iterator[Steps]:
-        """Show a progress bar on stderr while the block runs, if somebody is watching."""
-        if self.quiet or self.json or not sys.stderr.isatty():
+    def progress(self, label: str, total: int | None, *, times: bool = True) -> Iterator[Steps]:
+        """Show a progress bar on stderr while the block runs, if somebody is watching.
+
+        Args:
+            label: what is being done.
+            total: of how many steps.
+            times: say how much time is left; else the notes do.
+        """
+        if not self.shows_bars:
             yield _unseen
             return
         from rich.console import Console
@@ -94,7 +105,7 @@ class Output:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            *([TimeRemainingColumn()] if times else []),
             TextColumn("{task.fields[note]}"),
             console=Console(stderr=True, highlight=False),
             transient=True,

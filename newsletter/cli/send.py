@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from newsletter.cli.meter import Meter
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
 from newsletter.cli.report import (
@@ -25,7 +26,10 @@ from newsletter.errors import UsageError
 from newsletter.text import one_line
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from newsletter.app.letters import Plan
+    from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
     from newsletter.model import Draft, FetchResult, Issue, SendReport
     from newsletter.pipeline import Sent
@@ -52,11 +56,22 @@ def send(
         ),
     ] = None,
     note: NoteFlag = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(
+            "--canary",
+            metavar="SHARE",
+            help="So many get it first (1%, or 50 people), and refusals are watched; off: all at once.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
 ) -> int:
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
     if dry_run and test:
         raise UsageError("--dry-run and --test cannot go together")
+    if canary is not None and (dry_run or test):
+        raise UsageError("--canary is for sending: it cannot go with --dry-run or --test")
     if dry_run:
         return _dry_run(session, digest, note)
     if test:
@@ -65,40 +80,32 @@ def send(
         raise UsageError("not on a terminal, so there is nobody to ask", hint="add --yes (-y) to send without asking")
     import asyncio
 
-    with _Watch(session.out, ask=not yes) as watch:
-        sent = asyncio.run(_until_stopped(session, digest, note, watch))
+    from newsletter.app.send import send as send_digest
+    from newsletter.cli.stopping import until_stopped
+
+    with _Watch(session.out, session.app.clock, ask=not yes) as watch:
+        sent = asyncio.run(
+            until_stopped(
+                lambda stop: send_digest(session.app, digest, watch=watch, stop=stop, note=note, canary=canary)
+            )
+        )
     return _report(session, sent)
-
-
-async def _until_stopped(session: Session, digest: str | None, note: str | None, watch: "_Watch") -> "Sent":
-    """Send; on SIGTERM or Ctrl-C finish what is in flight, then stop."""
-    import asyncio
-    import signal
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        from newsletter.app.send import send as send_digest
-
-        return await send_digest(session.app, digest, watch=watch, stop=stop, note=note)
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 class _Watch:
     """Tells the person what a send is doing, and asks before it mails.
 
-    The bar appears when there is something to count, so never under a question.
+    The bar appears when there is something to count, so never under a question;
+    where there is no terminal, a line every half minute takes its place.
     """
 
-    def __init__(self, out: Output, *, ask: bool) -> None:
+    def __init__(self, out: Output, clock: "Clock", *, ask: bool) -> None:
         self._out = out
+        self._clock = clock
         self._ask = ask
         self._bar = ExitStack()
         self._step: Steps | None = None
+        self._meter = Meter(clock)
 
     def __enter__(self) -> Self:
         return self
@@ -132,15 +139,27 @@ class _Watch:
 
     def frozen(self, issue: "Issue") -> None:
         self._out.say(f"issue {issue.number} of {issue.digest}: {issue.subject}")
+        self._meter = Meter(self._clock)
 
     def delivered(self, progress: "Progress") -> None:
         if self._step is None:
-            self._step = self._bar.enter_context(self._out.progress("sending", progress.total))
-        self._step(progress.settled, progress.total, f"{progress.failed} failed" if progress.failed else "")
+            self._step = self._bar.enter_context(self._out.progress("sending", progress.total, times=False))
+        if self._out.shows_bars:
+            self._step(progress.settled, progress.total, self._meter.note(progress))
+        elif line := self._meter.line(progress):
+            self._out.say(line)
+
+    def watching(self, until: "datetime", first: int) -> None:
+        self._end_bar()
+        self._out.say(
+            f"{plural(first, 'subscriber')} went first; what servers say is watched until "
+            f"{until.astimezone():%H:%M:%S}, then the others follow"
+        )
 
     def _end_bar(self) -> None:
         self._bar.close()
         self._step = None
+        self._meter = Meter(self._clock)
 
 
 def _report(session: Session, sent: "Sent") -> int:
@@ -173,7 +192,7 @@ def _tell(session: Session, report: "SendReport") -> None:
         session.out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
     session.out.say(send_words(report))
     if report.stopped:
-        session.out.error(report.stopped, "newsletter send goes on where this run stopped")
+        session.out.error(report.stopped, report.hint or "newsletter send goes on where this run stopped")
     elif report.next_attempt_at:
         when = report.next_attempt_at.astimezone().strftime("%H:%M")
         session.out.say(f"some servers asked us to try later: run newsletter send again after {when}")

@@ -2,11 +2,12 @@
 
     schema    what may be written        problems   every mistake, with its line       load   file → Config
     project   what comes out of it       secret     passwords                          edit   add or remove a feed
-    starter   the two files of a new project           filters  include and exclude
+    starter   the two files of a new project           filters  include and exclude           canary  who goes first
 
 The only part of the program that reads the environment.
 """
 
+from newsletter.config.canary import canary_given
 from newsletter.config.edit import add_feed, remove_feed
 from newsletter.config.load import CONFIG_NAME, find_project, load_project, parse_project
 from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback
@@ -23,6 +24,7 @@ __all__ = [
     "Secret",
     "SmtpConfig",
     "add_feed",
+    "canary_given",
     "find_project",
     "is_loopback",
     "load_project",

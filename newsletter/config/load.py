@@ -12,11 +12,19 @@ from pydantic import ValidationError
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback, shown_url
-from newsletter.config.schema import BUILT_IN_THEMES, DigestBlock, DkimBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import (
+    BUILT_IN_THEMES,
+    CanaryBlock,
+    DigestBlock,
+    DkimBlock,
+    FeedBlock,
+    ProjectBlock,
+    SmtpBlock,
+)
 from newsletter.config.secret import PasswordSource
 from newsletter.config.selection import feeds_in_order, meant_feeds, named_feeds
 from newsletter.errors import ConfigError, Problem
-from newsletter.model import Feed, OnUnknown
+from newsletter.model import CanaryRule, Feed, OnUnknown
 from newsletter.text import one_line
 from newsletter.urls import canonical_url
 from newsletter.yamlfile import MapNode, Node, Problems, Tree, did_you_mean, parse_tree, read_tree, shown_path
@@ -313,11 +321,16 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 group_by=body.group_by,
                 pictures=body.pictures,
                 note=None if body.note is None else _path(folder, body.note),
+                canary=None if body.canary is None else _canary(body.canary),
             )
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),
         smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
     )
+
+
+def _canary(block: CanaryBlock) -> CanaryRule:
+    return CanaryRule(first=block.share, wait=block.wait, stop_at=block.stop_at)
 
 
 def _smtp(check: _Checker, smtp: SmtpBlock) -> SmtpConfig:

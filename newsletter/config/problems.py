@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from newsletter.config.schema import LATER, Block, DigestBlock, DkimBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import (
+    LATER,
+    Block,
+    CanaryBlock,
+    DigestBlock,
+    DkimBlock,
+    FeedBlock,
+    ProjectBlock,
+    SmtpBlock,
+)
 from newsletter.text import one_line
 from newsletter.yamlfile import (
     Broken,
@@ -150,6 +159,8 @@ def _block(place: Place) -> type[Block]:
     """The model that the last key of a place should belong to."""
     if tuple(place[:2]) == ("smtp", "dkim") and len(place) > 2:  # noqa: PLR2004
         return DkimBlock
+    if "canary" in place[2:-1]:
+        return CanaryBlock
     return _MISPLACED.get(str(place[0]), ProjectBlock) if len(place) > 1 else ProjectBlock
 
 

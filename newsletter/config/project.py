@@ -10,7 +10,7 @@ from typing import Literal
 from newsletter.address import Address
 from newsletter.config.secret import PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
-from newsletter.model import Feed, OnUnknown
+from newsletter.model import CanaryRule, Feed, OnUnknown
 from newsletter.urls import canonical_url
 from newsletter.yamlfile import did_you_mean, shown_path
 
@@ -105,6 +105,7 @@ class DigestConfig:
     group_by: GroupBy = "feed"
     pictures: Pictures = "link"
     note: Path | None = None
+    canary: CanaryRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

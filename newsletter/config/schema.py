@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
+from newsletter.config.canary import USUAL_STOP, USUAL_WAIT, duration, percent, share_or_count, short_canary
 from newsletter.config.filters import Rules
 from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
@@ -267,6 +268,14 @@ class FeedBlock(Block):
     allow_private: bool = False
 
 
+class CanaryBlock(Block):
+    """A few people who get an issue before the others; how many is the short form."""
+
+    share: Annotated[float | int, PlainValidator(share_or_count)]
+    wait: Annotated[float, PlainValidator(duration)] = USUAL_WAIT
+    stop_at: Annotated[float, PlainValidator(percent)] = USUAL_STOP
+
+
 class DigestBlock(Block):
     """One digest: which feeds, when, how much."""
 
@@ -283,6 +292,7 @@ class DigestBlock(Block):
     sections: list[Line] | None = None
     pictures: Pictures = "link"
     note: Line | None = None
+    canary: Annotated[CanaryBlock | None, BeforeValidator(short_canary)] = None
 
 
 class DkimBlock(Block):
@@ -354,7 +364,8 @@ class ProjectBlock(Block):
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset({"poll"}),
-    DigestBlock: frozenset({"approve", "canary", "catch_up", "max_lateness", "send_window", "subject"}),
+    DigestBlock: frozenset({"approve", "catch_up", "max_lateness", "send_window", "subject"}),
+    CanaryBlock: frozenset(),
     SmtpBlock: frozenset({"window"}),
     DkimBlock: frozenset(),
 }

@@ -119,12 +119,15 @@ class Deliveries(Suppressions):
         email_key: str | None = None,
         limit: int | None = None,
         after_id: int = 0,
+        *,
+        newest_first: bool = False,
     ) -> list[Delivery]:
-        """Deliveries that fit all that is given, in the order of their ids.
+        """Deliveries that fit all that is given, in the order of their ids, or the other way round.
 
         Transaction: one read.
         """
-        wanted = DELIVERY.where(t.deliveries.c.id > after_id).order_by(t.deliveries.c.id).limit(limit)
+        ids = t.deliveries.c.id
+        wanted = DELIVERY.where(ids > after_id).order_by(ids.desc() if newest_first else ids).limit(limit)
         # Every index begins with the issue: all issues are named where none is.
         issues = [issue_id] if issue_id is not None else sa.select(t.issues.c.id)
         wanted = wanted.where(t.deliveries.c.issue_id.in_(issues))

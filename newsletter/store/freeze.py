@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Connection
 from newsletter.address import parse_address
 from newsletter.errors import AddressError, StoreError
 from newsletter.model import (
+    Canary,
     Consumed,
     DeliveryState,
     Disposition,
@@ -48,6 +50,7 @@ class Freeze(Suppressions):
         deliveries: Iterable[NewDelivery],
         note: str = "",
         pictures: Sequence[Picture] = (),
+        canary: Canary | None = None,
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
@@ -70,6 +73,7 @@ class Freeze(Suppressions):
             deliveries: one for each person who is to get it.
             note: the editor's, as written.
             pictures: what travels inside the messages, in the order of the letter.
+            canary: who get it before the others, and what would stop it.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -78,7 +82,7 @@ class Freeze(Suppressions):
             StoreError: number or slot are taken, an entry is not waiting, or
                 a delivery names a rendering that is not there.
         """
-        message_id = _message_ids(self.secret("message-id"), digest, number, envelope)
+        message_id = message_ids(self.secret("message-id"), digest, number, envelope)
         erased = self._erased_secret()
         now = self._clock.now()
         shown = sum(one.disposition in (Disposition.shown, Disposition.headline) for one in consumed)
@@ -97,6 +101,7 @@ class Freeze(Suppressions):
                     frozen_at=now,
                     released=False,
                     note=note,
+                    canary=None if canary is None else asdict(canary),
                 )
             ).inserted_primary_key
             assert inserted is not None
@@ -112,9 +117,8 @@ class Freeze(Suppressions):
                 rows = [
                     {
                         "issue_id": issue_id,
-                        **_delivery_columns(one, known),
+                        **delivery_row(one, known, suppressed=one.key in suppressed, now=now),
                         "message_id": message_id(one.key),
-                        **_first_state(one.key in suppressed, now),
                     }
                     for one in chunk
                 ]
@@ -209,7 +213,7 @@ def _versions(connection: Connection, entry_ids: Sequence[int]) -> dict[int, int
     return versions
 
 
-def _message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> Callable[[str], str]:
+def message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> Callable[[str], str]:
     """What makes each Message-ID: the same for the same person at every attempt, telling nothing about them.
 
     The form is that of RFC 5322 §3.6.4 without the angle brackets; the right
@@ -266,7 +270,8 @@ def _rendering_columns(rendering: Rendering) -> dict[str, Any]:
     }
 
 
-def _delivery_columns(delivery: NewDelivery, renderings: set[str]) -> dict[str, Any]:
+def delivery_row(delivery: NewDelivery, renderings: set[str], *, suppressed: bool, now: datetime) -> dict[str, Any]:
+    """The columns of a row to be, but its issue and its Message-ID."""
     if delivery.rendering not in renderings:
         raise StoreError(f"a delivery names the rendering {delivery.rendering!r}, which the issue does not have")
     return {
@@ -277,11 +282,6 @@ def _delivery_columns(delivery: NewDelivery, renderings: set[str]) -> dict[str, 
         "format": delivery.format,
         "rendering": delivery.rendering,
         "merge": dict(delivery.merge),
-    }
-
-
-def _first_state(suppressed: bool, now: datetime) -> dict[str, Any]:  # noqa: FBT001 - one word says it all
-    return {
         "state": DeliveryState.suppressed if suppressed else DeliveryState.queued,
         "attempts": 0,
         "last_reply": "",

@@ -166,7 +166,7 @@ class Issues(Part):
         self._move(issue_id, IssueState.paused, reason)
 
     def resume(self, issue_id: int) -> None:
-        """Let a paused issue go on.
+        """Let a paused issue go on; one that its canary has stopped goes on without it.
 
         Transaction: one write.
 
@@ -189,7 +189,7 @@ class Issues(Part):
             StoreError: there is no such issue.
         """
         with self._database.write() as connection:
-            row = _locked(connection, issue_id)
+            row = locked(connection, issue_id)
             if row.state is IssueState.cancelled:
                 return bool(row.released)
             mine = t.deliveries.c.issue_id == issue_id
@@ -213,15 +213,16 @@ class Issues(Part):
 
     def _move(self, issue_id: int, state: IssueState, reason: str) -> None:
         with self._database.write() as connection:
-            row = _locked(connection, issue_id)
+            row = locked(connection, issue_id)
             if row.state is IssueState.cancelled:
                 raise StoreError(f"issue {row.number} of {row.digest} is cancelled", hint="newsletter issue list")
-            connection.execute(
-                sa.update(t.issues).where(t.issues.c.id == issue_id).values(state=state, state_reason=reason)
-            )
+            values: dict[str, object] = {"state": state, "state_reason": reason}
+            if state is IssueState.open and (row.canary or {}).get("is_stopped"):
+                values["canary"] = None
+            connection.execute(sa.update(t.issues).where(t.issues.c.id == issue_id).values(values))
 
 
-def _locked(connection: Connection, issue_id: int) -> Row:
+def locked(connection: Connection, issue_id: int) -> Row:
     """The issue's row; waits for intents under way, and makes later ones see what is decided now."""
     row = connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id).with_for_update()).first()
     if row is None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from newsletter.errors import StoreError
 from newsletter.model import (
+    Canary,
     Delivery,
     Enclosure,
     Entry,
@@ -134,6 +135,7 @@ def issue_of(row: Row) -> Issue:
     """One row of `issues`."""
     try:
         envelope = Envelope(**{**row.envelope, "date": datetime.fromisoformat(row.envelope["date"])})
+        canary = None if row.canary is None else Canary(**row.canary)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the envelope of issue {row.number} cannot be read: the database is damaged") from error
     return Issue(
@@ -148,6 +150,7 @@ def issue_of(row: Row) -> Issue:
         envelope=envelope,
         frozen_at=row.frozen_at,
         note=row.note,
+        canary=canary,
     )
 
 

@@ -18,11 +18,13 @@ from newsletter.clock import Clock, Ids
 from newsletter.errors import SchemaError, StoreError
 from newsletter.store import schema
 from newsletter.store import tables as t
+from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
 from newsletter.store.deliveries import Deliveries
 from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
+from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
 from newsletter.store.statistics import Statistics
@@ -39,7 +41,7 @@ class StoreInfo:
     counts: Mapping[str, int]
 
 
-class Store(Feeds, Issues, Freeze, Deliveries, Statistics, Rewinding):
+class Store(Feeds, Issues, Freeze, Deliveries, Canaries, Repeating, Statistics, Rewinding):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
     @classmethod

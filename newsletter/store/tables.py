@@ -174,6 +174,8 @@ issues = Table(
     Column("released", Boolean, nullable=False),
     # The editor's, as written: the same one is not sent twice.
     Column("note", Text, nullable=False, server_default=""),
+    # What goes first and what would stop it, until that is decided.
+    Column("canary", Json),
     UniqueConstraint("digest", "number"),
     UniqueConstraint("digest", "slot"),
 )

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from newsletter.demo.catcher import Catcher
+from tests.cli.servers import Moody, moody_server
 from tests.conftest import ROOT
 
 
@@ -159,3 +160,10 @@ def wire(tmp_path: Path, web: Web) -> Iterator[Wire]:
     folder.mkdir()
     with Catcher(tmp_path / "caught") as mail:
         yield Wire(folder, web, mail)
+
+
+@pytest.fixture
+def moody() -> Iterator[Moody]:
+    """A mail server that refuses whom a test tells it to."""
+    with moody_server() as server:
+        yield server

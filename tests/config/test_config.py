@@ -176,7 +176,7 @@ feeds:
   - example.com/feed.xml
   - url: gopher://a.example
 digests:
-  daily: {schedule: x, canary: 3}
+  daily: {schedule: x, canary: 0}
   weekly: {sort: newset}
   Bad Name:
 smtp:
@@ -204,7 +204,7 @@ newsletter.yaml:13: feeds[2].poll: not in this version yet
 newsletter.yaml:14: feeds[2].include[0]: is not a regular expression: missing ) at position 1
 newsletter.yaml:15: feeds[3]: example.com/feed.xml is no file: write https:// in front of an address
 newsletter.yaml:16: feeds[4].url: feeds are read over http and https and from files, not over gopher
-newsletter.yaml:18: digests.daily.canary: not in this version yet
+newsletter.yaml:18: digests.daily.canary.share: must be at least 1 and at most 1,000,000 people
 newsletter.yaml:19: digests.weekly.sort: must be newest or oldest: did you mean newest?
 newsletter.yaml:20: digests.Bad Name: a digest's name is of small letters, digits, - and _, such as daily
 newsletter.yaml:21: smtp.host: is missing

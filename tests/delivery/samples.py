@@ -6,6 +6,7 @@ from dataclasses import replace
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.issues.merge import make_token
 from newsletter.model import (
+    Canary,
     Delivery,
     DeliveryState,
     Envelope,
@@ -106,6 +107,7 @@ def freeze(
     wanted: Format = Format.html,
     number: int = 1,
     pictures: Sequence[Picture] = (),
+    canary: Canary | None = None,
     trace: Callable[[str], None] = lambda _: None,
 ) -> Issue:
     """Freeze an issue for these people."""
@@ -119,6 +121,7 @@ def freeze(
         consumed=[],
         mentioned=[],
         pictures=pictures,
+        canary=canary,
         deliveries=(
             NewDelivery(
                 email=email,

@@ -132,6 +132,7 @@ def test_deliveries_are_found_by_issue_state_and_person(store: Store) -> None:
     assert [2, 5] == ids(store.deliveries(email_key=person(1).key))
     assert [5] == ids(store.deliveries(second.id, DeliveryState.queued, person(1).key))
     assert [3, 4] == ids(store.deliveries(limit=2, after_id=2))
+    assert [6, 5] == ids(store.deliveries(limit=2, newest_first=True))
 
 
 @pytest.mark.parametrize("on_unknown", OnUnknown)

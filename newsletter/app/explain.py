@@ -1,0 +1,158 @@
+"""`explain EMAIL`: what happened to a person, where they stand, and what comes next, from the file and the memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.address import Address, parse_address
+from newsletter.app.project import App
+from newsletter.app.status import DeliveryRow, rows_of
+from newsletter.errors import ConfigError, UsageError
+from newsletter.model import UNSETTLED, Delivery, DeliveryState, Format, Issue, Subscriber, Suppression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a person stands in the subscribers file, and what they asked for; `digests` are those they get."""
+
+    file: str
+    line: int | None
+    name: str
+    digests: tuple[str, ...]
+    language: str
+    format: Format
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One person: their place, what keeps mail from them, every message, the newest first, and what comes next.
+
+    `mistakes` is what is wrong with the subscribers file: while it is, no issue
+    is frozen, and a person behind the first mistake is not found.
+    """
+
+    email: str
+    place: Place | None
+    mistakes: str | None
+    suppression: Suppression | None
+    at_reserved_domain: bool
+    deliveries: tuple[DeliveryRow, ...]
+    next_send: str
+
+
+def explain(app: App, what: str) -> Explained:
+    """Explain a person; changes nothing.
+
+    Raises:
+        UsageError: that is no address, but an entry's, an issue's or a feed's name.
+        AddressError: that is meant for an address and is none.
+    """
+    if "@" not in what or "://" in what:
+        raise UsageError(
+            f"{what!r} is no e-mail address: this version explains people only, no entries, issues or feeds yet",
+            hint="newsletter explain EMAIL; newsletter issue show N and newsletter feed test FEED tell of the others",
+        )
+    address = parse_address(what.strip())
+    person, mistakes = _find(app, address)
+    suppression = app.store.suppression(address.key)
+    history = app.store.deliveries(email_key=address.key, newest_first=True)
+    sentences = [
+        *_of_unsettled(app, history, suppression),
+        _of_the_next(app, address, person, mistakes, suppression),
+    ]
+    return Explained(
+        email=person.email if person else address.email,
+        place=None if person is None else _place(app, person),
+        mistakes=mistakes,
+        suppression=suppression,
+        at_reserved_domain=address.is_reserved,
+        deliveries=tuple(rows_of(app, history)),
+        next_send=" ".join(sentences),
+    )
+
+
+def _find(app: App, address: Address) -> tuple[Subscriber | None, str | None]:
+    """The person in the file, and what is wrong with the file."""
+    found = None
+    try:
+        for person in app.roster.people():
+            if person.key == address.key:
+                found = person
+    except ConfigError as error:
+        return found, str(error).splitlines()[0]
+    return found, None
+
+
+def _place(app: App, person: Subscriber) -> Place:
+    return Place(
+        file=app.config.subscribers.name,
+        line=person.line,
+        name=person.name,
+        digests=_digests(app, person),
+        language=person.language or app.config.language,
+        format=person.format,
+    )
+
+
+def _digests(app: App, person: Subscriber) -> tuple[str, ...]:
+    return tuple(name for name in app.config.digest_names if not person.digests or name in person.digests)
+
+
+# ------------------------------------------------------------------- what comes next
+
+
+def _of_unsettled(app: App, history: Sequence[Delivery], suppression: Suppression | None) -> Iterator[str]:
+    """A sentence for every message that still wants something to happen, the oldest first."""
+    wanted = [one for one in reversed(history) if one.state in (*UNSETTLED, DeliveryState.held)]
+    issues = {issue.id: issue for issue in app.store.issues()} if wanted else {}
+    for delivery in wanted:
+        issue = issues[delivery.issue_id]
+        name = f"issue {issue.number} of {issue.digest}"
+        if delivery.state is DeliveryState.held:
+            yield (
+                f"Nobody knows whether {name} arrived: it stays held until newsletter delivery retry {delivery.id} "
+                "sends the same message again."
+            )
+        elif issue.waits_for_a_person:
+            yield f"{name.capitalize()} is paused and waits for newsletter issue resume {issue.number}."
+        elif suppression is not None:
+            yield f"{name.capitalize()} will not be sent: the address is suppressed ({suppression.reason})."
+        else:
+            yield _of_waiting(delivery, issue, name, app.clock.now())
+
+
+def _of_waiting(delivery: Delivery, issue: Issue, name: str, now: datetime) -> str:
+    after = delivery.next_attempt_at
+    if delivery.state is DeliveryState.deferred and after is not None and after > now:
+        local = after.astimezone().strftime("%Y-%m-%d %H:%M")
+        return f"The server asked us to try {name} later: a send after {local} does."
+    if issue.state_reason:
+        return f"The next send tries {name} again, which stopped because: {issue.state_reason}."
+    return f"The next send mails {name} first."
+
+
+def _of_the_next(
+    app: App, address: Address, person: Subscriber | None, mistakes: str | None, suppression: Suppression | None
+) -> str:
+    """The sentence about issues that do not exist yet."""
+    email = person.email if person else address.email
+    file, smtp = app.config.subscribers.name, app.config.smtp
+    why = None
+    if mistakes is not None:
+        why = f"No new issue goes to anybody before {file} is in order: {mistakes}."
+    elif person is None:
+        why = f"{email} is not in {file}, so no new issue goes there."
+    elif suppression is not None:
+        why = (
+            f"New issues skip {email}, whatever {file} says: suppressed since "
+            f"{suppression.since.astimezone():%Y-%m-%d} ({suppression.reason})."
+        )
+    elif app.is_unmailable(person):
+        why = f"New issues skip {email}: a reserved domain is mailed only through a server on this machine."
+    elif smtp is None:
+        why = "Nothing is mailed to anybody: newsletter.yaml names no mail server (smtp)."
+    if why is not None or person is None:
+        return why or ""
+    form = "as plain text" if person.format is Format.text else "with HTML"
+    names = " and ".join(_digests(app, person))
+    return f"The next issue of {names} goes to {email}, {form}, in {person.language or app.config.language}."

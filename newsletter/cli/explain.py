@@ -1,0 +1,60 @@
+"""`explain`: why a person did or did not get something, and what comes next."""
+
+from typing import Annotated
+
+import typer
+
+from newsletter.cli.report import moment
+from newsletter.cli.session import Session, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "explain")(explain)
+
+
+def explain(
+    session: Session,
+    what: Annotated[str, typer.Argument(metavar="EMAIL", help="Whom to explain.", show_default=False)],
+) -> None:
+    """Explain a person: their place in the list, every message, and what the next send does."""
+    from newsletter.app.explain import explain as look
+
+    found = look(session.app, what)
+    if session.json:
+        session.out.data(found)
+        return
+    out, place = session.out, found.place
+    out.line(found.email)
+    if place is not None:
+        name = f" ({place.name})" if place.name else ""
+        out.line(f"  in {place.file}:{place.line}{name}: {', '.join(place.digests)}; {place.language}, {place.format}")
+    else:
+        out.line("  not in the list of subscribers")
+    if found.suppression is not None:
+        note = f": {found.suppression.note}" if found.suppression.note else ""
+        out.line(f"  suppressed: {found.suppression.reason}, since {moment(found.suppression.since)}{note}")
+    if found.at_reserved_domain:
+        out.line("  at a reserved domain, which is mailed only through a server on this machine")
+    if found.deliveries:
+        out.line("")
+        out.table(
+            (">id", "issue", "state", ">tries", "last answer", "settled", "next attempt", "Message-ID"),
+            [
+                (
+                    r.id,
+                    r.issue,
+                    r.state,
+                    r.attempts,
+                    r.answer,
+                    moment(r.settled_at),
+                    moment(r.next_attempt_at),
+                    f"<{r.message_id}>",
+                )
+                for r in found.deliveries
+            ],
+        )
+    else:
+        out.line("  no message was ever addressed to this person")
+    out.line("")
+    out.line(found.next_send)
