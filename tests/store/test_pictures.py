@@ -68,6 +68,7 @@ def test_a_database_of_the_first_version_is_brought_up_with_all_it_holds(
     with database.write() as connection:
         connection.exec_driver_sql("DROP TABLE pictures")
         connection.exec_driver_sql("ALTER TABLE issues DROP COLUMN note")
+        connection.exec_driver_sql("ALTER TABLE issues DROP COLUMN canary")
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
     database.close()
 
