@@ -7,7 +7,7 @@ Everything that must repeat in a test takes a `Clock` and `Ids` as arguments.
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -48,6 +48,25 @@ class StandingClock:
     def now(self) -> datetime:
         """That moment: aware, UTC."""
         return self._moment
+
+    def monotonic(self) -> float:
+        """Seconds that never jump: durations are real."""
+        return time.monotonic()
+
+
+class LateClock:
+    """A clock that is ahead, for a rehearsal that does not wait for what comes later.
+
+    Args:
+        seconds: how far.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._ahead = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        """The moment that will be: aware, UTC."""
+        return datetime.now(UTC) + self._ahead
 
     def monotonic(self) -> float:
         """Seconds that never jump: durations are real."""

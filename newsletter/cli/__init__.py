@@ -20,6 +20,7 @@ from newsletter.cli import (
     issue,
     preview,
     project,
+    rehearse,
     send,
     subscriber,
     suppression,
@@ -59,7 +60,7 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, explain, preview, send, demo):
+for commands in (project, daily, explain, preview, send, rehearse, demo):
     commands.register(app)
 for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
     app.add_typer(nouns.group)

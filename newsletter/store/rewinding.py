@@ -1,7 +1,11 @@
 """Turning a scratch copy's clock back, and offering again what was used: for previews, never for the original."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,6 +15,7 @@ from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.connect import Memory
 from newsletter.store.rows import in_chunks
+from newsletter.store.trouble import explained
 
 
 class Rewinding(Part):
@@ -72,6 +77,23 @@ class Rewinding(Part):
                     .values(summary=sa.bindparam("said"), content=sa.bindparam("whole")),
                     [{"id": one.id, "said": one.entry.summary, "whole": one.entry.content} for one in chunk],
                 )
+
+    def save(self, path: Path) -> None:
+        """Write the copy to a file, as a database that other processes can open.
+
+        Transaction: one read.
+
+        Raises:
+            StoreError: this is no scratch copy, or the file cannot be written.
+        """
+        self._require_scratch()
+        with (
+            explained(str(path)),
+            closing(sqlite3.connect(path)) as target,
+            self._database.engine.connect() as connection,
+        ):
+            source: Any = connection.connection.driver_connection
+            source.backup(target)
 
     def _require_scratch(self) -> None:
         if not isinstance(self._database, Memory):

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.errors import StoreError
 from newsletter.model import DeliveryState, Failed, Settlement, SuppressionReason
 from newsletter.store import Store
+from tests.conftest import FakeClock, counting_ids
 from tests.store.samples import FEED, OTHER, entry, freeze, in_threads, people, person, record, titles
 
 Opener = Callable[..., Store]
@@ -117,3 +119,17 @@ def test_a_file_with_any_name_is_copied(open_store: Opener, tmp_path: Path) -> N
     record(store, entry("1"))
     with store.scratch() as scratch:
         assert ["Title of 1"] == titles(scratch)
+
+
+def test_a_scratch_copy_can_be_written_to_a_file_and_only_that(original: Store, tmp_path: Path) -> None:
+    """A rehearsal's child process opens it; the project's own memory is never copied with its people."""
+    path = tmp_path / "copy.db"
+
+    with original.scratch() as scratch:
+        scratch.save(path)
+    with pytest.raises(StoreError, match="only a scratch copy"):
+        original.save(tmp_path / "other.db")
+
+    with Store.open(str(path), clock=FakeClock(), ids=counting_ids(), create=False) as copy:
+        assert (["daily 1"], []) == ([f"{one.digest} {one.number}" for one in copy.issues()], copy.deliveries())
+        copy.check()
