@@ -182,6 +182,7 @@ class App:
             connections=smtp.connections,
             rate=Rate.parse(smtp.rate) if smtp.rate else None,
             per_connection=smtp.per_connection,
+            window=smtp.window,
             timeout=smtp.timeout,
         )
 

@@ -325,6 +325,7 @@ def _smtp(folder: Path, smtp: SmtpBlock) -> SmtpConfig:
         connections=smtp.connections,
         rate=smtp.rate,
         per_connection=smtp.per_connection,
+        window=smtp.window,
         timeout=smtp.timeout,
         password_source=PasswordSource(
             variable=smtp.password_env,

@@ -40,7 +40,8 @@ class SmtpConfig:
     """The mail server, and how to use it.
 
     `rate` is as written ("50/s"); `timeout` is in seconds; `per_connection` is
-    after how many messages a connection is renewed, None for never.
+    after how many messages a connection is renewed, None for never; `window` how
+    many are in flight over each where the server offers CHUNKING.
     """
 
     host: str
@@ -51,6 +52,7 @@ class SmtpConfig:
     connections: int
     rate: str | None
     per_connection: int | None
+    window: int
     timeout: float
     password_source: PasswordSource = field(repr=False)
 

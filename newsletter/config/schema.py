@@ -255,6 +255,7 @@ class SmtpBlock(Block):
         | None
     ) = None
     per_connection: Number | None = None
+    window: Annotated[int, Field(ge=1, le=16)] = 1
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
 
 
@@ -299,5 +300,5 @@ LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset({"poll"}),
     DigestBlock: frozenset({"approve", "canary", "catch_up", "max_lateness", "send_window", "subject"}),
-    SmtpBlock: frozenset({"dkim", "per_domain", "window"}),
+    SmtpBlock: frozenset({"dkim", "per_domain"}),
 }

@@ -83,6 +83,11 @@ class Reply:
         """Whether the server did what it was asked (2yz)."""
         return self.code // 100 == _DONE
 
+    @property
+    def is_negative(self) -> bool:
+        """Whether the server refused, for now or for good (4yz, 5yz)."""
+        return self.code // 100 in (_LATER, _NEVER)
+
     def __str__(self) -> str:
         return f"{self.code} {self.text}".strip() if self.code != GARBAGE else self.text
 
@@ -134,12 +139,13 @@ class ReplyReader:
         if self.is_broken:
             return []
         self._total += len(data)
-        self._buffer += data
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
         replies: list[Reply] = []
-        while not self.is_broken and (end := self._buffer.find(b"\n", 0, _LINE_LIMIT)) >= 0:
-            line, self._buffer = self._buffer[:end].rstrip(b"\r"), self._buffer[end + 1 :]
+        for line in lines:
             self._take(line, replies)
-        if not self.is_broken and (len(self._buffer) >= _LINE_LIMIT or self._total > _TOTAL_LIMIT):
+            if self.is_broken:
+                return replies
+        if len(self._buffer) >= _LINE_LIMIT or self._total > _TOTAL_LIMIT:
             replies.append(self._garbage("the server's reply has no end"))
         return replies
 
@@ -148,7 +154,10 @@ class ReplyReader:
         self._total = len(self._buffer)
 
     def _take(self, line: bytes, replies: list[Reply]) -> None:
-        found = _LINE.fullmatch(line)
+        if len(line) >= _LINE_LIMIT:
+            replies.append(self._garbage("the server's reply has no end"))
+            return
+        found = _LINE.fullmatch(line.rstrip(b"\r"))
         if not found or (self._code and found.group(1) != self._code):
             replies.append(self._garbage(f"the server sent something that is no reply: {_text([line])}"))
             return

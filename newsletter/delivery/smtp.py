@@ -21,7 +21,7 @@ from aiosmtplib import SMTPAuthenticationError, SMTPHeloError, SMTPResponseExcep
 
 from newsletter.delivery.conversation import Conversation
 from newsletter.delivery.limits import Rate
-from newsletter.delivery.transaction import Connection
+from newsletter.delivery.transaction import Abilities, Connection
 from newsletter.errors import TransportError
 from newsletter.text import one_line
 
@@ -52,7 +52,8 @@ class SmtpSettings:
     Certificates are always verified; `ca_file` names some to trust beside the
     system's.  `timeout` is for the answer to each command, `after_dot` for the
     answer to a whole message, in seconds.  A connection is closed after
-    `per_connection` messages.  `local_hostname` is said in EHLO; None says our
+    `per_connection` messages.  Up to `window` messages are in flight over each
+    connection where the server offers CHUNKING (RFC 3030).  `local_hostname` is said in EHLO; None says our
     address.  A server that fails is tried `patience` times in a row, after
     pauses that grow from `back_off` seconds.
     """
@@ -66,6 +67,7 @@ class SmtpSettings:
     connections: int = 4
     rate: Rate | None = None
     per_connection: int | None = None
+    window: int = 1
     timeout: float = 60.0
     after_dot: float = AFTER_DOT
     local_hostname: str | None = None
@@ -100,6 +102,7 @@ class SmtpTransport:
         self._login = asyncio.Lock()
         self._refusal: ServerRefused | None = None
         self._context: ssl.SSLContext | None = None
+        self._abilities = Abilities()
 
     async def open(self) -> Connection:
         """Open a connection that is ready for messages.
@@ -156,6 +159,8 @@ class SmtpTransport:
             is_local=is_local,
             timeout=settings.timeout,
             after_dot=settings.after_dot,
+            window=settings.window,
+            abilities=self._abilities,
             trace=self._trace,
         )
 

@@ -6,14 +6,14 @@ commit is under way the next batch gathers, so durability costs a batch and not
 a message (ARCHITECTURE.md, "The outbox").
 """
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -41,30 +41,30 @@ _OVER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Intent:
+class Answer(Protocol):
+    """What a request is answered through: a future, of a thread or of an event loop."""
+
+    def set_result(self, result: Any, /) -> None:
+        """What was decided."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Why it could not be written."""
+
+    def done(self) -> bool:
+        """Whether it has been answered or cancelled."""
+        ...
+
+
+class _Request(NamedTuple):
+    """An intent, or a result where there is a settlement."""
+
     delivery_id: int
-    future: "Future[bool]" = field(default_factory=Future[bool])
-
-    def answer(self, allowed: Collection[int]) -> None:
-        self.future.set_result(self.delivery_id in allowed)
+    answer: Answer
+    settlement: Settlement | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    settlement: Settlement
-    future: "Future[None]" = field(default_factory=Future[None])
-
-    @property
-    def delivery_id(self) -> int:
-        return self.settlement.delivery_id
-
-    def answer(self, allowed: Collection[int]) -> None:  # noqa: ARG002
-        self.future.set_result(None)
-
-
-class OutboxWriter:
-    """Writes intents and results from any number of connections, on a thread and a connection of its own.
+class _Writer:
+    """Writes intents and results, on a thread and a database connection of its own.
 
     A context manager: leaving it writes what was handed in and stops the
     thread.  If one commit fails (disk full, damage, a lost server), every future
@@ -82,7 +82,7 @@ class OutboxWriter:
         self._clock = clock
         self._erased = erased
         self._trace = trace
-        self._waiting: deque[_Intent | _Result] = deque()
+        self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._refusal: StoreError | None = StoreError("the outbox writer is not open")
         self._closing = False
@@ -99,36 +99,6 @@ class OutboxWriter:
     ) -> None:
         self.close()
 
-    def intend(self, delivery_id: int) -> "Future[bool]":
-        """Ask to send a delivery; answered after the commit, so that the message may end only then.
-
-        True: the row is `sending` and its attempts count one more.  False: it
-        may not go, because the person is suppressed by now (the row says so),
-        the issue is not open, or the row is not waiting any more.  A future
-        cancelled before its batch begins leaves no trace.
-
-        Raises (in the future):
-            StoreError: it could not be written.
-        """
-        request = _Intent(delivery_id)
-        self._submit(request)
-        return request.future
-
-    def settle(self, settlement: Settlement) -> "Future[None]":
-        """Write how an attempt ended; answered after the commit.
-
-        Only a row that is on the wire moves.  Of a cancelled issue only what
-        is final counts: its deliveries are not queued again.  The future cannot
-        be cancelled: the server has given its answer.
-
-        Raises (in the future):
-            StoreError: it could not be written.
-        """
-        request = _Result(settlement)
-        request.future.set_running_or_notify_cancel()
-        self._submit(request)
-        return request.future
-
     def close(self) -> None:
         """Write all that was handed in, then stop; calling it again does nothing."""
         with self._changed:
@@ -139,19 +109,28 @@ class OutboxWriter:
         with self._changed:
             self._refusal = self._refusal or StoreError("the outbox writer is closed")
 
-    def _submit(self, request: _Intent | _Result) -> None:
+    def _submit(self, request: _Request) -> None:
         with self._changed:
             refusal = self._refusal or (StoreError("the outbox writer is closed") if self._closing else None)
             if refusal is None:
                 self._waiting.append(request)
                 self._changed.notify()
                 return
-        request.future.set_exception(_again(refusal))
+        self._answer([(request.answer, _again(refusal))])
+
+    def _claim(self, request: _Request) -> bool:
+        """Whether somebody still wants it written; from now on it cannot be cancelled."""
+        raise NotImplementedError
+
+    def _answer(self, answers: "Sequence[tuple[Answer, bool | StoreError | None]]") -> None:
+        """Answer requests after their commit; called on the writer's thread, or where one was refused."""
+        for answer, result in answers:
+            _give(answer, result)
 
     # ------------------------------------------------------------- on the thread
 
     def _run(self) -> None:
-        batch: list[_Intent | _Result] = []
+        batch: list[_Request] = []
         try:
             with self._database.writer() as begin:
                 while batch := self._next_batch():
@@ -159,28 +138,26 @@ class OutboxWriter:
         except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for an answer
             self._break(error, batch)
 
-    def _next_batch(self) -> list[_Intent | _Result]:
+    def _next_batch(self) -> list[_Request]:
         """Wait for work and take all there is; empty when there will be no more.
 
         A delivery comes once at most: its result is written before its next intent.
         """
         with self._changed:
             while True:
-                batch: dict[int, _Intent | _Result] = {}
+                batch: dict[int, _Request] = {}
                 while self._waiting and len(batch) < _BATCH and self._waiting[0].delivery_id not in batch:
                     request = self._waiting.popleft()
-                    if isinstance(request, _Result) or request.future.set_running_or_notify_cancel():
+                    if request.settlement is not None or self._claim(request):
                         batch[request.delivery_id] = request
                 if batch or (self._closing and not self._waiting):
                     return list(batch.values())
                 if not self._waiting:
                     self._changed.wait()
 
-    def _write(
-        self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Intent | _Result]
-    ) -> None:
-        intents = [request.delivery_id for request in batch if isinstance(request, _Intent)]
-        results = [request.settlement for request in batch if isinstance(request, _Result)]
+    def _write(self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Request]) -> None:
+        intents = [request.delivery_id for request in batch if request.settlement is None]
+        results = [request.settlement for request in batch if request.settlement is not None]
         steps = [step for step, some in (("intent", intents), ("settle", results)) if some]
         with begin() as connection:
             if not self._database.is_sqlite:
@@ -192,8 +169,7 @@ class OutboxWriter:
                 self._trace(f"{step}:before-commit")
         for step in steps:
             self._trace(f"{step}:after-commit")
-        for request in batch:
-            request.answer(allowed)
+        self._answer([(one.answer, one.delivery_id in allowed if one.settlement is None else None) for one in batch])
 
     def _hold_still(self, connection: Connection, ids: Sequence[int], *, gate: bool) -> None:
         """On PostgreSQL: let nobody suppress a person or stop an issue until this batch is committed.
@@ -239,7 +215,7 @@ class OutboxWriter:
             ],
         )
 
-    def _break(self, error: Exception, batch: Sequence[_Intent | _Result]) -> None:
+    def _break(self, error: Exception, batch: Sequence[_Request]) -> None:
         """Answer everybody, now and later, that the gate stays shut."""
         refusal = error if isinstance(error, StoreError) else StoreError(f"the outbox could not be written: {error!r}")
         refusal.__cause__ = refusal.__cause__ or (error if error is not refusal else None)
@@ -247,9 +223,96 @@ class OutboxWriter:
             self._refusal = refusal
             left = [*batch, *self._waiting]
             self._waiting.clear()
-        for request in left:
-            if not request.future.done():
-                request.future.set_exception(_again(refusal))
+        self._answer([(request.answer, _again(refusal)) for request in left])
+
+
+class OutboxWriter(_Writer):
+    """A writer for any number of threads; see `_Writer` for what it does and does not do."""
+
+    def intend(self, delivery_id: int) -> "Future[bool]":
+        """Ask to send a delivery; answered after the commit, so that the message may end only then.
+
+        True: the row is `sending` and its attempts count one more.  False: it
+        may not go, because the person is suppressed by now (the row says so),
+        the issue is not open, or the row is not waiting any more.  A future
+        cancelled before its batch begins leaves no trace.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        future: Future[bool] = Future()
+        self._submit(_Request(delivery_id, future))
+        return future
+
+    def settle(self, settlement: Settlement) -> "Future[None]":
+        """Write how an attempt ended; answered after the commit.
+
+        Only a row that is on the wire moves.  Of a cancelled issue only what
+        is final counts: its deliveries are not queued again.  The future cannot
+        be cancelled: the server has given its answer.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()
+        self._submit(_Request(settlement.delivery_id, future, settlement))
+        return future
+
+    def _claim(self, request: _Request) -> bool:
+        assert isinstance(request.answer, Future)
+        return request.answer.set_running_or_notify_cancel()
+
+
+class LoopOutboxWriter(_Writer):
+    """The same for one event loop: all answers of a batch cross over from the thread in one step.
+
+    Args:
+        loop: where `intend` and `settle` are called and answered.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        erased: bytes,
+        trace: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(database, clock, erased, trace)
+        self._loop = loop
+
+    def intend(self, delivery_id: int) -> "asyncio.Future[bool]":
+        """Ask to send a delivery; see `OutboxWriter.intend`."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._submit(_Request(delivery_id, future))
+        return future
+
+    def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
+        """Write how an attempt ended; see `OutboxWriter.settle`."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._submit(_Request(settlement.delivery_id, future, settlement))
+        return future
+
+    def _claim(self, request: _Request) -> bool:
+        return not request.answer.done()
+
+    def _answer(self, answers: "Sequence[tuple[Answer, bool | StoreError | None]]") -> None:
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(super()._answer, answers)
+
+
+def _give(answer: Answer, result: "bool | StoreError | None") -> None:
+    if answer.done():
+        return
+    if not isinstance(result, StoreError):
+        answer.set_result(result)
+        return
+    answer.set_exception(result)
+    if isinstance(answer, asyncio.Future):
+        # Whoever still waits for it is told; of one that nobody waits for, asyncio need not complain.
+        answer.exception()
 
 
 def _again(refusal: StoreError) -> StoreError:
