@@ -261,16 +261,17 @@ class Run:
                 self.halt(f"the mail server refused {_REFUSALS} messages one after the other: {outcome}", pause=True)
 
     def _count(self, settlement: Settlement) -> None:
-        was = self.progress
-        match settlement.state:
-            case DeliveryState.sent:
-                self.progress = replace(was, sent=was.sent + 1)
-            case DeliveryState.failed:
-                self.progress = replace(was, failed=was.failed + 1)
-            case DeliveryState.held:
-                self.progress = replace(was, held=was.held + 1)
-            case _:
-                self.progress = replace(was, deferred=was.deferred + 1)
+        was, state = self.progress, settlement.state
+        sent, failed, held = state is DeliveryState.sent, state is DeliveryState.failed, state is DeliveryState.held
+        # Not replace(): this comes once a message.
+        self.progress = Progress(
+            total=was.total,
+            sent=was.sent + sent,
+            failed=was.failed + failed,
+            held=was.held + held,
+            deferred=was.deferred + (not (sent or failed or held)),
+            suppressed=was.suppressed,
+        )
         self._on_progress(self.progress)
 
 

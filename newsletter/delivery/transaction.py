@@ -19,7 +19,7 @@ last byte of a message on only the server knows what becomes of it (RFC 1047).
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from newsletter.delivery.conversation import Answers, Conversation, ConversationOver
@@ -38,6 +38,7 @@ _PATH = re.compile(r"[^\x00-\x20\x7f-\xa0<>\\\"]+@[A-Za-z0-9.-]+")
 _LAST = frozenset({Verdict.back_off, Verdict.refused, Verdict.rejected, Verdict.unknown})
 #: Answers to BDAT that mean the command, not the message (RFC 5321 §4.2.4, RFC 3030 §2).
 _NO_COMMAND = frozenset({500, 501, 502, 503, 504})
+_Phases = tuple[Phase, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +92,6 @@ class Abilities:
 
     #: False once it has answered BDAT as a command it does not know, whatever it offers.
     chunking: bool = True
-
-
-@dataclass(slots=True, kw_only=True)
-class _Envelope:
-    """The commands before a message, and what each is for."""
-
-    commands: list[bytes] = field(default_factory=list)
-    phases: list[Phase] = field(default_factory=list)
-
-    def add(self, phase: Phase, command: bytes) -> None:
-        self.phases.append(phase)
-        self.commands.append(command)
 
 
 class Connection:
@@ -236,15 +225,13 @@ class Connection:
             parameters += " BODY=8BITMIME SMTPUTF8"
         return parameters
 
-    def _envelope(self, parameters: str, recipient: str) -> _Envelope:
-        """MAIL and RCPT; RSET first where a transaction is open or may be."""
-        envelope = _Envelope()
+    def _envelope(self, parameters: str, recipient: str) -> tuple[_Phases, list[bytes]]:
+        """MAIL and RCPT, RSET first where a transaction is open or may be: what each is for, and the commands."""
+        commands = [f"MAIL FROM:{parameters}\r\n".encode(), f"RCPT TO:<{recipient}>\r\n".encode()]
         if self._in_transaction:
-            envelope.add(Phase.mail, b"RSET\r\n")
+            return (Phase.mail, Phase.mail, Phase.rcpt), [b"RSET\r\n", *commands]
         self._in_transaction = True
-        envelope.add(Phase.mail, f"MAIL FROM:{parameters}\r\n".encode())
-        envelope.add(Phase.rcpt, f"RCPT TO:<{recipient}>\r\n".encode())
-        return envelope
+        return (Phase.mail, Phase.rcpt), commands
 
     def _ended_before(self) -> Outcome | None:
         """The outcome for a message whose turn comes when the connection is no good any more."""
@@ -283,23 +270,21 @@ class Connection:
             self._trace("after-dot")
             if not self._pipelining:
                 await answer
-        return self._delivered([Phase.dot], await answer)
+        return self._delivered((Phase.dot,), await answer)
 
     async def _announced(self, parameters: str, recipient: str, gate: Gate) -> Outcome | None:
         """MAIL, RCPT, DATA and the gate; what ends the transaction, or None if the message may come."""
-        envelope = self._envelope(parameters, recipient)
+        phases, commands = self._envelope(parameters, recipient)
         if not self._pipelining:
-            for phase, command in zip(envelope.phases, envelope.commands, strict=True):
-                refusal = self._refusal([phase], await self._conversation.ask(command, self._timeout))
+            for phase, command in zip(phases, commands, strict=True):
+                refusal = self._refusal((phase,), await self._conversation.ask(command, self._timeout))
                 if refusal is not None:
                     return refusal
             if not await gate.open():
                 return Outcome(verdict=Verdict.withheld)
-            return self._refusal([Phase.data], await self._conversation.ask(b"DATA\r\n", self._timeout))
-        envelope.add(Phase.data, b"DATA\r\n")
-        timeouts = [self._timeout] * len(envelope.phases)
-        answers = await self._conversation.ask(b"".join(envelope.commands), *timeouts)
-        refusal = self._refusal(envelope.phases, answers)
+            return self._refusal((Phase.data,), await self._conversation.ask(b"DATA\r\n", self._timeout))
+        answers = await self._ask(*commands, b"DATA\r\n")
+        refusal = self._refusal((*phases, Phase.data), answers)
         waits_for_data = answers.over is None and answers.replies[-1].code == _GO_AHEAD
         if refusal is None and not await gate.open():
             refusal = Outcome(verdict=Verdict.withheld)
@@ -339,10 +324,9 @@ class Connection:
                 return self._ended_before() or Outcome(verdict=Verdict.back_off, text=str(over))
             # What is in flight may yet be refused in the middle and leave its transaction open.
             self._in_transaction = self._in_transaction or self._conversation.is_waiting
-            envelope = self._envelope(parameters, recipient)
-            envelope.add(Phase.dot, b"BDAT %d LAST\r\n" % len(data))
-            answer = self._last_chunk(envelope, data)
-        outcome = self._delivered(envelope.phases, await answer)
+            phases, commands = self._envelope(parameters, recipient)
+            answer = self._last_chunk(commands, data)
+        outcome = self._delivered((*phases, Phase.dot), await answer)
         is_stale = outcome.phase is Phase.mail and outcome.verdict is Verdict.back_off and carried > 0
         return replace(outcome, is_stale=True) if is_stale else outcome
 
@@ -354,11 +338,9 @@ class Connection:
         when it was taken for what it is.
         """
         cut = data.index(b"\r\n") + 2
-        envelope = self._envelope(parameters, recipient)
-        envelope.add(Phase.data, b"BDAT %d\r\n" % cut)
-        timeouts = [self._timeout] * len(envelope.phases)
-        answers = await self._conversation.ask(b"".join(envelope.commands) + data[:cut], *timeouts)
-        refusal = self._refusal(envelope.phases, answers, go_ahead=False)
+        phases, commands = self._envelope(parameters, recipient)
+        answers = await self._ask(*commands, b"BDAT %d\r\n" % cut + data[:cut])
+        refusal = self._refusal((*phases, Phase.data), answers, go_ahead=False)
         if refusal is not None and refusal.phase is Phase.data and refusal.code in _NO_COMMAND:
             self._abilities.chunking = False
             self.abort("the server offers CHUNKING and does not know BDAT")
@@ -366,14 +348,13 @@ class Connection:
         if refusal is not None:
             return refusal
         self._chunking_works = True
-        last = _Envelope()
-        last.add(Phase.dot, b"BDAT %d LAST\r\n" % (len(data) - cut))
-        return self._delivered([Phase.dot], await self._last_chunk(last, data[cut:]))
+        return self._delivered((Phase.dot,), await self._last_chunk([], data[cut:]))
 
-    def _last_chunk(self, envelope: _Envelope, data: bytes) -> "asyncio.Future[Answers]":
+    def _last_chunk(self, commands: Sequence[bytes], data: bytes) -> "asyncio.Future[Answers]":
+        """Write all that is left of a message, after the commands before it."""
         self._trace("before-data")
-        timeouts = [*[self._timeout] * (len(envelope.phases) - 1), self._after_dot]
-        answer = self._conversation.ask(b"".join([*envelope.commands, data]), *timeouts)
+        written = b"".join([*commands, b"BDAT %d LAST\r\n" % len(data), data])
+        answer = self._conversation.ask(written, *[self._timeout] * len(commands), self._after_dot)
         self.carried += 1
         self._in_transaction = False
         self._trace("after-dot")
@@ -381,7 +362,11 @@ class Connection:
 
     # ----------------------------------------------------------------------- answers
 
-    def _refusal(self, phases: Sequence[Phase], answers: Answers, *, go_ahead: bool = True) -> Outcome | None:
+    def _ask(self, *commands: bytes) -> "asyncio.Future[Answers]":
+        """Write commands together; each has its own reply."""
+        return self._conversation.ask(b"".join(commands), *[self._timeout] * len(commands))
+
+    def _refusal(self, phases: _Phases, answers: Answers, *, go_ahead: bool = True) -> Outcome | None:
         """The first command of those before the message that was not accepted, if any."""
         for phase, reply in zip(phases, answers.replies, strict=False):
             wants_354 = go_ahead and phase is Phase.data
@@ -397,12 +382,12 @@ class Connection:
         is_stale = outcome.phase is Phase.mail and outcome.verdict is Verdict.back_off and self.carried > 0
         return replace(outcome, is_stale=True) if is_stale else outcome
 
-    def _delivered(self, phases: Sequence[Phase], answers: Answers) -> Outcome:
+    def _delivered(self, phases: _Phases, answers: Answers) -> Outcome:
         """The outcome for a message of which every byte was written."""
         self._trace("after-250")
-        *before, last = phases
-        first = next((at for at, reply in enumerate(answers.replies[: len(before)]) if not reply.is_positive), None)
-        reply = answers.replies[len(before)] if answers.over is None else None
+        before, last = phases[:-1], phases[-1]
+        first = next((at for at, _ in enumerate(before) if not _is_accepted(answers, at)), None)
+        reply = answers.replies[-1] if answers.over is None else None
         if first is not None:
             self._in_transaction = True
             refusal = answers.replies[first]
@@ -426,3 +411,8 @@ class Connection:
         verdict = judge(phase, reply)
         code = None if reply.code == GARBAGE else reply.code
         return Outcome(verdict=verdict, phase=phase, code=code, text=reply.text)
+
+
+def _is_accepted(answers: Answers, at: int) -> bool:
+    """Whether a command was, or may have been if the answer never came."""
+    return at >= len(answers.replies) or answers.replies[at].is_positive

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 
 from newsletter.clock import Clock
 from newsletter.errors import StoreError
 from newsletter.model import DeliveryState, IssueState, Settlement
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
+from newsletter.store.prepared import Prepared, among, numbers
 from newsletter.store.suppressions import ANYBODY_ERASED, suppressed_among
 from newsletter.text import one_line
 
@@ -82,6 +83,7 @@ class _Writer:
         self._clock = clock
         self._erased = erased
         self._trace = trace
+        self._sql = _Statements(database.engine.dialect)
         self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._refusal: StoreError | None = StoreError("the outbox writer is not open")
@@ -179,11 +181,12 @@ class _Writer:
         """
         if gate:
             self._database.lock_table(connection, t.suppressions, "SHARE")
-        connection.execute(_LOCK_ISSUES, {"ids": ids})
+        self._sql.lock_issues.rows(connection, self._sql.among(ids))
 
     def _intend(self, connection: Connection, ids: Sequence[int]) -> Collection[int]:
         """Decide which deliveries may go, and write that they do."""
-        rows = connection.execute(_CANDIDATES, {"ids": ids}).all()
+        sql = self._sql
+        rows = [_Candidate(*row) for row in sql.candidates.rows(connection, sql.among(ids))]
         ready = [row for row in rows if row.state in _READY and row.issue_state is IssueState.open]
         stopped = {row.id for row in ready if row.suppressed is not None}
         if any(row.anybody_erased for row in ready):
@@ -191,17 +194,17 @@ class _Writer:
             stopped |= {row.id for row in ready if row.key in barred}
         allowed = [row.id for row in ready if row.id not in stopped]
         if stopped:
-            connection.execute(_STOP, {"ids": list(stopped), "now": self._clock.now()})
+            sql.stop.run(connection, {**sql.among(list(stopped)), "now": self._clock.now()})
         if allowed:
-            connection.execute(_GO, {"ids": allowed})
+            sql.go.run(connection, sql.among(allowed))
         return allowed
 
     def _settle(self, connection: Connection, results: Sequence[Settlement]) -> None:
         """Write the results of those rows that wait for one."""
         now = self._clock.now()
-        connection.execute(
-            _SETTLE,
-            [
+        self._sql.settle.run(
+            connection,
+            *(
                 {
                     "delivery": result.delivery_id,
                     "to_state": result.state,
@@ -212,7 +215,7 @@ class _Writer:
                     "in_truth": result.state in (DeliveryState.sent, DeliveryState.failed),
                 }
                 for result in sorted(results, key=lambda result: result.delivery_id)
-            ],
+            ),
         )
 
     def _break(self, error: Exception, batch: Sequence[_Request]) -> None:
@@ -322,55 +325,91 @@ def _again(refusal: StoreError) -> StoreError:
     return another
 
 
-_d = t.deliveries.c
-_IDS: Final = _d.id.in_(sa.bindparam("ids", expanding=True))
+class _Candidate(NamedTuple):
+    """What is known of a delivery that asks to go."""
 
-_LOCK_ISSUES: Final = (
-    sa.select(t.issues.c.id)
-    .where(t.issues.c.id.in_(sa.select(_d.issue_id).where(_IDS)))
-    .order_by(t.issues.c.id)
-    .with_for_update(read=True)
-)
-_CANDIDATES: Final = (
-    sa.select(
-        _d.id,
-        _d.key,
-        _d.state,
-        t.issues.c.state.label("issue_state"),
-        t.suppressions.c.key.label("suppressed"),
-        sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
-    )
-    .join(t.issues, t.issues.c.id == _d.issue_id)
-    .outerjoin(t.suppressions, t.suppressions.c.key == _d.key)
-    .where(_IDS)
-    .order_by(_d.id)
-    .with_for_update(of=t.deliveries)
-)
-_STOP: Final = (
-    sa.update(t.deliveries)
-    .where(_IDS)
-    .values(state=DeliveryState.suppressed, next_attempt_at=None, settled_at=sa.bindparam("now"))
-)
-_GO: Final = (
-    sa.update(t.deliveries)
-    .where(_IDS)
-    .values(state=DeliveryState.sending, attempts=_d.attempts + 1, next_attempt_at=None)
-)
-#: A row waits for a result while it is on the wire; one that was cancelled
-#: meanwhile still learns the truth, and nothing else.
-_SETTLE: Final = (
-    sa.update(t.deliveries)
-    .where(
-        _d.id == sa.bindparam("delivery"),
-        (_d.state == DeliveryState.sending)
-        | (_d.state == DeliveryState.unknown)
-        | ((_d.state == DeliveryState.cancelled) & (_d.attempts > 0) & sa.bindparam("in_truth", type_=sa.Boolean)),
-    )
-    .values(
-        state=sa.bindparam("to_state"),
-        last_code=sa.bindparam("code"),
-        last_reply=sa.bindparam("reply"),
-        next_attempt_at=sa.bindparam("next_at"),
-        settled_at=sa.bindparam("over_at"),
-    )
-)
+    id: int
+    key: str
+    state: DeliveryState
+    issue_state: IssueState
+    suppressed: str | None
+    anybody_erased: bool
+
+
+class _Statements:
+    """The writer's SQL for one database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        d, issues = t.deliveries.c, t.issues.c
+        given = among(d.id, "ids", dialect)
+        self._dialect = dialect
+        self.lock_issues = Prepared(
+            sa.select(issues.id)
+            .where(issues.id.in_(sa.select(d.issue_id).where(given)))
+            .order_by(issues.id)
+            .with_for_update(read=True),
+            dialect,
+        )
+        self.candidates = Prepared(
+            sa.select(
+                d.id,
+                d.key,
+                d.state,
+                issues.state.label("issue_state"),
+                t.suppressions.c.key.label("suppressed"),
+                sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
+            )
+            .join(t.issues, issues.id == d.issue_id)
+            .outerjoin(t.suppressions, t.suppressions.c.key == d.key)
+            .where(given)
+            .order_by(d.id)
+            .with_for_update(of=t.deliveries),
+            dialect,
+        )
+        self.stop = Prepared(
+            sa.update(t.deliveries)
+            .where(given)
+            .values(
+                state=DeliveryState.suppressed,
+                next_attempt_at=None,
+                settled_at=_value("now", d.settled_at),
+            ),
+            dialect,
+        )
+        self.go = Prepared(
+            sa.update(t.deliveries)
+            .where(given)
+            .values(state=DeliveryState.sending, attempts=d.attempts + 1, next_attempt_at=None),
+            dialect,
+        )
+        #: A row waits for a result while it is on the wire; one that was cancelled
+        #: meanwhile still learns the truth, and nothing else.
+        self.settle = Prepared(
+            sa.update(t.deliveries)
+            .where(
+                d.id == _value("delivery", d.id),
+                (d.state == DeliveryState.sending)
+                | (d.state == DeliveryState.unknown)
+                | (
+                    (d.state == DeliveryState.cancelled)
+                    & (d.attempts > 0)
+                    & sa.bindparam("in_truth", type_=sa.Boolean, required=True)
+                ),
+            )
+            .values(
+                state=_value("to_state", d.state),
+                last_code=_value("code", d.last_code),
+                last_reply=_value("reply", d.last_reply),
+                next_attempt_at=_value("next_at", d.next_attempt_at),
+                settled_at=_value("over_at", d.settled_at),
+            ),
+            dialect,
+        )
+
+    def among(self, ids: Sequence[int]) -> dict[str, Any]:
+        """Which deliveries, as the statements want to be told."""
+        return {"ids": numbers(ids, self._dialect)}
+
+
+def _value(name: str, column: sa.ColumnElement[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=column.type, required=True)
