@@ -1,9 +1,10 @@
-"""Somebody to mail to: Postfix's smtp-sink where it is installed, else a sink of our own in a second process.
+"""Somebody to mail to: Postfix's smtp-sink, the fast sink of our own in C, or a slow one in Python for want of both.
 
-Either takes every message, keeps none, offers PIPELINING, and counts.
+Each takes every message, keeps none, offers PIPELINING, and counts.
 """
 
 import asyncio
+import hashlib
 import os
 import re
 import shutil
@@ -16,10 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
 HOST = "127.0.0.1"
+
+
+FASTSINK = Path(__file__).with_name("fastsink.c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +33,88 @@ class Sink:
     name: str
     port: int
     _log: IO[bytes]
+    _process: "subprocess.Popen[bytes]"
+    _tells_when_asked: bool = False
 
     def accepted(self) -> int:
         """How many messages it has taken so far, by its own count."""
+        if self._tells_when_asked:
+            before = self._log.seek(0, os.SEEK_END)
+            self._process.send_signal(signal.SIGUSR1)
+            for _ in range(500):
+                if self._log.seek(0, os.SEEK_END) > before:
+                    break
+                time.sleep(0.01)
         self._log.seek(0)
         counts = re.findall(rb"(?:mesg|messages)=(\d+)", self._log.read())
         return int(counts[-1]) if counts else 0
 
 
+def smtp_sink() -> str | None:
+    """Where Postfix's sink is; None if it is not installed."""
+    return shutil.which("smtp-sink", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
+
+
+def cache() -> Path:
+    """A folder for what benchmarks make once and use again, ours alone."""
+    folder = Path(gettempdir()) / f"newsletter-benchmarks-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        sys.exit(f"error: {folder} is somebody else's")
+    return folder
+
+
+def built_fastsink() -> Path | None:
+    """The fast sink, compiled at first use; None where there is no C compiler.
+
+    Raises:
+        subprocess.CalledProcessError: it does not compile.
+    """
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    program = cache() / f"fastsink-{hashlib.sha256(FASTSINK.read_bytes()).hexdigest()[:12]}"
+    if not program.exists():
+        unfinished = program.with_suffix(f".{os.getpid()}")
+        subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-o", str(unfinished), str(FASTSINK)], check=True)
+        unfinished.replace(program)
+    return program
+
+
 @contextmanager
 def sink() -> Iterator[Sink]:
-    """Start a sink on loopback; stopped with the block."""
+    """Start a sink on loopback, Postfix's where there is one; stopped with the block."""
     port = _free_port()
-    postfix = shutil.which("smtp-sink", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
-    if postfix:
+    if postfix := smtp_sink():
         # It refuses to stay root; -c writes its running count.
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         name, command = "Postfix smtp-sink", [postfix, "-c", *user, f"{HOST}:{port}", "1000"]
     else:
         name, command = "own sink (no smtp-sink here)", [sys.executable, str(Path(__file__)), str(port)]
+    with _running(name, port, command, tells_when_asked=False) as running:
+        yield running
+
+
+@contextmanager
+def fastsink(program: Path, *options: str) -> Iterator[Sink]:
+    """Start the fast sink on loopback; stopped with the block.
+
+    Args:
+        program: from `built_fastsink`.
+        options: its own, such as `--delay-ms 20`.
+    """
+    port = _free_port()
+    with _running("fastsink", port, [str(program), *options, str(port)], tells_when_asked=True) as running:
+        yield running
+
+
+@contextmanager
+def _running(name: str, port: int, command: list[str], *, tells_when_asked: bool) -> Iterator[Sink]:
     with TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
             _await(port, process)
-            yield Sink(name, port, log)
+            yield Sink(name, port, log, process, tells_when_asked)
         finally:
             process.terminate()
             process.wait(10)

@@ -22,7 +22,9 @@ def one_line(text: str, limit: int | None = None) -> str:
     Runs of white space become one blank.  Text longer than `limit` characters
     is cut at a word where one is near, and ends in "…".
     """
-    text = _SPACE.sub(" ", _UNPRINTABLE.sub(" ", _BIDI.sub("", text))).strip()
+    # Nearly always there is nothing to do: what is printable has no control or direction character, no space but " ".
+    if not text.isprintable() or "  " in text or text[:1] == " " or text[-1:] == " ":
+        text = _SPACE.sub(" ", _UNPRINTABLE.sub(" ", _BIDI.sub("", text))).strip()
     if limit is None or len(text) <= limit:
         return text
     cut = text[: limit - 1]

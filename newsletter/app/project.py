@@ -207,6 +207,7 @@ class App:
             rates=tuple(map(Rate.parse, smtp.rates)),
             per_domain={domain: tuple(map(Rate.parse, rates)) for domain, rates in smtp.per_domain.items()},
             per_connection=smtp.per_connection,
+            window=smtp.window,
             timeout=smtp.timeout,
             signers=self.signers(),
         )

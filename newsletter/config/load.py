@@ -345,6 +345,7 @@ def _smtp(check: _Checker, smtp: SmtpBlock) -> SmtpConfig:
         rates=tuple(smtp.rate),
         per_domain={domain: tuple(rates) for domain, rates in smtp.per_domain.items()},
         per_connection=smtp.per_connection,
+        window=smtp.window,
         timeout=smtp.timeout,
         dkim=tuple(_dkim(check, index, block) for index, block in enumerate(smtp.dkim or ())),
         password_source=PasswordSource(

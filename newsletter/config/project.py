@@ -53,7 +53,8 @@ class SmtpConfig:
 
     `rates` are as written ("50/s"), `per_domain` those for a recipients' domain, or
     for each that is not named ("*"); `timeout` is in seconds; `per_connection` is
-    after how many messages a connection is renewed, None for never.
+    after how many messages a connection is renewed, None for never; `window` how
+    many are in flight over each where the server offers CHUNKING.
     """
 
     host: str
@@ -65,6 +66,7 @@ class SmtpConfig:
     rates: tuple[str, ...]
     per_domain: Mapping[str, tuple[str, ...]]
     per_connection: int | None
+    window: int
     timeout: float
     dkim: tuple[DkimConfig, ...] = ()
     password_source: PasswordSource = field(repr=False)

@@ -320,6 +320,7 @@ class SmtpBlock(Block):
     rate: Rates = []
     per_domain: dict[Annotated[str, AfterValidator(_domain)], Rates] = {}
     per_connection: Number | None = None
+    window: Annotated[int, Field(ge=1, le=16)] = 1
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
     dkim: Annotated[list[DkimBlock], BeforeValidator(_one_or_two), Field(min_length=1)] | None = None
 
@@ -366,6 +367,6 @@ LATER: dict[type[Block], frozenset[str]] = {
     FeedBlock: frozenset({"poll"}),
     DigestBlock: frozenset({"approve", "catch_up", "max_lateness", "send_window", "subject"}),
     CanaryBlock: frozenset(),
-    SmtpBlock: frozenset({"window"}),
+    SmtpBlock: frozenset(),
     DkimBlock: frozenset(),
 }

@@ -32,6 +32,7 @@ class Circuit:
         self._is_proven = False
         self._failures = 0
         self._cohort = 0
+        self._queue = 0
 
     @property
     def cohort(self) -> int:
@@ -59,8 +60,13 @@ class Circuit:
     async def turn(self) -> AsyncIterator[None]:
         """Wait for one's turn: at once while the server works, one at a time and after a pause otherwise."""
         alone = False
-        if not self._is_proven:
-            await self._probe.acquire()
+        # Who comes while others still wait stands behind them.
+        if not self._is_proven or self._queue:
+            self._queue += 1
+            try:
+                await self._probe.acquire()
+            finally:
+                self._queue -= 1
             alone = not self._is_proven
             if not alone:
                 self._probe.release()

@@ -25,7 +25,7 @@ from newsletter.delivery.headers import (
     message_id_header,
     url_list_header,
 )
-from newsletter.delivery.links import Links, links_for
+from newsletter.delivery.links import Tokens, links_with
 from newsletter.delivery.proof import Expected, check_message
 from newsletter.delivery.quoting import quote_piece, quote_value
 from newsletter.delivery.related import PicturePart, shown_in
@@ -62,13 +62,17 @@ class Skeleton:
         self._issue = issue
         self._format = wanted
         self._rendering = rendering
-        self._secret = secret
+        self._tokens = Tokens(secret, issue.digest)
+        # Random, and the issue's own: nothing else in an address looks like it.
+        self._stand_in = issue.envelope.merge_token
+        self._links = links_with(issue.envelope, issue.digest, issue.number, self._stand_in)
         self._texts = _texts(rendering, wanted)
         self._pictures = () if wanted is Format.text else shown_in(rendering.html, pictures)
         self._fixed = _fixed_headers(issue, wanted)
         self._subject_line = None if self._differs(rendering.subject) else _subject_line(rendering.subject)
         self._slots: dict[_Slot, int] = {}
-        self._body = self._encoded_body()
+        self._body = _merged(self._encoded_body(), [part.encoded for part in self._pictures])
+        self._unsubscribe_line = header_line("List-Unsubscribe", url_list_header(self._links.ways_out))
         self._signers = tuple(signers)
         self._signatures = self._prepared_signatures() if signers else None
 
@@ -114,10 +118,10 @@ class Skeleton:
         Raises:
             MessageError: a value of this person cannot be written safely.
         """
-        links = self._links(delivery)
-        values = _values(delivery, links)
+        token = self._tokens.of(delivery.key)
+        values = self._values(delivery, token)
         filled = [quote_value(slot.written(values)) for slot in self._slots]
-        lines = self._own_lines(delivery, links, values)
+        lines = self._own_lines(delivery, token, values)
         head = self._headers(lines)
         pieces = [head if self._signatures is None else self._signatures.fields(lines, filled) + head]
         for literal, slot in self._body:
@@ -130,7 +134,7 @@ class Skeleton:
 
     def subject(self, delivery: Delivery) -> str:
         """The subject as this person reads it."""
-        return clean(self._filled_subject(self._values(delivery)))
+        return clean(self._filled_subject(self._values_of(delivery)))
 
     def text(self, delivery: Delivery) -> str:
         """The plain text as this person reads it."""
@@ -145,20 +149,25 @@ class Skeleton:
         return self._filled(self._rendering.markdown, delivery)
 
     def _filled(self, text: str, delivery: Delivery) -> str:
-        return fill(text, self._issue.envelope.merge_token, self._values(delivery))
+        return fill(text, self._issue.envelope.merge_token, self._values_of(delivery))
 
     def _filled_subject(self, values: Mapping[str, str]) -> str:
         return fill_subject(self._rendering.subject, self._issue.envelope.merge_token, values)
 
-    def _values(self, delivery: Delivery) -> dict[str, str]:
-        return _values(delivery, self._links(delivery))
+    def _values_of(self, delivery: Delivery) -> dict[str, str]:
+        return self._values(delivery, self._tokens.of(delivery.key))
 
-    def _links(self, delivery: Delivery) -> Links:
-        issue = self._issue
-        return links_for(issue.envelope, issue.digest, issue.number, key=delivery.key, secret=self._secret)
+    def _values(self, delivery: Delivery, token: str) -> dict[str, str]:
+        links, stand_in = self._links, self._stand_in
+        return {
+            **delivery.merge,
+            "unsubscribe_url": links.unsubscribe_url.replace(stand_in, token),
+            "preferences_url": links.preferences_url.replace(stand_in, token),
+            "view_url": links.view_url,
+        }
 
     def _own_lines(
-        self, delivery: Delivery, links: Links, values: Mapping[str, str]
+        self, delivery: Delivery, token: str, values: Mapping[str, str]
     ) -> tuple[bytes, bytes, bytes, bytes]:
         """The header fields of `_OWN`."""
         to = address_header(delivery.name, delivery.wire_email, column=len("To: "))
@@ -166,7 +175,7 @@ class Skeleton:
             header_line("To", to),
             self._subject_line or _subject_line(self._filled_subject(values)),
             header_line("Message-ID", message_id_header(delivery.message_id)),
-            header_line("List-Unsubscribe", url_list_header(links.ways_out)),
+            self._unsubscribe_line.replace(self._stand_in.encode("ascii"), token.encode("ascii")),
         )
 
     def _headers(self, lines: tuple[bytes, bytes, bytes, bytes]) -> bytes:
@@ -227,7 +236,7 @@ class Skeleton:
         """Compose for a person whose every value is awkward, and read the result back."""
         envelope = self._issue.envelope
         probe = _awkward(self._issue, self._rendering)
-        values = self._values(probe)
+        values = self._values_of(probe)
         texts = [fill(text, envelope.merge_token, values) for text in self._texts]
         expected = Expected(
             fields=(*(FIELD for _ in self._signers), *(name for name, _ in _fields(self._issue, self._format))),
@@ -246,13 +255,21 @@ class Skeleton:
         check_signatures(message, self._signers)
 
 
-def _values(delivery: Delivery, links: Links) -> dict[str, str]:
-    return {
-        **delivery.merge,
-        "unsubscribe_url": links.unsubscribe_url,
-        "preferences_url": links.preferences_url,
-        "view_url": links.view_url,
-    }
+def _merged(items: Iterable[tuple[bytes, int | None]], apart: Sequence[bytes]) -> list[tuple[bytes, int | None]]:
+    """The same body in few pieces; those `apart` stay what they are, shared with other skeletons."""
+    merged: list[tuple[bytes, int | None]] = []
+    literal = b""
+    for more, slot in items:
+        is_apart = any(more is one for one in apart)
+        if is_apart:
+            merged.append((literal, None))
+            literal = more
+        else:
+            literal += more
+        if is_apart or slot is not None:
+            merged.append((literal, slot))
+            literal = b""
+    return [*merged, (literal, None)]
 
 
 def _texts(rendering: Rendering, wanted: Format) -> tuple[str, ...]:
@@ -288,7 +305,7 @@ def _fixed_headers(issue: Issue, wanted: Format) -> tuple[bytes, bytes, bytes, b
 def _fields(issue: Issue, wanted: Format) -> list[tuple[str, bytes | None]]:
     """Every header field of a message, in order; None stands for what differs per person."""
     envelope = issue.envelope
-    links = links_for(envelope, issue.digest, issue.number, key="", secret=b"")
+    links = links_with(envelope, issue.digest, issue.number, envelope.merge_token)
     help_address = url_list_header([f"{links.mailto.partition('?')[0]}?subject=help"])
     fields: list[tuple[str, bytes | None]] = [
         ("From", _mailbox("From", envelope.from_name, envelope.from_email)),

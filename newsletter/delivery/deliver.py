@@ -4,10 +4,11 @@
     compose    the message, from an encoded skeleton
     connect    where there is no connection; one at a time until the server has proven itself
     intend     on disk before the final dot: the gate of the transaction
-    settle     on disk before the next dot over the same connection
+    settle     handed in before the next intent of the same place in the window
 
-So a crash leaves at most one message per connection of which nobody knows
-whether it arrived (ARCHITECTURE.md, "The outbox").  The loop itself is in `run`.
+So a crash leaves at most so many messages per connection of which nobody knows
+whether they arrived as the window has places: one, if nobody asks for more
+(ARCHITECTURE.md, "The outbox").  The loop itself is in `run` and `lane`.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from newsletter.delivery.ports import Outbox, Progress
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.run import Run, is_open
 from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
+from newsletter.delivery.transaction import AlwaysOpen
 from newsletter.errors import TransportError
 from newsletter.model import UNSETTLED, Issue, OnUnknown, SendReport
 
@@ -63,7 +65,7 @@ async def deliver(
         MessageError: a rendering cannot be made into messages; nothing of it was sent.
     """
     began = clock.monotonic()
-    with outbox.outbox_writer(trace) as writer:
+    with outbox.outbox_writer(trace, loop=asyncio.get_running_loop()) as writer:
         run = Run(
             issue,
             outbox,
@@ -107,10 +109,8 @@ async def send_one(message: bytes, *, sender: str, recipient: str, smtp: SmtpSet
         TransportError: it did not take it, or may not have.
     """
     connection = await SmtpTransport(smtp).open()
-    gate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    gate.set_result(True)
     try:
-        outcome = await connection.transaction(sender=sender, recipient=recipient, gate=gate, message=[message])
+        outcome = await connection.transaction(sender=sender, recipient=recipient, gate=AlwaysOpen(), message=[message])
     finally:
         await connection.close()
     if outcome.verdict is Verdict.sent:

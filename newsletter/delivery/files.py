@@ -1,11 +1,11 @@
 """Messages as files: the same composing and the same outbox, and nobody is mailed."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from newsletter.delivery.replies import Verdict
-from newsletter.delivery.transaction import Outcome
+from newsletter.delivery.transaction import Gate, Outcome
 from newsletter.errors import TransportError
 from newsletter.text import slug
 
@@ -42,7 +42,7 @@ class FilesConnection:
 
     is_local = True
     is_usable = True
-    carried = 0
+    begun = 0
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,11 +52,12 @@ class FilesConnection:
         *,
         sender: str,  # noqa: ARG002 - stands in the message
         recipient: str,
-        gate: Awaitable[bool],
+        gate: Gate,
         message: Sequence[bytes],
     ) -> Outcome:
         """Write one message, whole or not at all."""
-        if not await gate:
+        self.begun += 1
+        if not await gate.open():
             return Outcome(verdict=Verdict.withheld)
         path = self._folder / f"{slug(recipient)}-{sha256(recipient.encode()).hexdigest()[:8]}.eml"
         unfinished = path.with_suffix(".part")
@@ -65,7 +66,6 @@ class FilesConnection:
             unfinished.replace(path)
         except OSError as error:
             return Outcome(verdict=Verdict.back_off, text=f"{path} cannot be written: {error.strerror}")
-        self.carried += 1
         return Outcome(verdict=Verdict.sent, code=_ACCEPTED, text=f"written to {path.name}")
 
     async def close(self) -> None:

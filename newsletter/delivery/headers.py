@@ -137,6 +137,10 @@ def _folded_words(words: Sequence[str], column: int) -> bytes | None:
 def _encoded_words(text: str, column: int) -> bytes:
     """Write text as encoded-words: in "Q" where most of it stays readable so, else in "B"; cut between characters."""
     is_q = 2 * len(_READABLE.findall(text)) > len(text)
+    if is_q:
+        whole = b"".join([_Q_TABLE[byte] for byte in _utf8(text)])
+        if len(whole) <= _PAYLOAD - column:
+            return b"=?utf-8?q?" + whole + b"?="
     units = [_in_q(character) for character in text] if is_q else [_utf8(character) for character in text]
     room = _PAYLOAD if is_q else _PAYLOAD // 4 * 3
     left = room - column * room // _PAYLOAD

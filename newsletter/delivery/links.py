@@ -51,9 +51,26 @@ def token(secret: bytes, digest: str, key: str) -> str:
         digest: the digest's name.
         key: the subscriber's key (`Subscriber.key`).
     """
-    # Not hmac.digest: it lets go of the interpreter lock, and composing waits for the outbox thread to give it back.
-    mac = hmac.new(secret, f"{_VERSION}|{digest}|{key}".encode(), "sha256").digest()
-    return urlsafe_b64encode(mac[:16]).rstrip(b"=").decode("ascii")
+    return Tokens(secret, digest).of(key)
+
+
+class Tokens:
+    """The tokens of many subscribers for one digest.
+
+    Args:
+        secret: the project's, 32 bytes (`Store.secret(SECRET_NAME)`).
+        digest: the digest's name.
+    """
+
+    def __init__(self, secret: bytes, digest: str) -> None:
+        # Not hmac.digest: it lets go of the interpreter lock, and composing waits for the outbox thread to give it back.
+        self._begun = hmac.new(secret, f"{_VERSION}|{digest}|".encode(), "sha256")
+
+    def of(self, key: str) -> str:
+        """The token of the subscriber with this key."""
+        mac = self._begun.copy()
+        mac.update(key.encode())
+        return urlsafe_b64encode(mac.digest()[:16])[:22].decode("ascii")
 
 
 def is_token_of(candidate: str, secret: bytes, digest: str, key: str) -> bool:
@@ -67,7 +84,11 @@ def links_for(envelope: Envelope, digest: str, number: int, *, key: str, secret:
 
     The web copy is the same for all: it carries nothing personal.
     """
-    ours = token(secret, digest, key)
+    return links_with(envelope, digest, number, token(secret, digest, key))
+
+
+def links_with(envelope: Envelope, digest: str, number: int, ours: str) -> Links:
+    """The personal addresses of whoever has this token, or what stands for one."""
     mailto = f"mailto:{quote(envelope.unsubscribe_email, safe='@+')}?subject=unsubscribe%20{ours}"
     if not envelope.base_url:
         return Links(unsubscribe_url=mailto, mailto=mailto)

@@ -1,24 +1,24 @@
 """What delivery asks of others (a store, a connection) and what it tells them, no more than it needs."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
+import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from newsletter.delivery.transaction import Outcome
+from newsletter.delivery.transaction import Gate, Outcome
 from newsletter.model import Delivery, DeliveryState, Issue, Picture, Rendering, Settlement
 
 
 class Writer(Protocol):
     """Writes intents and results, in the order they are handed in; answers after the commit."""
 
-    def intend(self, delivery_id: int) -> "Future[bool]":
+    def intend(self, delivery_id: int) -> "asyncio.Future[bool]":
         """Ask to send a delivery; False: it may not go."""
         ...
 
-    def settle(self, settlement: Settlement) -> "Future[None]":
+    def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """Write how an attempt ended."""
         ...
 
@@ -62,8 +62,10 @@ class Outbox(Protocol):
         """The project's secret of this name."""
         ...
 
-    def outbox_writer(self, trace: Callable[[str], None]) -> AbstractContextManager[Writer]:
-        """What writes intents and results."""
+    def outbox_writer(
+        self, trace: Callable[[str], None], *, loop: asyncio.AbstractEventLoop
+    ) -> AbstractContextManager[Writer]:
+        """What writes intents and results, for one event loop."""
         ...
 
 
@@ -81,18 +83,16 @@ class Carrier(Protocol):
         ...
 
     @property
-    def carried(self) -> int:
-        """How many messages it has carried."""
+    def begun(self) -> int:
+        """How many messages were tried over it."""
         ...
 
-    async def transaction(
-        self, *, sender: str, recipient: str, gate: Awaitable[bool], message: Sequence[bytes]
-    ) -> Outcome:
-        """Hand over one message."""
+    async def transaction(self, *, sender: str, recipient: str, gate: Gate, message: Sequence[bytes]) -> Outcome:
+        """Hand over one message; may be called while others are under way."""
         ...
 
     async def close(self) -> None:
-        """Take leave and close."""
+        """Let what is under way end, take leave and close."""
 
     def abort(self, reason: str) -> None:
         """Close at once."""

@@ -39,6 +39,9 @@ def quote_value(value: str) -> bytes:
         plain = value.replace("=", "=3D")
         if 0 < len(plain) <= _ROOM:
             return plain.encode("ascii") + SOFT_BREAK
+    elif value.isprintable():
+        # One line: what is printable has no line end in it.
+        return _quote_line(value) + SOFT_BREAK
     return quote_piece(value)
 
 

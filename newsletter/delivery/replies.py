@@ -16,6 +16,7 @@ have this content (RFC 3463 §3.8, X.7.Z).  `back off` blames the connection.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from newsletter.text import one_line
 
@@ -83,6 +84,11 @@ class Reply:
         """Whether the server did what it was asked (2yz)."""
         return self.code // 100 == _DONE
 
+    @property
+    def is_negative(self) -> bool:
+        """Whether the server refused, for now or for good (4yz, 5yz)."""
+        return self.code // 100 in (_LATER, _NEVER)
+
     def __str__(self) -> str:
         return f"{self.code} {self.text}".strip() if self.code != GARBAGE else self.text
 
@@ -134,12 +140,13 @@ class ReplyReader:
         if self.is_broken:
             return []
         self._total += len(data)
-        self._buffer += data
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
         replies: list[Reply] = []
-        while not self.is_broken and (end := self._buffer.find(b"\n", 0, _LINE_LIMIT)) >= 0:
-            line, self._buffer = self._buffer[:end].rstrip(b"\r"), self._buffer[end + 1 :]
+        for line in lines:
             self._take(line, replies)
-        if not self.is_broken and (len(self._buffer) >= _LINE_LIMIT or self._total > _TOTAL_LIMIT):
+            if self.is_broken:
+                return replies
+        if len(self._buffer) >= _LINE_LIMIT or self._total > _TOTAL_LIMIT:
             replies.append(self._garbage("the server's reply has no end"))
         return replies
 
@@ -148,6 +155,13 @@ class ReplyReader:
         self._total = len(self._buffer)
 
     def _take(self, line: bytes, replies: list[Reply]) -> None:
+        if len(line) >= _LINE_LIMIT:
+            replies.append(self._garbage("the server's reply has no end"))
+            return
+        line = line.rstrip(b"\r")
+        if not self._lines and (reply := _whole(line)) is not None:
+            replies.append(reply)
+            return
         found = _LINE.fullmatch(line)
         if not found or (self._code and found.group(1) != self._code):
             replies.append(self._garbage(f"the server sent something that is no reply: {_text([line])}"))
@@ -155,16 +169,28 @@ class ReplyReader:
         self._code = found.group(1)
         self._lines.append((found.group(3) or b"").decode("utf-8", "replace"))
         if found.group(2) != b"-":
-            text = " ".join(self._lines)
-            if len(text) > _TEXT_LIMIT or not text.isprintable():
-                text = one_line(text, _TEXT_LIMIT)
-            replies.append(Reply(code=int(self._code), text=text))
+            replies.append(_reply(self._code, " ".join(self._lines)))
             self._lines, self._code = [], b""
 
     def _garbage(self, text: str) -> Reply:
         self.is_broken = True
         self._buffer, self._lines = b"", []
         return Reply(code=GARBAGE, text=text)
+
+
+@lru_cache(maxsize=64)
+def _whole(line: bytes) -> Reply | None:
+    """The reply that one line is; a server answers most commands in the same words each time."""
+    found = _LINE.fullmatch(line)
+    if not found or found.group(2) == b"-":
+        return None
+    return _reply(found.group(1), (found.group(3) or b"").decode("utf-8", "replace"))
+
+
+def _reply(code: bytes, text: str) -> Reply:
+    if len(text) > _TEXT_LIMIT or not text.isprintable():
+        text = one_line(text, _TEXT_LIMIT)
+    return Reply(code=int(code), text=text)
 
 
 def _text(lines: list[bytes]) -> str:

@@ -1,4 +1,4 @@
-"""One run over an issue's outbox: its rows handed out to lanes, one lane per connection.
+"""One run over an issue's outbox: its rows handed out to lanes (`lane`), one lane per connection.
 
 First everybody gets an attempt; then, in a second pass, those whom nobody
 refused and of whom it is not known that they got it: a connection broke before
@@ -8,26 +8,24 @@ the final dot, or went silent after it (then only with `on_unknown: resend`).
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from typing import Final, TypeVar
 
-from newsletter.address import is_reserved
 from newsletter.clock import Clock
 from newsletter.delivery.ahead import Ahead
 from newsletter.delivery.circuit import Circuit
 from newsletter.delivery.compose import Skeleton
+from newsletter.delivery.lane import Lane
 from newsletter.delivery.limits import Pacers, longest_window
 from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
 from newsletter.delivery.related import PicturePart, picture_parts
 from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.settling import settle
-from newsletter.delivery.smtp import ServerRefused, SmtpSettings
+from newsletter.delivery.smtp import SmtpSettings
 from newsletter.delivery.transaction import Outcome
-from newsletter.errors import MessageError, TransportError
 from newsletter.model import UNSETTLED, Delivery, DeliveryState, Format, Issue, IssueState, OnUnknown, Settlement
 
 _Result = TypeVar("_Result")
@@ -103,8 +101,8 @@ class Run:
         self._skeletons: OrderedDict[tuple[str, Format], Skeleton] = OrderedDict()
         self._pictures: tuple[PicturePart, ...] | None = None
         self._signers = smtp.signers
-        self._ahead = Ahead(_AHEAD * smtp.connections) if smtp.signers else None
-        self._lanes = [_Lane(self) for _ in range(smtp.connections)]
+        self._ahead = Ahead(_AHEAD * smtp.connections * smtp.window) if smtp.signers else None
+        self._lanes = [Lane(self, smtp.window) for _ in range(smtp.connections)]
         self._chunk: deque[Delivery] = deque()
         self._after_id = 0
         self._is_read = False
@@ -137,7 +135,11 @@ class Run:
                 self._ahead.close()
 
     async def _pass(self) -> None:
-        tasks = [asyncio.create_task(lane.work()) for lane in self._lanes]
+        # All lanes get a first message before any gets a second.
+        most = max(lane.slots for lane in self._lanes)
+        tasks = [
+            asyncio.create_task(lane.work()) for number in range(most) for lane in self._lanes if number < lane.slots
+        ]
         try:
             _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             if left:
@@ -181,7 +183,7 @@ class Run:
         """Wait, but not longer than the run goes on."""
         await self._unless_over(self._sleep(seconds))
 
-    async def open(self) -> Carrier | None:
+    async def connect(self) -> Carrier | None:
         """Open a connection; None if the run ended first.
 
         Raises:
@@ -306,132 +308,23 @@ class Run:
                 self.halt(f"the mail server refused {_REFUSALS} messages one after the other: {outcome}", pause=True)
 
     def _count(self, settlement: Settlement) -> None:
-        was = self.progress
-        match settlement.state:
-            case DeliveryState.sent:
-                self.progress = replace(was, sent=was.sent + 1)
-            case DeliveryState.failed:
-                self.progress = replace(was, failed=was.failed + 1)
-            case DeliveryState.held:
-                self.progress = replace(was, held=was.held + 1)
-            case _:
-                self.progress = replace(was, deferred=was.deferred + 1)
+        was, state = self.progress, settlement.state
+        sent, failed, held = state is DeliveryState.sent, state is DeliveryState.failed, state is DeliveryState.held
+        # Not replace(): this comes once a message.
+        self.progress = Progress(
+            total=was.total,
+            sent=was.sent + sent,
+            failed=was.failed + failed,
+            held=was.held + held,
+            deferred=was.deferred + (not (sent or failed or held)),
+            suppressed=was.suppressed,
+        )
         self._on_progress(self.progress)
 
 
 def _comes_again(outcome: Outcome, settlement: Settlement) -> bool:
     """Whether the second pass finds the row."""
     return outcome.verdict is Verdict.back_off or settlement.state is DeliveryState.queued
-
-
-class _Lane:
-    """One connection at a time, and the deliveries that go over it, one after the other."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._connection: Carrier | None = None
-        self._cohort = 0
-        self._settled: Future[None] | None = None
-
-    async def work(self) -> None:
-        """Take rows until there are no more; returns when their results are on disk."""
-        while (delivery := self._run.take()) is not None:
-            await self._deliver(delivery)
-        if self._settled is not None:
-            await asyncio.wrap_future(self._settled)
-            self._settled = None
-
-    async def close(self) -> None:
-        """Take leave of the server."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-
-    def abort(self) -> None:
-        """Give the connection up."""
-        if self._connection is not None:
-            self._connection.abort("it took too long, and the run was to stop")
-
-    async def _deliver(self, delivery: Delivery) -> None:
-        run = self._run
-        skeleton = run.skeleton(delivery)
-        run.begin(delivery, skeleton)
-        await run.turn(delivery.domain)
-        intent: asyncio.Future[bool] | None = None
-        outcome = None
-        while outcome is None and not run.is_over:
-            async with run.circuit.turn():
-                if run.is_over or (connection := await self._connected()) is None:
-                    continue
-                intent = intent or asyncio.wrap_future(run.writer.intend(delivery.id))
-                outcome = await self._attempt(connection, delivery, skeleton, intent)
-        if intent is not None and await intent:
-            # A row that is on the wire gets a result, also when the run ended before its second try.
-            self._settle(delivery, outcome or Outcome(verdict=Verdict.back_off, text="the run ended"))
-        elif intent is not None:
-            run.withheld()
-        await self._part()
-
-    async def _connected(self) -> Carrier | None:
-        """The lane's connection, opened where there is none; None if that failed, of which the circuit knows."""
-        run = self._run
-        if self._connection is not None and not self._connection.is_usable:
-            await self.close()
-        if self._connection is None:
-            self._cohort = run.circuit.cohort
-            try:
-                self._connection = await run.open()
-            except ServerRefused as refusal:
-                run.halt(_told(refusal), pause=True)
-            except TransportError as error:
-                self._failed(_told(error))
-        return self._connection
-
-    async def _attempt(
-        self, connection: Carrier, delivery: Delivery, skeleton: Skeleton, intent: "asyncio.Future[bool]"
-    ) -> Outcome | None:
-        """Try once; None if the connection turned out to have ended before, and another one is worth a try."""
-        had_carried = connection.carried
-        try:
-            message = await self._run.pieces(delivery, skeleton)
-        except MessageError as error:
-            return Outcome(verdict=Verdict.failed, text=str(error))
-        if not connection.is_local and is_reserved(delivery.domain):
-            text = f"{delivery.domain} is reserved (RFC 2606): mailed only through a server on this machine"
-            return Outcome(verdict=Verdict.failed, text=text)
-        outcome = await connection.transaction(
-            sender=self._run.issue.envelope.from_email,
-            recipient=delivery.wire_email,
-            gate=intent,
-            message=message,
-        )
-        if outcome.verdict in (Verdict.back_off, Verdict.unknown):
-            if outcome.phase is Phase.mail and had_carried:
-                # Servers end connections that have carried enough; that is no failure.
-                return None
-            self._failed(str(outcome))
-        elif outcome.phase is not None:
-            self._run.circuit.worked()
-        return outcome
-
-    def _failed(self, reason: str) -> None:
-        self._run.circuit.failed(self._cohort)
-        if self._run.circuit.is_dead:
-            self._run.halt(f"it failed several times in a row; the last time: {reason}")
-
-    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        settlement = self._run.judge(delivery, outcome)
-        # The one before is on disk: the writer works in order, and this message's intent came after it.
-        self._settled = self._run.writer.settle(settlement)
-        self._run.note(outcome, settlement)
-
-    async def _part(self) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        limit = self._run.per_connection
-        if not connection.is_usable or (limit is not None and connection.carried >= limit):
-            await self.close()
 
 
 def _pacers(smtp: SmtpSettings, outbox: Outbox, clock: Clock) -> Pacers:
@@ -442,7 +335,3 @@ def _pacers(smtp: SmtpSettings, outbox: Outbox, clock: Clock) -> Pacers:
     since = clock.now() - timedelta(seconds=longest_window(rates))
     past = outbox.settled_since(since, sum(rate.count for rate in rates))
     return Pacers(smtp.rates, smtp.per_domain, clock=clock, past=past)
-
-
-def _told(error: TransportError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)

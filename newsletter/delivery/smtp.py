@@ -22,7 +22,7 @@ from aiosmtplib import SMTPAuthenticationError, SMTPHeloError, SMTPResponseExcep
 from newsletter.delivery.conversation import Conversation
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
-from newsletter.delivery.transaction import Connection
+from newsletter.delivery.transaction import Abilities, Connection
 from newsletter.errors import TransportError
 from newsletter.text import one_line
 
@@ -54,7 +54,9 @@ class SmtpSettings:
     system's.  `timeout` is for the answer to each command, `after_dot` for the
     answer to a whole message, in seconds.  A connection is closed after
     `per_connection` messages.  `rates` hold for all messages together, `per_domain`
-    for those to one domain, or to each that is not named (`limits.OTHERS`).  `local_hostname` is said in EHLO; None says our
+    for those to one domain, or to each that is not named (`limits.OTHERS`).  Up to
+    `window` messages are in flight over each connection where the server offers
+    CHUNKING (RFC 3030).  `local_hostname` is said in EHLO; None says our
     address.  A server that fails is tried `patience` times in a row, after
     pauses that grow from `back_off` seconds.  `signers` are whose DKIM
     signatures its messages carry.
@@ -70,6 +72,7 @@ class SmtpSettings:
     rates: tuple[Rate, ...] = ()
     per_domain: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict[str, tuple[Rate, ...]])
     per_connection: int | None = None
+    window: int = 1
     timeout: float = 60.0
     after_dot: float = AFTER_DOT
     local_hostname: str | None = None
@@ -105,6 +108,7 @@ class SmtpTransport:
         self._login = asyncio.Lock()
         self._refusal: ServerRefused | None = None
         self._context: ssl.SSLContext | None = None
+        self._abilities = Abilities()
 
     async def open(self) -> Connection:
         """Open a connection that is ready for messages.
@@ -161,6 +165,8 @@ class SmtpTransport:
             is_local=is_local,
             timeout=settings.timeout,
             after_dot=settings.after_dot,
+            window=settings.window,
+            abilities=self._abilities,
             trace=self._trace,
         )
 

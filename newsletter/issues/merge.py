@@ -108,6 +108,8 @@ def _html_attribute(value: str) -> str:
 
 def _html_address(value: str) -> str:
     # What libxml2 escapes in an address are blanks and all that is not ASCII.
+    if value.isascii() and " " not in value:
+        return _html_attribute(value)
     return _html_attribute("".join(c if c.isascii() and c != " " else quote(c) for c in value))
 
 

@@ -1,14 +1,16 @@
 """The outbox as rows: what is due, what became of it."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import overload
 
 import sqlalchemy as sa
 
 from newsletter.model import Delivery, DeliveryState, IssueState, OnUnknown
 from newsletter.store import tables as t
 from newsletter.store.freeze import silent
-from newsletter.store.outbox import OutboxWriter
+from newsletter.store.outbox import LoopOutboxWriter, OutboxWriter
 from newsletter.store.rows import DELIVERY, delivery_of
 from newsletter.store.suppressions import Suppressions
 
@@ -138,6 +140,23 @@ class Deliveries(Suppressions):
         with self._database.read() as connection:
             return [delivery_of(row) for row in connection.execute(wanted)]
 
-    def outbox_writer(self, trace: Callable[[str], None] = silent) -> OutboxWriter:
-        """What writes intents and results while mail goes out; use it as a context manager."""
-        return OutboxWriter(self._database, self._clock, self._erased_secret(), trace)
+    @overload
+    def outbox_writer(self, trace: Callable[[str], None] = silent) -> OutboxWriter: ...
+
+    @overload
+    def outbox_writer(
+        self, trace: Callable[[str], None] = silent, *, loop: asyncio.AbstractEventLoop
+    ) -> LoopOutboxWriter: ...
+
+    def outbox_writer(
+        self, trace: Callable[[str], None] = silent, *, loop: asyncio.AbstractEventLoop | None = None
+    ) -> OutboxWriter | LoopOutboxWriter:
+        """What writes intents and results while mail goes out; use it as a context manager.
+
+        Args:
+            trace: told every durable step.
+            loop: the event loop that is to be answered; None answers on any thread.
+        """
+        if loop is None:
+            return OutboxWriter(self._database, self._clock, self._erased_secret(), trace)
+        return LoopOutboxWriter(self._database, self._clock, self._erased_secret(), trace, loop)

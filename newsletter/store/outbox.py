@@ -6,23 +6,24 @@ commit is under way the next batch gathers, so durability costs a batch and not
 a message (ARCHITECTURE.md, "The outbox").
 """
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 
 from newsletter.clock import Clock
 from newsletter.errors import StoreError
 from newsletter.model import DeliveryState, IssueState, Settlement
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
+from newsletter.store.prepared import Prepared, among, numbers
 from newsletter.store.suppressions import ANYBODY_ERASED, suppressed_among
 from newsletter.text import one_line
 
@@ -41,30 +42,30 @@ _OVER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Intent:
+class Answer(Protocol):
+    """What a request is answered through: a future, of a thread or of an event loop."""
+
+    def set_result(self, result: Any, /) -> None:
+        """What was decided."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Why it could not be written."""
+
+    def done(self) -> bool:
+        """Whether it has been answered or cancelled."""
+        ...
+
+
+class _Request(NamedTuple):
+    """An intent, or a result where there is a settlement."""
+
     delivery_id: int
-    future: "Future[bool]" = field(default_factory=Future[bool])
-
-    def answer(self, allowed: Collection[int]) -> None:
-        self.future.set_result(self.delivery_id in allowed)
+    answer: Answer
+    settlement: Settlement | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    settlement: Settlement
-    future: "Future[None]" = field(default_factory=Future[None])
-
-    @property
-    def delivery_id(self) -> int:
-        return self.settlement.delivery_id
-
-    def answer(self, allowed: Collection[int]) -> None:  # noqa: ARG002
-        self.future.set_result(None)
-
-
-class OutboxWriter:
-    """Writes intents and results from any number of connections, on a thread and a connection of its own.
+class _Writer:
+    """Writes intents and results, on a thread and a database connection of its own.
 
     A context manager: leaving it writes what was handed in and stops the
     thread.  If one commit fails (disk full, damage, a lost server), every future
@@ -82,7 +83,8 @@ class OutboxWriter:
         self._clock = clock
         self._erased = erased
         self._trace = trace
-        self._waiting: deque[_Intent | _Result] = deque()
+        self._sql = _Statements(database.engine.dialect)
+        self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._refusal: StoreError | None = StoreError("the outbox writer is not open")
         self._closing = False
@@ -99,36 +101,6 @@ class OutboxWriter:
     ) -> None:
         self.close()
 
-    def intend(self, delivery_id: int) -> "Future[bool]":
-        """Ask to send a delivery; answered after the commit, so that the message may end only then.
-
-        True: the row is `sending` and its attempts count one more.  False: it
-        may not go, because the person is suppressed by now (the row says so),
-        the issue is not open, or the row is not waiting any more.  A future
-        cancelled before its batch begins leaves no trace.
-
-        Raises (in the future):
-            StoreError: it could not be written.
-        """
-        request = _Intent(delivery_id)
-        self._submit(request)
-        return request.future
-
-    def settle(self, settlement: Settlement) -> "Future[None]":
-        """Write how an attempt ended; answered after the commit.
-
-        Only a row that is on the wire moves.  Of a cancelled issue only what
-        is final counts: its deliveries are not queued again.  The future cannot
-        be cancelled: the server has given its answer.
-
-        Raises (in the future):
-            StoreError: it could not be written.
-        """
-        request = _Result(settlement)
-        request.future.set_running_or_notify_cancel()
-        self._submit(request)
-        return request.future
-
     def close(self) -> None:
         """Write all that was handed in, then stop; calling it again does nothing."""
         with self._changed:
@@ -139,19 +111,28 @@ class OutboxWriter:
         with self._changed:
             self._refusal = self._refusal or StoreError("the outbox writer is closed")
 
-    def _submit(self, request: _Intent | _Result) -> None:
+    def _submit(self, request: _Request) -> None:
         with self._changed:
             refusal = self._refusal or (StoreError("the outbox writer is closed") if self._closing else None)
             if refusal is None:
                 self._waiting.append(request)
                 self._changed.notify()
                 return
-        request.future.set_exception(_again(refusal))
+        self._answer([(request.answer, _again(refusal))])
+
+    def _claim(self, request: _Request) -> bool:
+        """Whether somebody still wants it written; from now on it cannot be cancelled."""
+        raise NotImplementedError
+
+    def _answer(self, answers: "Sequence[tuple[Answer, bool | StoreError | None]]") -> None:
+        """Answer requests after their commit; called on the writer's thread, or where one was refused."""
+        for answer, result in answers:
+            _give(answer, result)
 
     # ------------------------------------------------------------- on the thread
 
     def _run(self) -> None:
-        batch: list[_Intent | _Result] = []
+        batch: list[_Request] = []
         try:
             with self._database.writer() as begin:
                 while batch := self._next_batch():
@@ -159,28 +140,26 @@ class OutboxWriter:
         except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for an answer
             self._break(error, batch)
 
-    def _next_batch(self) -> list[_Intent | _Result]:
+    def _next_batch(self) -> list[_Request]:
         """Wait for work and take all there is; empty when there will be no more.
 
         A delivery comes once at most: its result is written before its next intent.
         """
         with self._changed:
             while True:
-                batch: dict[int, _Intent | _Result] = {}
+                batch: dict[int, _Request] = {}
                 while self._waiting and len(batch) < _BATCH and self._waiting[0].delivery_id not in batch:
                     request = self._waiting.popleft()
-                    if isinstance(request, _Result) or request.future.set_running_or_notify_cancel():
+                    if request.settlement is not None or self._claim(request):
                         batch[request.delivery_id] = request
                 if batch or (self._closing and not self._waiting):
                     return list(batch.values())
                 if not self._waiting:
                     self._changed.wait()
 
-    def _write(
-        self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Intent | _Result]
-    ) -> None:
-        intents = [request.delivery_id for request in batch if isinstance(request, _Intent)]
-        results = [request.settlement for request in batch if isinstance(request, _Result)]
+    def _write(self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Request]) -> None:
+        intents = [request.delivery_id for request in batch if request.settlement is None]
+        results = [request.settlement for request in batch if request.settlement is not None]
         steps = [step for step, some in (("intent", intents), ("settle", results)) if some]
         with begin() as connection:
             if not self._database.is_sqlite:
@@ -192,8 +171,7 @@ class OutboxWriter:
                 self._trace(f"{step}:before-commit")
         for step in steps:
             self._trace(f"{step}:after-commit")
-        for request in batch:
-            request.answer(allowed)
+        self._answer([(one.answer, one.delivery_id in allowed if one.settlement is None else None) for one in batch])
 
     def _hold_still(self, connection: Connection, ids: Sequence[int], *, gate: bool) -> None:
         """On PostgreSQL: let nobody suppress a person or stop an issue until this batch is committed.
@@ -203,11 +181,12 @@ class OutboxWriter:
         """
         if gate:
             self._database.lock_table(connection, t.suppressions, "SHARE")
-        connection.execute(_LOCK_ISSUES, {"ids": ids})
+        self._sql.lock_issues.rows(connection, self._sql.among(ids))
 
     def _intend(self, connection: Connection, ids: Sequence[int]) -> Collection[int]:
         """Decide which deliveries may go, and write that they do."""
-        rows = connection.execute(_CANDIDATES, {"ids": ids}).all()
+        sql = self._sql
+        rows = [_Candidate(*row) for row in sql.candidates.rows(connection, sql.among(ids))]
         ready = [row for row in rows if row.state in _READY and row.issue_state is IssueState.open]
         stopped = {row.id for row in ready if row.suppressed is not None}
         if any(row.anybody_erased for row in ready):
@@ -215,17 +194,17 @@ class OutboxWriter:
             stopped |= {row.id for row in ready if row.key in barred}
         allowed = [row.id for row in ready if row.id not in stopped]
         if stopped:
-            connection.execute(_STOP, {"ids": list(stopped), "now": self._clock.now()})
+            sql.stop.run(connection, {**sql.among(list(stopped)), "now": self._clock.now()})
         if allowed:
-            connection.execute(_GO, {"ids": allowed})
+            sql.go.run(connection, sql.among(allowed))
         return allowed
 
     def _settle(self, connection: Connection, results: Sequence[Settlement]) -> None:
         """Write the results of those rows that wait for one."""
         now = self._clock.now()
-        connection.execute(
-            _SETTLE,
-            [
+        self._sql.settle.run(
+            connection,
+            *(
                 {
                     "delivery": result.delivery_id,
                     "to_state": result.state,
@@ -236,10 +215,10 @@ class OutboxWriter:
                     "in_truth": result.state in (DeliveryState.sent, DeliveryState.failed),
                 }
                 for result in sorted(results, key=lambda result: result.delivery_id)
-            ],
+            ),
         )
 
-    def _break(self, error: Exception, batch: Sequence[_Intent | _Result]) -> None:
+    def _break(self, error: Exception, batch: Sequence[_Request]) -> None:
         """Answer everybody, now and later, that the gate stays shut."""
         refusal = error if isinstance(error, StoreError) else StoreError(f"the outbox could not be written: {error!r}")
         refusal.__cause__ = refusal.__cause__ or (error if error is not refusal else None)
@@ -247,9 +226,96 @@ class OutboxWriter:
             self._refusal = refusal
             left = [*batch, *self._waiting]
             self._waiting.clear()
-        for request in left:
-            if not request.future.done():
-                request.future.set_exception(_again(refusal))
+        self._answer([(request.answer, _again(refusal)) for request in left])
+
+
+class OutboxWriter(_Writer):
+    """A writer for any number of threads; see `_Writer` for what it does and does not do."""
+
+    def intend(self, delivery_id: int) -> "Future[bool]":
+        """Ask to send a delivery; answered after the commit, so that the message may end only then.
+
+        True: the row is `sending` and its attempts count one more.  False: it
+        may not go, because the person is suppressed by now (the row says so),
+        the issue is not open, or the row is not waiting any more.  A future
+        cancelled before its batch begins leaves no trace.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        future: Future[bool] = Future()
+        self._submit(_Request(delivery_id, future))
+        return future
+
+    def settle(self, settlement: Settlement) -> "Future[None]":
+        """Write how an attempt ended; answered after the commit.
+
+        Only a row that is on the wire moves.  Of a cancelled issue only what
+        is final counts: its deliveries are not queued again.  The future cannot
+        be cancelled: the server has given its answer.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()
+        self._submit(_Request(settlement.delivery_id, future, settlement))
+        return future
+
+    def _claim(self, request: _Request) -> bool:
+        assert isinstance(request.answer, Future)
+        return request.answer.set_running_or_notify_cancel()
+
+
+class LoopOutboxWriter(_Writer):
+    """The same for one event loop: all answers of a batch cross over from the thread in one step.
+
+    Args:
+        loop: where `intend` and `settle` are called and answered.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        erased: bytes,
+        trace: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(database, clock, erased, trace)
+        self._loop = loop
+
+    def intend(self, delivery_id: int) -> "asyncio.Future[bool]":
+        """Ask to send a delivery; see `OutboxWriter.intend`."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._submit(_Request(delivery_id, future))
+        return future
+
+    def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
+        """Write how an attempt ended; see `OutboxWriter.settle`."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._submit(_Request(settlement.delivery_id, future, settlement))
+        return future
+
+    def _claim(self, request: _Request) -> bool:
+        return not request.answer.done()
+
+    def _answer(self, answers: "Sequence[tuple[Answer, bool | StoreError | None]]") -> None:
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(super()._answer, answers)
+
+
+def _give(answer: Answer, result: "bool | StoreError | None") -> None:
+    if answer.done():
+        return
+    if not isinstance(result, StoreError):
+        answer.set_result(result)
+        return
+    answer.set_exception(result)
+    if isinstance(answer, asyncio.Future):
+        # Whoever still waits for it is told; of one that nobody waits for, asyncio need not complain.
+        answer.exception()
 
 
 def _again(refusal: StoreError) -> StoreError:
@@ -259,55 +325,91 @@ def _again(refusal: StoreError) -> StoreError:
     return another
 
 
-_d = t.deliveries.c
-_IDS: Final = _d.id.in_(sa.bindparam("ids", expanding=True))
+class _Candidate(NamedTuple):
+    """What is known of a delivery that asks to go."""
 
-_LOCK_ISSUES: Final = (
-    sa.select(t.issues.c.id)
-    .where(t.issues.c.id.in_(sa.select(_d.issue_id).where(_IDS)))
-    .order_by(t.issues.c.id)
-    .with_for_update(read=True)
-)
-_CANDIDATES: Final = (
-    sa.select(
-        _d.id,
-        _d.key,
-        _d.state,
-        t.issues.c.state.label("issue_state"),
-        t.suppressions.c.key.label("suppressed"),
-        sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
-    )
-    .join(t.issues, t.issues.c.id == _d.issue_id)
-    .outerjoin(t.suppressions, t.suppressions.c.key == _d.key)
-    .where(_IDS)
-    .order_by(_d.id)
-    .with_for_update(of=t.deliveries)
-)
-_STOP: Final = (
-    sa.update(t.deliveries)
-    .where(_IDS)
-    .values(state=DeliveryState.suppressed, next_attempt_at=None, settled_at=sa.bindparam("now"))
-)
-_GO: Final = (
-    sa.update(t.deliveries)
-    .where(_IDS)
-    .values(state=DeliveryState.sending, attempts=_d.attempts + 1, next_attempt_at=None)
-)
-#: A row waits for a result while it is on the wire; one that was cancelled
-#: meanwhile still learns the truth, and nothing else.
-_SETTLE: Final = (
-    sa.update(t.deliveries)
-    .where(
-        _d.id == sa.bindparam("delivery"),
-        (_d.state == DeliveryState.sending)
-        | (_d.state == DeliveryState.unknown)
-        | ((_d.state == DeliveryState.cancelled) & (_d.attempts > 0) & sa.bindparam("in_truth", type_=sa.Boolean)),
-    )
-    .values(
-        state=sa.bindparam("to_state"),
-        last_code=sa.bindparam("code"),
-        last_reply=sa.bindparam("reply"),
-        next_attempt_at=sa.bindparam("next_at"),
-        settled_at=sa.bindparam("over_at"),
-    )
-)
+    id: int
+    key: str
+    state: DeliveryState
+    issue_state: IssueState
+    suppressed: str | None
+    anybody_erased: bool
+
+
+class _Statements:
+    """The writer's SQL for one database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        d, issues = t.deliveries.c, t.issues.c
+        given = among(d.id, "ids", dialect)
+        self._dialect = dialect
+        self.lock_issues = Prepared(
+            sa.select(issues.id)
+            .where(issues.id.in_(sa.select(d.issue_id).where(given)))
+            .order_by(issues.id)
+            .with_for_update(read=True),
+            dialect,
+        )
+        self.candidates = Prepared(
+            sa.select(
+                d.id,
+                d.key,
+                d.state,
+                issues.state.label("issue_state"),
+                t.suppressions.c.key.label("suppressed"),
+                sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
+            )
+            .join(t.issues, issues.id == d.issue_id)
+            .outerjoin(t.suppressions, t.suppressions.c.key == d.key)
+            .where(given)
+            .order_by(d.id)
+            .with_for_update(of=t.deliveries),
+            dialect,
+        )
+        self.stop = Prepared(
+            sa.update(t.deliveries)
+            .where(given)
+            .values(
+                state=DeliveryState.suppressed,
+                next_attempt_at=None,
+                settled_at=_value("now", d.settled_at),
+            ),
+            dialect,
+        )
+        self.go = Prepared(
+            sa.update(t.deliveries)
+            .where(given)
+            .values(state=DeliveryState.sending, attempts=d.attempts + 1, next_attempt_at=None),
+            dialect,
+        )
+        #: A row waits for a result while it is on the wire; one that was cancelled
+        #: meanwhile still learns the truth, and nothing else.
+        self.settle = Prepared(
+            sa.update(t.deliveries)
+            .where(
+                d.id == _value("delivery", d.id),
+                (d.state == DeliveryState.sending)
+                | (d.state == DeliveryState.unknown)
+                | (
+                    (d.state == DeliveryState.cancelled)
+                    & (d.attempts > 0)
+                    & sa.bindparam("in_truth", type_=sa.Boolean, required=True)
+                ),
+            )
+            .values(
+                state=_value("to_state", d.state),
+                last_code=_value("code", d.last_code),
+                last_reply=_value("reply", d.last_reply),
+                next_attempt_at=_value("next_at", d.next_attempt_at),
+                settled_at=_value("over_at", d.settled_at),
+            ),
+            dialect,
+        )
+
+    def among(self, ids: Sequence[int]) -> dict[str, Any]:
+        """Which deliveries, as the statements want to be told."""
+        return {"ids": numbers(ids, self._dialect)}
+
+
+def _value(name: str, column: sa.ColumnElement[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=column.type, required=True)

@@ -81,7 +81,8 @@ class Moment(TypeDecorator[datetime]):
             if value is None:
                 return None
             try:
-                return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+                moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+                return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
             except (ValueError, TypeError) as error:
                 raise _unreadable("a time", value) from error
 
@@ -100,7 +101,16 @@ class Word(TypeDecorator[E], Generic[E]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[E | None], str | None]:  # noqa: ARG002
         """Store the word; a text that is no word of this kind is refused."""
-        return lambda value: None if value is None else self.words(value).value
+        stored: dict[E | None, str | None] = {member: member.value for member in self.words}
+        stored[None] = None
+
+        def process(value: E | None) -> str | None:
+            try:
+                return stored[value]
+            except KeyError:
+                raise ValueError(f"{value!r} is no {self.words.__name__}") from None
+
+        return process
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], E | None]:  # noqa: ARG002
         """Give back the member."""

@@ -101,6 +101,7 @@ smtp:
   connections: 8
   rate: 50/s
   per_connection: 100
+  window: 4
   timeout: 30
 """
 
@@ -146,13 +147,14 @@ def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
     )
     assert ("daily", "weekly", "blog") == config.digests_of[blog.url]
     smtp = config.require_smtp()
-    assert ("mail.example.com", 465, "implicit", 8, ("50/s",), 100, 30.0) == (
+    assert ("mail.example.com", 465, "implicit", 8, ("50/s",), 100, 4, 30.0) == (
         smtp.host,
         smtp.port,
         smtp.tls,
         smtp.connections,
         smtp.rates,
         smtp.per_connection,
+        smtp.window,
         smtp.timeout,
     )
 

@@ -21,7 +21,7 @@ from newsletter.config.secret import Secret
 from newsletter.delivery.deliver import deliver, send_one
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.smtp import ServerRefused, SmtpSettings, SmtpTransport
-from newsletter.delivery.transaction import Outcome
+from newsletter.delivery.transaction import AlwaysOpen, Outcome
 from newsletter.errors import StoreError, TransportError
 from newsletter.model import DeliveryState, SendReport
 from tests.delivery.conftest import Office
@@ -463,12 +463,10 @@ def test_what_ends_before_the_final_dot_is_known_not_to_have_arrived(answer: str
     async def go() -> Outcome:
         async with Sink(lambda step: answer if step.name == "data" else None) as sink:
             connection = await SmtpTransport(settings(sink, timeout=0.2)).open()
-            gate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            gate.set_result(True)
             message = [b"y" * 70 + b"\r\n"] * 200_000
             try:
                 return await connection.transaction(
-                    sender="wire@example.com", recipient=ADA, gate=gate, message=message
+                    sender="wire@example.com", recipient=ADA, gate=AlwaysOpen(), message=message
                 )
             finally:
                 assert not connection.is_usable
@@ -477,14 +475,24 @@ def test_what_ends_before_the_final_dot_is_known_not_to_have_arrived(answer: str
     assert verdict is asyncio.run(go()).verdict
 
 
+class _Broken:
+    """The gate of a disk that is full."""
+
+    def hurry(self) -> None:
+        """Nothing yet."""
+
+    async def open(self) -> bool:
+        raise StoreError("disk full")
+
+
 def test_a_connection_whose_gate_breaks_is_given_up() -> None:
     async def go() -> bool:
         async with Sink() as sink:
             connection = await SmtpTransport(settings(sink)).open()
-            gate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            gate.set_exception(StoreError("disk full"))
             with pytest.raises(StoreError):
-                await connection.transaction(sender="wire@example.com", recipient=ADA, gate=gate, message=[MESSAGE])
+                await connection.transaction(
+                    sender="wire@example.com", recipient=ADA, gate=_Broken(), message=[MESSAGE]
+                )
             return connection.is_usable
 
     assert not asyncio.run(go())

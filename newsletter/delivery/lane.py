@@ -1,0 +1,255 @@
+"""A lane: one connection at a time, and the deliveries that go over it, a few of them at once.
+
+A lane has a place for each message of the window, and one more: while the
+places of the window wait for the server, the next message is made ready and
+announced.  Each place takes a row, and sees it through to its result.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from newsletter.address import is_reserved
+from newsletter.delivery.ports import Carrier
+from newsletter.delivery.replies import Verdict
+from newsletter.delivery.smtp import ServerRefused
+from newsletter.delivery.transaction import Outcome
+from newsletter.errors import MessageError, TransportError
+from newsletter.model import Delivery
+
+if TYPE_CHECKING:
+    from newsletter.delivery.run import Run
+
+
+class Lane:
+    """One connection at a time, and those places.
+
+    Args:
+        run: whose rows go over it.
+        window: how many messages may be on the wire without an answer.
+    """
+
+    def __init__(self, run: "Run", window: int) -> None:
+        #: How many `work` at the same time.
+        self.slots = window + 1
+        self.run = run
+        #: Between a durable intent and its result, so many of them at most.
+        self.places = _Places(window)
+        self._link: _Link | None = None
+        self._linking = asyncio.Lock()
+
+    async def work(self) -> None:
+        """Take rows until there are no more; returns when their results are on disk."""
+        run = self.run
+        settled: asyncio.Future[None] | None = None
+        while (delivery := run.take()) is not None:
+            settled = await self._deliver(delivery) or settled
+        if settled is not None:
+            # Those before it are on disk: the writer works in order.
+            await settled
+
+    async def close(self) -> None:
+        """Take leave of the server."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.connection.close()
+
+    def abort(self) -> None:
+        """Give the connection up."""
+        if self._link is not None:
+            self._link.connection.abort("it took too long, and the run was to stop")
+
+    async def _deliver(self, delivery: Delivery) -> "asyncio.Future[None] | None":
+        """See one delivery through; returns when its result will be on disk, None where there is none."""
+        intent = _Intent(self, delivery)
+        try:
+            return await self._record(intent, await self._handed_over(intent))
+        finally:
+            intent.free_place()
+
+    async def _handed_over(self, intent: "_Intent") -> Outcome | None:
+        """Try until there is an outcome; None if the run ended first."""
+        run, delivery = self.run, intent.delivery
+        skeleton = run.skeleton(delivery)
+        run.begin(delivery, skeleton)
+        await run.turn(delivery.domain)
+        try:
+            message = await run.pieces(delivery, skeleton)
+        except MessageError as error:
+            return Outcome(verdict=Verdict.failed, text=str(error))
+        outcome = None
+        while outcome is None and not run.is_over:
+            async with run.circuit.turn():
+                if not run.is_over and (link := await self._linked()) is not None:
+                    outcome = await self._attempt(link, intent, message)
+        return outcome
+
+    async def _record(self, intent: "_Intent", outcome: Outcome | None) -> "asyncio.Future[None] | None":
+        """Hand the result in, if the row is ours; returns when it will be on disk."""
+        run = self.run
+        if outcome is None:
+            if not intent.is_asked:
+                return None
+            # A row that is on the wire gets a result, also when the run ended before its second try.
+            outcome = Outcome(verdict=Verdict.back_off, text="the run ended")
+        elif outcome.verdict is Verdict.withheld and not intent.is_asked:
+            return None
+        if not await intent.granted():
+            run.withheld()
+            return None
+        settlement = run.judge(intent.delivery, outcome)
+        settled = run.writer.settle(settlement)
+        run.note(outcome, settlement)
+        return settled
+
+    async def _linked(self) -> "_Link | None":
+        """The lane's connection, opened where there is none; None if that failed, of which the circuit knows."""
+        link = self._link
+        if link is not None and link.has_room(self.run.per_connection):
+            return link
+        async with self._linking:
+            link = self._link
+            if link is not None and not link.has_room(self.run.per_connection):
+                await link.connection.close()
+                self._link = link = None
+            return link or await self._link_up()
+
+    async def _link_up(self) -> "_Link | None":
+        run = self.run
+        cohort = run.circuit.cohort
+        try:
+            connection = await run.connect()
+        except ServerRefused as refusal:
+            run.halt(_told(refusal), pause=True)
+        except TransportError as error:
+            self._failed(cohort, _told(error))
+        else:
+            if connection is not None:
+                self._link = _Link(connection, cohort)
+                return self._link
+        return None
+
+    async def _attempt(self, link: "_Link", intent: "_Intent", message: list[bytes]) -> Outcome | None:
+        """Try once; None if the connection turned out to have ended before, and another one is worth a try."""
+        run, connection, delivery = self.run, link.connection, intent.delivery
+        if not connection.is_local and is_reserved(delivery.domain):
+            text = f"{delivery.domain} is reserved (RFC 2606): mailed only through a server on this machine"
+            return Outcome(verdict=Verdict.failed, text=text)
+        outcome = await connection.transaction(
+            sender=run.issue.envelope.from_email, recipient=delivery.wire_email, gate=intent, message=message
+        )
+        if outcome.is_stale:
+            intent.free_place()
+            return None
+        if outcome.verdict in (Verdict.back_off, Verdict.unknown):
+            self._failed(link.cohort, str(outcome))
+        elif outcome.phase is not None:
+            run.circuit.worked()
+        return outcome
+
+    def _failed(self, cohort: int, reason: str) -> None:
+        circuit = self.run.circuit
+        circuit.failed(cohort)
+        if circuit.is_dead:
+            self.run.halt(f"it failed several times in a row; the last time: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A connection, and since which failure of the server it is there."""
+
+    connection: Carrier
+    cohort: int
+
+    def has_room(self, limit: int | None) -> bool:
+        """Whether another message may begin over it."""
+        return self.connection.is_usable and (limit is None or self.connection.begun < limit)
+
+
+class _Places:
+    """The places of a window, given in the order in which they are asked for."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def take_free(self) -> bool:
+        """Take a place if there is one for the taking."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def take(self) -> None:
+        """Wait for a place and take it."""
+        if not self.take_free():
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    def give_back(self) -> None:
+        """Hand the place on to whoever has waited longest."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
+
+
+class _Intent:
+    """The gate of one delivery (`transaction.Gate`): a place in the window, then the intent on disk.
+
+    The place is given back when the result is handed in, or when an attempt has
+    led to nothing; the intent is written once, however many attempts it takes.
+    """
+
+    def __init__(self, lane: Lane, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self._lane = lane
+        self._has_place = False
+        self._answer: asyncio.Future[bool] | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the intent has been handed in."""
+        return self._answer is not None
+
+    def hurry(self) -> None:
+        """Hand the intent in if there is a place for it."""
+        if self._has_place or self._lane.places.take_free():
+            self._has_place = True
+            self._ask()
+
+    async def open(self) -> bool:
+        """Wait for a place and for the intent; False also if the run is over before it was handed in."""
+        await self._take_place()
+        if self._answer is None and self._lane.run.is_over:
+            return False
+        return await self._ask()
+
+    async def granted(self) -> bool:
+        """Wait for the intent: there is a result to be written."""
+        await self._take_place()
+        return await self._ask()
+
+    def free_place(self) -> None:
+        """Let another message have the place."""
+        if self._has_place:
+            self._has_place = False
+            self._lane.places.give_back()
+
+    async def _take_place(self) -> None:
+        if not self._has_place:
+            await self._lane.places.take()
+            self._has_place = True
+
+    def _ask(self) -> "asyncio.Future[bool]":
+        if self._answer is None:
+            self._answer = self._lane.run.writer.intend(self.delivery.id)
+        return self._answer
+
+
+def _told(error: TransportError) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)
