@@ -118,7 +118,7 @@ def _stage(app: App, server_time: float) -> Stage:
     return Stage(
         connections=smtp.connections if smtp else _CONNECTIONS,
         per_connection=smtp.per_connection if smtp else None,
-        rate=Rate.parse(smtp.rate) if smtp and smtp.rate else None,
+        rates=tuple(map(Rate.parse, smtp.rates)) if smtp else (),
         on_unknown=app.config.on_unknown,
         server_time=server_time,
     )

@@ -79,16 +79,11 @@ def is_token_of(candidate: str, secret: bytes, digest: str, key: str) -> bool:
     return bool(hmac.compare_digest(candidate.encode("utf-8", "replace"), ours.encode("ascii")))
 
 
-def links_for(envelope: Envelope, digest: str, number: int, *, key: str, secret: bytes) -> Links:
-    """The personal addresses of one subscriber in one issue of a digest.
+def links_with(envelope: Envelope, digest: str, number: int, ours: str) -> Links:
+    """The personal addresses in one issue of whoever has this token, or what stands for one.
 
     The web copy is the same for all: it carries nothing personal.
     """
-    return links_with(envelope, digest, number, token(secret, digest, key))
-
-
-def links_with(envelope: Envelope, digest: str, number: int, ours: str) -> Links:
-    """The personal addresses of whoever has this token, or what stands for one."""
     mailto = f"mailto:{quote(envelope.unsubscribe_email, safe='@+')}?subject=unsubscribe%20{ours}"
     if not envelope.base_url:
         return Links(unsubscribe_url=mailto, mailto=mailto)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.headers import NAME_LIMIT, clean, field_names
-from newsletter.delivery.links import links_for, token
+from newsletter.delivery.links import links_with, token
 from newsletter.errors import MessageError
 from newsletter.issues.merge import fill, make_token
 from newsletter.model import Envelope, Format, Rendering
@@ -193,7 +193,7 @@ def test_what_a_person_would_read_can_be_had_without_the_wire() -> None:
     skeleton = build()
     values = {
         "subscriber.name": "Ada Lovelace",
-        "unsubscribe_url": links_for(ENVELOPE, "daily", 12, key="ada@example.com", secret=SECRET).unsubscribe_url,
+        "unsubscribe_url": links_with(ENVELOPE, "daily", 12, token(SECRET, "daily", "ada@example.com")).unsubscribe_url,
     }
 
     assert RENDERING.subject == skeleton.subject(delivery())
@@ -252,7 +252,7 @@ def test_whatever_is_in_an_issue_every_reader_decodes_what_was_meant(
     (text, html), (name, city) = texts, values
     rendering = replace(RENDERING, text=text, html=html, fields=FIELDS)
     row = delivery(name=name, merge={"subscriber.name": name, "subscriber.attributes.city": city})
-    links = links_for(replace(ENVELOPE, base_url=base_url), "daily", 12, key=row.key, secret=SECRET)
+    links = links_with(replace(ENVELOPE, base_url=base_url), "daily", 12, token(SECRET, "daily", row.key))
     merged = {
         **row.merge,
         "unsubscribe_url": links.unsubscribe_url,

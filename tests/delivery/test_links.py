@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from newsletter.delivery.links import is_token_of, links_for, token
+from newsletter.delivery.links import is_token_of, links_with, token
 from tests.delivery.samples import ENVELOPE, SECRET
 
 ADA = "ada@example.com"
@@ -43,7 +43,7 @@ def test_only_the_token_itself_is_taken() -> None:
 
 
 def test_with_a_web_address_there_are_pages() -> None:
-    links = links_for(ENVELOPE, "daily", 12, key=ADA, secret=SECRET)
+    links = links_with(ENVELOPE, "daily", 12, token(SECRET, "daily", ADA))
     ours = token(SECRET, "daily", ADA)
 
     assert f"https://wire.example.com/u/daily/{ours}" == links.unsubscribe_url
@@ -54,19 +54,21 @@ def test_with_a_web_address_there_are_pages() -> None:
 
 
 def test_without_a_web_address_one_leaves_by_mail() -> None:
-    links = links_for(replace(ENVELOPE, base_url=None), "daily", 12, key=ADA, secret=SECRET)
+    links = links_with(replace(ENVELOPE, base_url=None), "daily", 12, token(SECRET, "daily", ADA))
 
     assert (links.mailto,) == links.ways_out == (links.unsubscribe_url,)
     assert ("", "", "", False) == (links.preferences_url, links.view_url, links.archive_url, links.one_click)
 
 
 def test_one_click_needs_https() -> None:
-    assert not links_for(replace(ENVELOPE, base_url="http://localhost:8000"), "d", 1, key=ADA, secret=SECRET).one_click
+    assert not links_with(
+        replace(ENVELOPE, base_url="http://localhost:8000"), "d", 1, token(SECRET, "d", ADA)
+    ).one_click
 
 
 @pytest.mark.parametrize("email", ["a?b@example.com", "a&b@example.com", "a%b@example.com"])
 def test_an_address_with_awkward_characters_stays_one_address(email: str) -> None:
-    mailto = links_for(replace(ENVELOPE, unsubscribe_email=email), "daily", 1, key=ADA, secret=SECRET).mailto
+    mailto = links_with(replace(ENVELOPE, unsubscribe_email=email), "daily", 1, token(SECRET, "daily", ADA)).mailto
 
     assert 1 == mailto.count("?")
     assert "&" not in mailto.partition("?")[0]

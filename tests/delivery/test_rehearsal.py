@@ -24,7 +24,7 @@ from newsletter.store import Store
 from tests.delivery.samples import freeze, people
 
 S = DeliveryState
-STAGE = Stage(connections=3, per_connection=20, rate=None, on_unknown=OnUnknown.resend, server_time=0.05, silence=2.0)
+STAGE = Stage(connections=3, per_connection=20, rates=(), on_unknown=OnUnknown.resend, server_time=0.05, silence=2.0)
 
 
 @pytest.fixture
@@ -322,7 +322,7 @@ def test_the_prediction_names_what_is_slowest(
     stage = Stage(
         connections=4,
         per_connection=None,
-        rate=Rate.parse(limit) if limit else None,
+        rates=(Rate.parse(limit),) if limit else (),
         on_unknown=OnUnknown.resend,
         server_time=server_time,
     )

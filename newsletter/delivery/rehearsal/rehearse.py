@@ -42,7 +42,7 @@ class Stage:
 
     connections: int
     per_connection: int | None
-    rate: Rate | None
+    rates: tuple[Rate, ...]
     on_unknown: OnUnknown
     server_time: float
     silence: float = 5.0
@@ -284,7 +284,7 @@ def _predicted(recipients: int, rate: float, stage: Stage) -> tuple[float, str]:
         "this machine": rate,
         f"{stage.connections} connections": stage.connections / stage.server_time if stage.server_time else rate,
     }
-    if stage.rate is not None:
-        limits[f"the rate {stage.rate}"] = stage.rate.count / stage.rate.seconds
+    for rule in stage.rates:
+        limits[f"the rate {rule}"] = rule.count / rule.seconds
     limit, slowest = min(limits.items(), key=lambda item: item[1])
     return (recipients / slowest if slowest else 0.0), limit
