@@ -134,7 +134,7 @@ def test_only_a_few_messages_are_signed_ahead(office: Office) -> None:
             smtp = settings(
                 sink,
                 connections=connections,
-                timeout=1.0,
+                timeout=5.0,
                 signers=(Signer(domain="example.com", selector="x", key=key),),
             )
             report = await deliver(issue, office.store, smtp, clock=office.clock, stop=stop)
@@ -142,8 +142,8 @@ def test_only_a_few_messages_are_signed_ahead(office: Office) -> None:
         return sum(report.counts.values())
 
     assert 200 == asyncio.run(go())
-    # One for each connection, two more each ahead, and the one that was proof-read.
-    assert key.uses <= 3 * connections + 1
+    # For each connection a message on the wire, one that waits for it and a few ahead; and the one that was proof-read.
+    assert key.uses <= 5 * connections + 1
     assert {DeliveryState.sent} != set(office.states(issue).values())
 
 

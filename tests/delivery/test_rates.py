@@ -80,13 +80,14 @@ def test_a_run_that_is_stopped_does_not_wait_for_its_turn(office: Office) -> Non
     office.clock.advance(7200)
 
     async def go() -> dict[DeliveryState, int]:
-        stop = asyncio.Event()
+        stop, begun = asyncio.Event(), asyncio.Event()
 
         async def never(_: float) -> None:
+            await begun.wait()
             stop.set()
             await asyncio.sleep(3600)
 
-        async with Sink() as sink:
+        async with Sink(lambda at: begun.set() if at.name == "message" else None) as sink:
             given = settings(sink, connections=1, rates=(Rate(count=1, seconds=3600),))
             report = await deliver(issue, office.store, given, clock=office.clock, sleep=never, stop=stop)
         return dict(report.counts)
