@@ -61,6 +61,7 @@ class Verdict:
 
     seed: int
     connections: int
+    window: int
     on_unknown: str
     kills: int = 0
     issues: int = 0
@@ -84,12 +85,20 @@ class Crash:
         seed: decides every kill.
         connections: how many connections a send opens.
         recipients: how many people an issue goes to.
+        window: how many messages are in flight over each connection.
     """
 
     def __init__(
-        self, folder: Path, *, seed: int, connections: int, recipients: int, on_unknown: OnUnknown = OnUnknown.resend
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        connections: int,
+        recipients: int,
+        window: int = 1,
+        on_unknown: OnUnknown = OnUnknown.resend,
     ) -> None:
-        self.verdict = Verdict(seed=seed, connections=connections, on_unknown=on_unknown.value)
+        self.verdict = Verdict(seed=seed, connections=connections, window=window, on_unknown=on_unknown.value)
         self._chance = random.Random(seed)
         self._database = str(folder / "newsletter.db")
         self._log = folder / "log"
@@ -148,7 +157,12 @@ class Crash:
             assert issue is not None
             store.recover(issue.id, self._on_unknown)
             smtp = SmtpSettings(
-                host="127.0.0.1", port=self._port, tls="none", connections=self.verdict.connections, back_off=0.01
+                host="127.0.0.1",
+                port=self._port,
+                tls="none",
+                connections=self.verdict.connections,
+                window=self.verdict.window,
+                back_off=0.01,
             )
             report = asyncio.run(
                 deliver(issue, store, smtp, clock=SystemClock(), on_unknown=self._on_unknown, trace=trace)
@@ -270,6 +284,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--window", type=int, default=1)
     parser.add_argument("--recipients", type=int, default=40)
     parser.add_argument("--hold", action="store_true")
     asked = parser.parse_args()
@@ -280,6 +295,7 @@ def main() -> None:
             seed=seed,
             connections=asked.connections,
             recipients=asked.recipients,
+            window=asked.window,
             on_unknown=OnUnknown.hold if asked.hold else OnUnknown.resend,
         )
         try:
