@@ -400,11 +400,11 @@ class Connection:
             self._conversation.abort()
             return Outcome(verdict=judge(last, None), phase=last, text=answers.over or "")
         outcome = self._judged(last, reply)
-        if before and outcome.code in _NO_COMMAND:
-            return replace(outcome, verdict=Verdict.back_off)
-        if before and not reply.is_positive:
+        if self._chunking and not reply.is_positive:
             # RFC 3030 §2: after a BDAT that failed, RSET.
             self._in_transaction = True
+            if outcome.code in _NO_COMMAND:
+                return replace(outcome, verdict=Verdict.back_off)
         return outcome
 
     def _judged(self, phase: Phase, reply: Reply) -> Outcome:

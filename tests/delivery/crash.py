@@ -63,6 +63,7 @@ class Verdict:
 
     seed: int
     connections: int
+    window: int
     on_unknown: str
     kills: int = 0
     issues: int = 0
@@ -86,6 +87,7 @@ class Crash:
         seed: decides every kill.
         connections: how many connections a send opens.
         recipients: how many people an issue goes to.
+        window: how many messages are in flight over each connection.
     """
 
     def __init__(
@@ -95,10 +97,11 @@ class Crash:
         seed: int,
         connections: int,
         recipients: int,
+        window: int = 1,
         on_unknown: OnUnknown = OnUnknown.resend,
         signers: tuple[Signer, ...] = (),
     ) -> None:
-        self.verdict = Verdict(seed=seed, connections=connections, on_unknown=on_unknown.value)
+        self.verdict = Verdict(seed=seed, connections=connections, window=window, on_unknown=on_unknown.value)
         self._chance = random.Random(seed)
         self._database = str(folder / "newsletter.db")
         self._log = folder / "log"
@@ -162,6 +165,7 @@ class Crash:
                 port=self._port,
                 tls="none",
                 connections=self.verdict.connections,
+                window=self.verdict.window,
                 back_off=0.01,
                 signers=self._signers,
             )
@@ -285,6 +289,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--window", type=int, default=1)
     parser.add_argument("--recipients", type=int, default=40)
     parser.add_argument("--hold", action="store_true")
     parser.add_argument("--dkim", action="store_true", help="sign, with RSA and Ed25519")
@@ -296,6 +301,7 @@ def main() -> None:
             seed=seed,
             connections=asked.connections,
             recipients=asked.recipients,
+            window=asked.window,
             on_unknown=OnUnknown.hold if asked.hold else OnUnknown.resend,
             signers=both() if asked.dkim else (),
         )

@@ -22,11 +22,14 @@ from types import TracebackType
 from typing import Self
 
 EXTENSIONS = ("PIPELINING", "SIZE 33554432", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+CHUNKING = (*EXTENSIONS, "CHUNKING")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Where a session stands: what the client wants (`banner ehlo auth mail rcpt data message quit`), and of whom.
+    """Where a session stands: what the client wants (`banner ehlo auth mail rcpt data chunk message quit`), and of whom.
+
+    `chunk` is a BDAT that is not the last (RFC 3030); `message` is a whole message, however it came.
 
     `connection` and `message` count from 1, the latter within the connection;
     `attempt` counts how often this recipient (or, before RCPT, anybody) has come to this step.
@@ -68,6 +71,8 @@ class Sink:
 
     script: Script = lambda _: None
     extensions: tuple[str, ...] = EXTENSIONS
+    #: Whether BDAT is a command here, whatever is offered.
+    knows_bdat: bool = True
     log: Path | None = None
     accepted: list[Accepted] = field(default_factory=list)
     commands: list[bytes] = field(default_factory=list)
@@ -150,8 +155,11 @@ class _Session:
         self.writer = writer
         self.number = number
         self.message = 1
-        self.sender: str | None = None
-        self.recipient = ""
+        self.forget()
+
+    sender: str | None
+    recipient: str
+    chunks: bytes
 
     async def talk(self) -> None:
         try:
@@ -171,7 +179,9 @@ class _Session:
             case b"HELO":
                 await self.step("helo", "250 sink.example")
             case b"MAIL":
-                if await self.step("mail", "250 2.1.0 sender ok") == "250":
+                if self.sender is not None:
+                    await self.reply("503 5.5.1 one after the other")
+                elif await self.step("mail", "250 2.1.0 sender ok") == "250":
                     self.sender = _address(rest)
             case b"RCPT":
                 if self.sender is None:
@@ -182,6 +192,8 @@ class _Session:
                     self.recipient = recipient
             case b"DATA":
                 await self.data()
+            case b"BDAT" if self.sink.knows_bdat:
+                await self.bdat(rest)
             case b"AUTH":
                 if rest.upper() not in (b"PLAIN", b"CRAM-MD5") and not rest.upper().startswith(b"PLAIN "):
                     await self.reply("334 UGFzc3dvcmQ6")
@@ -191,7 +203,7 @@ class _Session:
                     self.sink.commands.append(await self.reader.readline())
                 await self.step("auth", "235 2.7.0 welcome", rest.partition(b" ")[0].decode())
             case b"RSET":
-                self.sender, self.recipient = None, ""
+                self.forget()
                 await self.step("rset", "250 2.0.0 forgotten")
             case b"QUIT":
                 await self.step("quit", "221 2.0.0 bye")
@@ -205,15 +217,36 @@ class _Session:
             return
         if await self.step("data", "354 go ahead", self.recipient) != "354":
             return
-        sender, recipient = self.sender or "", self.recipient
         raw = (await self.reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n.")
+        await self.whole(raw, forget=True)
+
+    async def bdat(self, rest: bytes) -> None:
+        """A chunk: read before anything is said of it (RFC 3030 §2), whatever that is."""
+        size, _, last = rest.partition(b" ")
+        chunk = await self.reader.readexactly(int(size))
+        if not self.recipient:
+            await self.reply("503 5.5.1 no valid recipients")
+            return
+        if not last:
+            if await self.step("chunk", "250 2.0.0 go on", self.recipient) == "250":
+                self.chunks += chunk
+            return
+        # What was refused stays until it is taken back: "the sender MUST issue RSET" is held to.
+        await self.whole(self.chunks + chunk, forget=False)
+
+    async def whole(self, raw: bytes, *, forget: bool) -> None:
+        sender, recipient = self.sender or "", self.recipient
         script = self.sink.answer(self.at("message", recipient))
-        self.sender, self.recipient = None, ""
         self.message += 1
         taken = script is None or script.startswith(("take ", "250", "wait "))
+        if taken or forget:
+            self.forget()
         if taken:
             self.sink.take(sender, recipient, raw)
         await self.reply((script or "250 2.0.0 taken").removeprefix("take "))
+
+    def forget(self) -> None:
+        self.sender, self.recipient, self.chunks = None, "", b""
 
     def at(self, name: str, recipient: str) -> Step:
         visit = self.sink.visit(name, recipient)
@@ -261,7 +294,7 @@ def _address(rest: bytes) -> str:
 
 
 async def _serve(log: Path) -> None:
-    async with Sink(log=log) as sink:
+    async with Sink(log=log, extensions=CHUNKING) as sink:
         print(sink.port, flush=True)
         await asyncio.Event().wait()
 

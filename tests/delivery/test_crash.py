@@ -73,6 +73,34 @@ def test_signed_messages_are_the_same_bytes_after_a_kill(request: pytest.Fixture
     assert 0 < verdict["duplicates"] <= verdict["connections"] * verdict["kills"], verdict
 
 
+@pytest.mark.parametrize("hold", [False, True], ids=["resend", "hold"])
+def test_with_a_window_a_kill_costs_at_most_a_copy_per_message_in_flight(
+    request: pytest.FixtureRequest, hold: bool
+) -> None:
+    options = ["--window", "4", "--connections", "2", *(["--hold"] if hold else [])]
+    verdict = crash(*options, *asked(request.config, 60))
+
+    most = verdict["connections"] * verdict["window"]
+    assert (0, 0, 0, 0) == tuple(verdict[one] for one in ("lost", "changed_ids", "changed_bytes", "ledger_differs")), (
+        verdict
+    )
+    assert verdict["worst_kill"] <= most, verdict
+    found = verdict["held" if hold else "duplicates"]
+    assert 0 < found <= most * verdict["kills"], verdict
+    assert 0 == verdict["duplicates" if hold else "held"], verdict
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("connections", "window"), [(1, 16), (4, 4), (16, 2)])
+def test_ten_thousand_kills_with_a_window_miss_nobody(connections: int, window: int) -> None:
+    verdict = crash("--kills", "10000", "--connections", str(connections), "--window", str(window))
+
+    assert (0, 0, 0, 0) == tuple(verdict[one] for one in ("lost", "changed_ids", "changed_bytes", "ledger_differs")), (
+        verdict
+    )
+    assert verdict["worst_kill"] <= connections * window, verdict
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("connections", [1, 4, 16])
 def test_ten_thousand_kills_miss_nobody(connections: int) -> None:
