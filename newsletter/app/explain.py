@@ -114,7 +114,8 @@ def _of_unsettled(app: App, history: Sequence[Delivery], suppression: Suppressio
                 "sends the same message again."
             )
         elif issue.waits_for_a_person:
-            yield f"{name.capitalize()} is paused and waits for newsletter issue resume {issue.number}."
+            why = f" ({issue.state_reason})" if issue.state_reason else ""
+            yield f"{name.capitalize()} is paused{why} and waits for newsletter issue resume {issue.number}."
         elif suppression is not None:
             yield f"{name.capitalize()} will not be sent: the address is suppressed ({suppression.reason})."
         else:

@@ -98,7 +98,7 @@ def _report(session: Session, done: "Rehearsed", digest: str | None) -> int:
     if verdict.is_good:
         out.say(f"verdict: nobody was lost, and {_copies(verdict)}")
         return 0
-    out.error(f"{_what_is_wrong(verdict)}", "this is a fault of the program: please report it with the line above")
+    out.error(_what_is_wrong(verdict), "this is a fault of the program: please report it with the line above")
     return 1
 
 

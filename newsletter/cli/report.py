@@ -145,6 +145,7 @@ def report_json(report: "SendReport") -> dict[str, object]:
         "seconds": round(report.seconds, 3),
         "next_attempt_at": report.next_attempt_at,
         "stopped": report.stopped,
+        "hint": report.hint,
     }
 
 

@@ -102,6 +102,9 @@ def test_a_bad_canary_stops_the_send_and_a_person_decides(wire: Wire, moody: Moo
     assert {"queued": 8, "failed": 4} == wire("status", "--json").data["issues"][0]["counts"]
     assert "paused: the canary stopped it" in wire("issue", "list").out
 
+    waiting = wire("delivery", "list", "--status", "queued", "--json").data[0]["email"]
+    assert "Issue 1 of daily is paused (the canary stopped it: 4 of the first 4" in wire("explain", waiting).out
+
     moody.replies.clear()
     assert (0, []) == (wire("send", "-y").code, moody.taken)
     assert 0 == wire("issue", "resume", "1").code
