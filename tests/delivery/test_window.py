@@ -186,6 +186,9 @@ def test_a_refusal_at_any_place_is_of_one_person_alone(
         extensions=CHUNKING,
         connections=1,
         window=window,
+        # A busy machine is no silent server.
+        timeout=30.0,
+        after_dot=30.0,
     )
 
     assert {**dict.fromkeys(people(8), sent), who: fault.becomes} == office.states(issue)
