@@ -76,11 +76,6 @@ class Conversation(asyncio.Protocol):
         """Whether the connection is open and the server has said nothing that nobody asked for."""
         return self._ended is None and self.unasked is None and not self._transport.is_closing()
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether anything that was asked is not answered yet."""
-        return bool(self._questions)
-
     def ask(self, data: bytes, *timeouts: float) -> "asyncio.Future[Answers]":
         """Write commands, and have their replies when all of them have come.
 

@@ -142,6 +142,7 @@ class Lane:
         if outcome.is_stale:
             intent.free_place()
             return None
+        run.heed(outcome)
         if outcome.verdict in (Verdict.back_off, Verdict.unknown):
             self._failed(link.cohort, str(outcome))
         elif outcome.phase is not None:

@@ -281,15 +281,17 @@ class Run:
             is_last_pass=self._is_last_pass,
         )
 
-    def note(self, outcome: Outcome, settlement: Settlement) -> None:
-        """What an attempt means for the run, and for whoever watches."""
-        comes_again = not self._is_last_pass and not self.is_over and _comes_again(outcome, settlement)
+    def heed(self, outcome: Outcome) -> None:
+        """What an attempt means for those to come; told before anything waits, so that none of them begins meanwhile."""
         if outcome.verdict is Verdict.refused:
             self.halt(f"the mail server refused us: {outcome}", pause=True)
         elif outcome.verdict is Verdict.rejected:
             self.halt(f"the mail server rejected the message: {outcome}", pause=True)
         self._count_refusals(outcome)
-        if not comes_again:
+
+    def note(self, outcome: Outcome, settlement: Settlement) -> None:
+        """Count what a row has come to, for whoever watches; not if the second pass finds it again."""
+        if self._is_last_pass or self.is_over or not _comes_again(outcome, settlement):
             self._count(settlement)
 
     def withheld(self) -> None:

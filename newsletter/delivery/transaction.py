@@ -147,6 +147,8 @@ class Connection:
         self._idle = asyncio.Event()
         self._idle.set()
         self._in_transaction = False
+        #: Messages written in chunks whose answers nobody has looked at yet.
+        self._unjudged = 0
         self._is_over = False
 
     @property
@@ -322,11 +324,12 @@ class Connection:
             except ConversationOver as over:
                 self.abort(str(over))
                 return self._ended_before() or Outcome(verdict=Verdict.back_off, text=str(over))
-            # What is in flight may yet be refused in the middle and leave its transaction open.
-            self._in_transaction = self._in_transaction or self._conversation.is_waiting
+            # What is in flight may be refused in the middle and leave its transaction open; perhaps it has been, and
+            # the answer is here, but its own turn has not come to read it.
+            self._in_transaction = self._in_transaction or self._unjudged > 0
             phases, commands = self._envelope(parameters, recipient)
             answer = self._last_chunk(commands, data)
-        outcome = self._delivered((*phases, Phase.dot), await answer)
+        outcome = await self._judged_last((*phases, Phase.dot), answer)
         is_stale = outcome.phase is Phase.mail and outcome.verdict is Verdict.back_off and carried > 0
         return replace(outcome, is_stale=True) if is_stale else outcome
 
@@ -348,7 +351,7 @@ class Connection:
         if refusal is not None:
             return refusal
         self._chunking_works = True
-        return self._delivered((Phase.dot,), await self._last_chunk([], data[cut:]))
+        return await self._judged_last((Phase.dot,), self._last_chunk([], data[cut:]))
 
     def _last_chunk(self, commands: Sequence[bytes], data: bytes) -> "asyncio.Future[Answers]":
         """Write all that is left of a message, after the commands before it."""
@@ -357,8 +360,15 @@ class Connection:
         answer = self._conversation.ask(written, *[self._timeout] * len(commands), self._after_dot)
         self.carried += 1
         self._in_transaction = False
+        self._unjudged += 1
         self._trace("after-dot")
         return answer
+
+    async def _judged_last(self, phases: _Phases, answer: "asyncio.Future[Answers]") -> Outcome:
+        """Wait for the answers to a message written in chunks; from now on it is known how it left the session."""
+        answers = await answer
+        self._unjudged -= 1
+        return self._delivered(phases, answers)
 
     # ----------------------------------------------------------------------- answers
 

@@ -12,7 +12,7 @@ import pytest
 from newsletter.delivery.deliver import deliver
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.smtp import SmtpTransport
-from newsletter.delivery.transaction import AlwaysOpen, Outcome
+from newsletter.delivery.transaction import AlwaysOpen, Gate, Outcome
 from newsletter.model import DeliveryState, OnUnknown, SendReport, SuppressionReason
 from tests.delivery.conftest import Office, Ran
 from tests.delivery.samples import people, settings
@@ -549,6 +549,57 @@ def test_a_window_of_large_messages_takes_the_memory_of_one(office: Office) -> N
 
     assert Verdict.sent is outcome.verdict
     assert 0 < max(most) <= 1.1 * size
+
+
+class HeldGate:
+    """A gate that somebody else opens."""
+
+    def __init__(self) -> None:
+        self.opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def hurry(self) -> None:
+        pass
+
+    async def open(self) -> bool:
+        return await self.opened
+
+
+def test_a_message_written_between_a_refusal_and_its_reading_takes_the_transaction_back_too(office: Office) -> None:
+    """The refusal is here, its own turn has not come: a MAIL without RSET then would get a 503, and look like a refusal of us."""
+    outcomes: list[Verdict] = []
+
+    async def work(transport: SmtpTransport, sink: Sink) -> Outcome:
+        connection = await transport.open()
+
+        def hand_over(recipient: str, gate: Gate) -> asyncio.Task[Outcome]:
+            return asyncio.create_task(
+                connection.transaction(sender="wire@example.com", recipient=recipient, gate=gate, message=[MESSAGE])
+            )
+
+        await hand_over(ADA, AlwaysOpen())
+        conversation, gate = connection._conversation, HeldGate()
+        take_in = conversation.data_received
+
+        def release_and_take_in(data: bytes) -> None:
+            if b"552" in data:
+                # Whoever waits for the gate is woken before whoever waits for this answer.
+                gate.opened.set_result(True)
+            take_in(data)
+
+        conversation.data_received = release_and_take_in  # type: ignore[method-assign]
+        second, third = hand_over(BOB, AlwaysOpen()), hand_over(CY, gate)
+        outcomes.extend([(await second).verdict, (await third).verdict])
+        await connection.close()
+        return third.result()
+
+    last = on_connection(
+        lambda step: "552 5.2.3 too big" if step.name == "message" and step.recipient == BOB else None,
+        work,
+        window=4,
+        timeout=30.0,
+    )
+
+    assert [Verdict.failed, Verdict.sent] == outcomes, str(last)
 
 
 def test_a_server_that_says_more_than_it_was_asked_is_not_believed(office: Office) -> None:
