@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 # --------------------------------------------------------------------------- feeds
 
@@ -282,15 +283,77 @@ class SuppressionReason(StrEnum):
     erased = "erased"
 
 
+#: Stands for all digests where one may be named.
+EVERY_DIGEST: Final = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppression:
-    """An address we must not mail, why, and since when."""
+    """An address we must not mail, why, and since when; `digest` is the one it holds for, or EVERY_DIGEST."""
 
     key: str
     email: str
     reason: SuppressionReason
     since: datetime
     note: str = ""
+    digest: str = EVERY_DIGEST
+
+
+class ConsentEvent(StrEnum):
+    """What happened to a person's consent."""
+
+    asked = "asked"  # signed up, and was sent a mail to confirm it
+    confirmed = "confirmed"  # answered that mail
+    added = "added"  # by whoever keeps the list
+    imported = "imported"
+    changed = "changed"  # what they get
+    paused = "paused"
+    resumed = "resumed"
+    left = "left"
+    returned = "returned"
+    removed = "removed"  # by whoever keeps the list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """One line of a person's consent record: when, what, and where it came from.
+
+    `source` names the page, the file with its line, the mail or the command;
+    `digest` is the one meant, or EVERY_DIGEST.
+    """
+
+    key: str
+    email: str
+    event: ConsentEvent
+    at: datetime
+    source: str
+    digest: str = EVERY_DIGEST
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUp:
+    """Somebody asked to get digests and has not confirmed it yet; an empty `digests` means all of them."""
+
+    token: str
+    key: str
+    email: str
+    name: str
+    digests: tuple[str, ...]
+    language: str | None
+    format: Format
+    source: str
+    asked_at: datetime
+    confirmed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A person who wants nothing until a moment; `digest` is the one meant, or EVERY_DIGEST."""
+
+    key: str
+    until: datetime
+    digest: str = EVERY_DIGEST
 
 
 # -------------------------------------------------------------------------- issues

@@ -20,6 +20,7 @@ from typing import Protocol
 from newsletter.clock import Clock, Ids
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
+from newsletter.delivery.links import SECRET_NAME, Tokens
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ParseError
 from newsletter.feeds.fetch import FetchLimits, fetch_all
@@ -268,10 +269,15 @@ def freeze(
         renderings=renderings,
         pictures=draft.pictures,
         canary=canary,
+        link_of=_link_of(parts, draft.digest),
         trace=trace,
     )
     on_rendered(renderings)
     return issue
+
+
+def _link_of(parts: Parts, digest: str) -> Callable[[str], str]:
+    return Tokens(parts.store.secret(SECRET_NAME), digest).of
 
 
 def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:
@@ -408,7 +414,9 @@ async def resend(
     """
     parts.store.check()
     parts.store.recover(issue.id, parts.on_unknown)
-    row, before = parts.store.readdress(issue.id, delivery, force=force)
+    row, before = parts.store.readdress(
+        issue.id, delivery, link=_link_of(parts, issue.digest)(delivery.key), force=force
+    )
     report = await deliver(
         issue,
         parts.store.only([row]),

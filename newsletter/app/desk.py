@@ -28,7 +28,7 @@ from newsletter.errors import NewsletterError
 from newsletter.issues.language import language_name
 from newsletter.issues.render import SizeReport, default_templates
 from newsletter.issues.words import languages
-from newsletter.model import FetchOutcome, FetchResult, Subscriber
+from newsletter.model import EVERY_DIGEST, FetchOutcome, FetchResult, Subscriber
 from newsletter.preview.answers import (
     Fault,
     FindingRow,
@@ -275,9 +275,13 @@ class EditorsDesk:
 
     def _about(self, reader: Subscriber, sheet: Sheet) -> Iterator[str]:
         """What would keep a letter from this reader."""
-        suppression = self._copy().suppression(reader.key)
+        copy = self._copy()
+        suppression = copy.suppression(reader.key, sheet.digest)
+        pause = next((one for one in copy.pauses_of(reader.key) if one.digest in (EVERY_DIGEST, sheet.digest)), None)
         if suppression is not None and not sheet.past:
             yield f"{reader.email} is suppressed ({suppression.reason}): a send leaves them out"
+        elif pause is not None and not sheet.past:
+            yield f"{reader.email} pauses until {pause.until.astimezone():%Y-%m-%d}: a send leaves them out"
         elif self._app.is_unmailable(reader):
             yield f"{reader.email} is at a reserved domain, which is mailed only through a server on this machine"
         elif not self._roster():

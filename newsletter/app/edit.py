@@ -11,7 +11,17 @@ from newsletter.config import remove_feed as erase_feed
 from newsletter.errors import BusyError, FetchError, UsageError
 from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.parse import parse
-from newsletter.model import Document, Failed, Feed, Fetched, Issue, OnUnknown, Suppression, SuppressionReason
+from newsletter.model import (
+    EVERY_DIGEST,
+    Document,
+    Failed,
+    Feed,
+    Fetched,
+    Issue,
+    OnUnknown,
+    Suppression,
+    SuppressionReason,
+)
 
 
 async def add_feed(
@@ -94,27 +104,30 @@ def release_feed(app: App, which: str, *, discard: bool) -> tuple[str, int]:
     return feed.url, app.store.release_held(feed.url, digests, discard=discard)
 
 
-def suppress(app: App, email: str, reason: SuppressionReason, note: str) -> Suppression:
-    """Forbid mail to an address, from the next message on.
+def suppress(app: App, email: str, reason: SuppressionReason, note: str, digest: str | None) -> Suppression:
+    """Forbid mail to an address, from the next message on: of one digest, or (None) at all.
 
     Raises:
         AddressError: that is no address.
+        UsageError: there is no such digest.
     """
     address = parse_address(email)
-    app.store.suppress(address.key, address.email, reason, note)
-    found = app.store.suppression(address.key)
+    name = EVERY_DIGEST if digest is None else app.config.digest(digest).name
+    app.store.suppress(address.key, address.email, reason, note, digest=name)
+    found = app.store.suppression(address.key, name)
     assert found is not None
     return found
 
 
-def unsuppress(app: App, email: str) -> None:
-    """Allow mail to an address again.
+def unsuppress(app: App, email: str, digest: str | None) -> None:
+    """Allow mail to an address again, whatever forbade it, or (with a digest) what forbade that digest alone.
 
     Raises:
         AddressError: that is no address.
-        UsageError: it was not forbidden.
+        UsageError: it was not forbidden, or there is no such digest.
     """
-    if not app.store.unsuppress(parse_address(email).key):
+    name = None if digest is None else app.config.digest(digest).name
+    if not app.store.unsuppress(parse_address(email).key, name):
         raise UsageError(f"{email} is not suppressed", hint="newsletter suppression list shows who is")
 
 

@@ -3,12 +3,26 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from newsletter.address import Address, parse_address
 from newsletter.app.project import App
 from newsletter.app.status import DeliveryRow, rows_of
 from newsletter.errors import ConfigError, UsageError
-from newsletter.model import UNSETTLED, Delivery, DeliveryState, Format, Issue, Subscriber, Suppression
+from newsletter.model import (
+    EVERY_DIGEST,
+    UNSETTLED,
+    Consent,
+    Delivery,
+    DeliveryState,
+    Format,
+    Issue,
+    Pause,
+    Subscriber,
+    Suppression,
+)
+
+_Held = TypeVar("_Held", Suppression, Pause)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +41,9 @@ class Place:
 class Explained:
     """One person: their place, what keeps mail from them, every message, the newest first, and what comes next.
 
+    `suppressions` and `pauses` hold for one digest each or for all; `consents`
+    is the record of what the person, or somebody for them, has said.
+
     `mistakes` is what is wrong with the subscribers file: while it is, no issue
     is frozen, and a person behind the first mistake is not found.
     """
@@ -34,7 +51,9 @@ class Explained:
     email: str
     place: Place | None
     mistakes: str | None
-    suppression: Suppression | None
+    suppressions: tuple[Suppression, ...]
+    pauses: tuple[Pause, ...]
+    consents: tuple[Consent, ...]
     at_reserved_domain: bool
     deliveries: tuple[DeliveryRow, ...]
     next_send: str
@@ -54,17 +73,20 @@ def explain(app: App, what: str) -> Explained:
         )
     address = parse_address(what.strip())
     person, mistakes = _find(app, address)
-    suppression = app.store.suppression(address.key)
+    suppressions = tuple(app.store.suppressions_of(address.key))
+    pauses = tuple(app.store.pauses_of(address.key))
     history = app.store.deliveries(email_key=address.key, newest_first=True)
     sentences = [
-        *_of_unsettled(app, history, suppression),
-        _of_the_next(app, address, person, mistakes, suppression),
+        *_of_unsettled(app, history, suppressions),
+        _of_the_next(app, _Standing(address.email, person, mistakes, suppressions, pauses)),
     ]
     return Explained(
         email=person.email if person else address.email,
         place=None if person is None else _place(app, person),
         mistakes=mistakes,
-        suppression=suppression,
+        suppressions=suppressions,
+        pauses=pauses,
+        consents=tuple(app.store.consents_of(address.key)),
         at_reserved_domain=address.is_reserved,
         deliveries=tuple(rows_of(app, history)),
         next_send=" ".join(sentences),
@@ -101,7 +123,7 @@ def _digests(app: App, person: Subscriber) -> tuple[str, ...]:
 # ------------------------------------------------------------------- what comes next
 
 
-def _of_unsettled(app: App, history: Sequence[Delivery], suppression: Suppression | None) -> Iterator[str]:
+def _of_unsettled(app: App, history: Sequence[Delivery], suppressions: Sequence[Suppression]) -> Iterator[str]:
     """A sentence for every message that still wants something to happen, the oldest first."""
     wanted = [one for one in reversed(history) if one.state in (*UNSETTLED, DeliveryState.held)]
     issues = {issue.id: issue for issue in app.store.issues()} if wanted else {}
@@ -116,7 +138,7 @@ def _of_unsettled(app: App, history: Sequence[Delivery], suppression: Suppressio
         elif issue.waits_for_a_person:
             why = f" ({issue.state_reason})" if issue.state_reason else ""
             yield f"{name.capitalize()} is paused{why} and waits for newsletter issue resume {issue.number}."
-        elif suppression is not None:
+        elif (suppression := _holding(suppressions, issue.digest)) is not None:
             yield f"{name.capitalize()} will not be sent: the address is suppressed ({suppression.reason})."
         else:
             yield _of_waiting(delivery, issue, name, app.clock.now())
@@ -132,28 +154,55 @@ def _of_waiting(delivery: Delivery, issue: Issue, name: str, now: datetime) -> s
     return f"The next send mails {name} first."
 
 
-def _of_the_next(
-    app: App, address: Address, person: Subscriber | None, mistakes: str | None, suppression: Suppression | None
-) -> str:
+def _holding(found: Sequence[_Held], digest: str) -> _Held | None:
+    """The one of these that holds for a digest."""
+    return next((one for one in found if one.digest in (EVERY_DIGEST, digest)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What decides about a person's next issue."""
+
+    email: str
+    person: Subscriber | None
+    mistakes: str | None
+    suppressions: Sequence[Suppression]
+    pauses: Sequence[Pause]
+
+
+def _of_the_next(app: App, standing: _Standing) -> str:
     """The sentence about issues that do not exist yet."""
-    email = person.email if person else address.email
-    file, smtp = app.config.subscribers.name, app.config.smtp
-    why = None
-    if mistakes is not None:
-        why = f"No new issue goes to anybody before {file} is in order: {mistakes}."
-    elif person is None:
-        why = f"{email} is not in {file}, so no new issue goes there."
-    elif suppression is not None:
-        why = (
-            f"New issues skip {email}, whatever {file} says: suppressed since "
-            f"{suppression.since.astimezone():%Y-%m-%d} ({suppression.reason})."
-        )
-    elif app.is_unmailable(person):
-        why = f"New issues skip {email}: a reserved domain is mailed only through a server on this machine."
-    elif smtp is None:
-        why = "Nothing is mailed to anybody: newsletter.yaml names no mail server (smtp)."
-    if why is not None or person is None:
-        return why or ""
-    form = "as plain text" if person.format is Format.text else "with HTML"
-    names = " and ".join(_digests(app, person))
-    return f"The next issue of {names} goes to {email}, {form}, in {person.language or app.config.language}."
+    person, file = standing.person, app.config.subscribers.name
+    email = person.email if person else standing.email
+    if standing.mistakes is not None:
+        return f"No new issue goes to anybody before {file} is in order: {standing.mistakes}."
+    if person is None:
+        return f"{email} is not in {file}, so no new issue goes there."
+    if (suppression := _holding(standing.suppressions, EVERY_DIGEST)) is not None:
+        return f"New issues skip {email}, whatever {file} says: {_since(suppression)}."
+    if app.is_unmailable(person):
+        return f"New issues skip {email}: a reserved domain is mailed only through a server on this machine."
+    if app.config.smtp is None:
+        return "Nothing is mailed to anybody: newsletter.yaml names no mail server (smtp)."
+    return " ".join(_of_digests(app, person, standing))
+
+
+def _of_digests(app: App, person: Subscriber, standing: _Standing) -> list[str]:
+    going, sentences = list[str](), list[str]()
+    for name in _digests(app, person):
+        if (suppression := _holding(standing.suppressions, name)) is not None:
+            sentences.append(f"New issues of {name} skip {person.email}: {_since(suppression)}.")
+        elif (pause := _holding(standing.pauses, name)) is not None:
+            until = f"{pause.until.astimezone():%Y-%m-%d}"
+            sentences.append(f"Issues of {name} skip {person.email} until {until}, as the person asked.")
+        else:
+            going.append(name)
+    if going:
+        form = "as plain text" if person.format is Format.text else "with HTML"
+        language = person.language or app.config.language
+        sentences.insert(0, f"The next issue of {' and '.join(going)} goes to {person.email}, {form}, in {language}.")
+    return sentences
+
+
+def _since(suppression: Suppression) -> str:
+    return f"suppressed since {suppression.since.astimezone():%Y-%m-%d} ({suppression.reason})"

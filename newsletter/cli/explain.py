@@ -31,9 +31,14 @@ def explain(
         out.line(f"  in {place.file}:{place.line}{name}: {', '.join(place.digests)}; {place.language}, {place.format}")
     else:
         out.line("  not in the list of subscribers")
-    if found.suppression is not None:
-        note = f": {found.suppression.note}" if found.suppression.note else ""
-        out.line(f"  suppressed: {found.suppression.reason}, since {moment(found.suppression.since)}{note}")
+    for one in found.suppressions:
+        note = f": {one.note}" if one.note else ""
+        out.line(f"  suppressed{_of(one.digest)}: {one.reason}, since {moment(one.since)}{note}")
+    for pause in found.pauses:
+        out.line(f"  pauses{_of(pause.digest)} until {moment(pause.until)}")
+    for line in found.consents:
+        note = f" ({line.note})" if line.note else ""
+        out.line(f"  {moment(line.at)} {line.event}{_of(line.digest)}: {line.source}{note}")
     if found.at_reserved_domain:
         out.line("  at a reserved domain, which is mailed only through a server on this machine")
     if found.deliveries:
@@ -58,3 +63,7 @@ def explain(
         out.line("  no message was ever addressed to this person")
     out.line("")
     out.line(found.next_send)
+
+
+def _of(digest: str) -> str:
+    return f" for {digest}" if digest else ""

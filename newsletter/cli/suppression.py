@@ -17,15 +17,17 @@ def add(
     email: Annotated[str, typer.Argument(help="The address.")],
     reason: Annotated[Literal["unsubscribed", "bounced", "complained", "manual"], typer.Option(help="Why.")] = "manual",
     note: Annotated[str, typer.Option(help="Anything worth remembering.", show_default=False)] = "",
+    digest: Annotated[str | None, typer.Option(help="Of this digest only.", show_default=False)] = None,
 ) -> None:
     """Mail this address no more, from the next message on, also in a running send."""
     from newsletter.app.edit import suppress
     from newsletter.model import SuppressionReason
 
-    suppression = suppress(session.app, email, SuppressionReason(reason), note)
+    suppression = suppress(session.app, email, SuppressionReason(reason), note, digest)
     if session.json:
         session.out.data(suppression)
-    session.out.say(f"{suppression.email} will not be mailed ({suppression.reason})")
+    what = f"get no {suppression.digest}" if suppression.digest else "not be mailed"
+    session.out.say(f"{suppression.email} will {what} ({suppression.reason})")
 
 
 def list_(session: Session) -> None:
@@ -35,18 +37,25 @@ def list_(session: Session) -> None:
         session.out.data(rows)
         return
     session.out.table(
-        ("email", "reason", "since", "note"), [(s.email, s.reason, moment(s.since), s.note) for s in rows]
+        ("email", "digest", "reason", "since", "note"),
+        [(s.email, s.digest or "all", s.reason, moment(s.since), s.note) for s in rows],
     )
     session.out.say(plural(len(rows), "suppression"))
 
 
-def remove(session: Session, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
+def remove(
+    session: Session,
+    email: Annotated[str, typer.Argument(help="The address.")],
+    digest: Annotated[
+        str | None, typer.Option(help="Only what holds for this digest alone.", show_default=False)
+    ] = None,
+) -> None:
     """Allow mail to this address again, because the person asked for it."""
     from newsletter.app.edit import unsuppress
 
-    unsuppress(session.app, email)
+    unsuppress(session.app, email, digest)
     if session.json:
-        session.out.data({"email": email})
+        session.out.data({"email": email, "digest": digest})
     session.out.say(f"{email} may be mailed again")
 
 

@@ -25,6 +25,8 @@ from newsletter.model import (
 )
 from newsletter.store import tables as t
 from newsletter.store.bulk import insert_new
+from newsletter.store.links import Links
+from newsletter.store.pauses import paused_among
 from newsletter.store.rows import envelope_record, in_chunks, issue_of
 from newsletter.store.suppressions import Suppressions, suppressed_among
 
@@ -33,7 +35,7 @@ def silent(step: str) -> None:
     """A `trace` that does nothing."""
 
 
-class Freeze(Suppressions):
+class Freeze(Suppressions, Links):
     """Turning a selection into an issue with its outbox."""
 
     def freeze(
@@ -51,13 +53,14 @@ class Freeze(Suppressions):
         note: str = "",
         pictures: Sequence[Picture] = (),
         canary: Canary | None = None,
+        link_of: Callable[[str], str] | None = None,
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
 
         Deliveries are read as a stream and need not fit into memory.  Of two
-        with the same key the first counts.  Suppressed people get a row that
-        says so and no mail.  Whatever fails, an exception of the stream
+        with the same key the first counts.  Suppressed people, and those who
+        pause, get a row that says so and no mail.  Whatever fails, an exception of the stream
         included, leaves everything as it was.
 
         Args:
@@ -74,6 +77,7 @@ class Freeze(Suppressions):
             note: the editor's, as written.
             pictures: what travels inside the messages, in the order of the letter.
             canary: who get it before the others, and what would stop it.
+            link_of: from a person's key to the token of their links, which are known from then on.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -113,16 +117,20 @@ class Freeze(Suppressions):
             _mention(connection, issue_id, digest, mentioned)
             for chunk in in_chunks(deliveries):
                 _write_renderings(connection, issue_id, renderings, known)
-                suppressed = suppressed_among(connection, (one.key for one in chunk), erased)
+                keys = [one.key for one in chunk]
+                barred = dict.fromkeys(suppressed_among(connection, keys, erased, digest), "")
+                barred = paused_among(connection, keys, digest, now) | barred
                 rows = [
                     {
                         "issue_id": issue_id,
-                        **delivery_row(one, known, suppressed=one.key in suppressed, now=now),
+                        **delivery_row(one, known, barred=barred.get(one.key), now=now),
                         "message_id": message_id(one.key),
                     }
                     for one in chunk
                 ]
                 insert_new(self._database, connection, t.deliveries, rows, unique=["issue_id", "key"])
+                if link_of is not None:
+                    self._remember_links(connection, digest, {link_of(key): key for key in keys})
             issue = issue_of(connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id)).one())
             trace("freeze:before-commit")
         trace("freeze:after-commit")
@@ -270,8 +278,10 @@ def _rendering_columns(rendering: Rendering) -> dict[str, Any]:
     }
 
 
-def delivery_row(delivery: NewDelivery, renderings: set[str], *, suppressed: bool, now: datetime) -> dict[str, Any]:
-    """The columns of a row to be, but its issue and its Message-ID."""
+def delivery_row(
+    delivery: NewDelivery, renderings: set[str], *, barred: str | None = None, now: datetime
+) -> dict[str, Any]:
+    """The columns of a row to be, but its issue and its Message-ID; `barred` says in words why nothing is to be sent."""
     if delivery.rendering not in renderings:
         raise StoreError(f"a delivery names the rendering {delivery.rendering!r}, which the issue does not have")
     return {
@@ -282,9 +292,9 @@ def delivery_row(delivery: NewDelivery, renderings: set[str], *, suppressed: boo
         "format": delivery.format,
         "rendering": delivery.rendering,
         "merge": dict(delivery.merge),
-        "state": DeliveryState.suppressed if suppressed else DeliveryState.queued,
+        "state": DeliveryState.queued if barred is None else DeliveryState.suppressed,
         "attempts": 0,
-        "last_reply": "",
+        "last_reply": barred or "",
         "queued_at": now,
-        "settled_at": now if suppressed else None,
+        "settled_at": None if barred is None else now,
     }

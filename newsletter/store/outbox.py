@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Dialect
 
 from newsletter.clock import Clock
 from newsletter.errors import StoreError
-from newsletter.model import DeliveryState, IssueState, Settlement
+from newsletter.model import EVERY_DIGEST, DeliveryState, IssueState, Settlement
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
 from newsletter.store.prepared import Prepared, among, numbers
@@ -190,8 +190,10 @@ class _Writer:
         ready = [row for row in rows if row.state in _READY and row.issue_state is IssueState.open]
         stopped = {row.id for row in ready if row.suppressed is not None}
         if any(row.anybody_erased for row in ready):
-            barred = suppressed_among(connection, [row.key for row in ready], self._erased)
-            stopped |= {row.id for row in ready if row.key in barred}
+            for digest in {row.digest for row in ready}:
+                keys = [row.key for row in ready if row.digest == digest]
+                barred = suppressed_among(connection, keys, self._erased, digest)
+                stopped |= {row.id for row in ready if row.digest == digest and row.key in barred}
         allowed = [row.id for row in ready if row.id not in stopped]
         if stopped:
             sql.stop.run(connection, {**sql.among(list(stopped)), "now": self._clock.now()})
@@ -331,6 +333,7 @@ class _Candidate(NamedTuple):
     id: int
     key: str
     state: DeliveryState
+    digest: str
     issue_state: IssueState
     suppressed: str | None
     anybody_erased: bool
@@ -355,12 +358,18 @@ class _Statements:
                 d.id,
                 d.key,
                 d.state,
+                issues.digest,
                 issues.state.label("issue_state"),
                 t.suppressions.c.key.label("suppressed"),
                 sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
             )
             .join(t.issues, issues.id == d.issue_id)
-            .outerjoin(t.suppressions, t.suppressions.c.key == d.key)
+            # A person may have two, of the digest and of all: then the row comes twice, and goes nowhere.
+            .outerjoin(
+                t.suppressions,
+                (t.suppressions.c.key == d.key)
+                & ((t.suppressions.c.digest == issues.digest) | (t.suppressions.c.digest == EVERY_DIGEST)),
+            )
             .where(given)
             .order_by(d.id)
             .with_for_update(of=t.deliveries),

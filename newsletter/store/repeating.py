@@ -22,6 +22,7 @@ from newsletter.model import DeliveryState, Issue, IssueState, NewDelivery
 from newsletter.store import tables as t
 from newsletter.store.chosen import Chosen
 from newsletter.store.freeze import delivery_row, message_ids
+from newsletter.store.links import Links
 from newsletter.store.rows import CHUNK, Row, in_chunks, issue_of
 from newsletter.store.suppressions import Suppressions, suppressed_among
 
@@ -57,7 +58,7 @@ class Repeated:
     missing: tuple[int, ...] = ()
 
 
-class Repeating(Suppressions):
+class Repeating(Suppressions, Links):
     """Bringing settled deliveries back."""
 
     def only(self, delivery_ids: Iterable[int]) -> Chosen:
@@ -100,12 +101,15 @@ class Repeating(Suppressions):
                 pass
         return found
 
-    def readdress(self, issue_id: int, delivery: NewDelivery, *, force: bool = False) -> tuple[int, DeliveryState]:
+    def readdress(
+        self, issue_id: int, delivery: NewDelivery, *, link: str | None = None, force: bool = False
+    ) -> tuple[int, DeliveryState]:
         """Queue an issue for one person: the row they have, unchanged, or else a new one.
 
         Args:
             issue_id: an open issue's.
             delivery: the row to be, for somebody who has none.
+            link: the token of that person's links, which are known from then on.
             force: also for somebody who got the issue.
 
         Returns:
@@ -123,7 +127,7 @@ class Repeating(Suppressions):
             self._database.lock_table(connection, t.suppressions, "SHARE")
             issue = _open_issue(connection, issue_id)
             name = f"issue {issue.number} of {issue.digest}"
-            if suppressed_among(connection, [delivery.key], erased):
+            if suppressed_among(connection, [delivery.key], erased, issue.digest):
                 raise UsageError(
                     f"{delivery.email} is suppressed and is not mailed",
                     hint=f"if the person asks to be back: newsletter suppression remove {delivery.email}",
@@ -133,11 +137,13 @@ class Repeating(Suppressions):
             if row is None:
                 values = {
                     "issue_id": issue_id,
-                    **delivery_row(delivery, {delivery.rendering}, suppressed=False, now=now),
+                    **delivery_row(delivery, {delivery.rendering}, now=now),
                     "message_id": message_ids(secret, issue.digest, issue.number, issue.envelope)(delivery.key),
                 }
                 inserted = connection.execute(sa.insert(t.deliveries).values(values)).inserted_primary_key
                 assert inserted is not None
+                if link is not None:
+                    self._remember_links(connection, issue.digest, {link: delivery.key})
                 return inserted[0], DeliveryState.queued
             _refuse(row.state, delivery.email, name, force=force)
             connection.execute(
@@ -150,7 +156,7 @@ class Repeating(Suppressions):
 
 _d: Final = t.deliveries.c
 _ROWS: Final = (
-    sa.select(_d.id, _d.key, _d.state, t.issues.c.state.label("issue_state"))
+    sa.select(_d.id, _d.key, _d.state, t.issues.c.digest, t.issues.c.state.label("issue_state"))
     .join(t.issues, t.issues.c.id == _d.issue_id)
     .order_by(_d.id)
 )
@@ -164,14 +170,18 @@ def _judged(
     """The ids of those that may go back, in chunks; all others are counted in `found`."""
     seen: set[int] = set()
     for rows in _chunks(connection, which, rows_of):
-        barred = suppressed_among(connection, (row.key for row in rows), erased)
+        barred = {
+            (digest, key)
+            for digest in {row.digest for row in rows}
+            for key in suppressed_among(connection, (row.key for row in rows if row.digest == digest), erased, digest)
+        }
         allowed = []
         for row in rows:
             if row.state not in which.states:
                 found.others[row.state] += 1
             elif row.issue_state is IssueState.cancelled:
                 found.cancelled += 1
-            elif row.key in barred:
+            elif (row.digest, row.key) in barred:
                 found.suppressed += 1
             else:
                 allowed.append(row.id)

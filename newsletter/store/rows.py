@@ -187,4 +187,6 @@ def delivery_of(row: Row) -> Delivery:
 
 def suppression_of(row: Row) -> Suppression:
     """One row of `suppressions`."""
-    return Suppression(key=row.key, email=row.email, reason=row.reason, since=row.since, note=row.note)
+    return Suppression(
+        key=row.key, email=row.email, reason=row.reason, since=row.since, note=row.note, digest=row.digest
+    )

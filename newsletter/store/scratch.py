@@ -28,6 +28,7 @@ _COPIED: Final = (
     t.mentions,
     t.offers,
     t.suppressions,
+    t.pauses,
     t.secrets,
 )
 

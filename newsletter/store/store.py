@@ -21,12 +21,14 @@ from newsletter.store import tables as t
 from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
 from newsletter.store.deliveries import Deliveries
+from newsletter.store.erasing import Erasing
 from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
+from newsletter.store.signups import SignUps
 from newsletter.store.statistics import Statistics
 from newsletter.store.trouble import undamaged
 
@@ -41,7 +43,7 @@ class StoreInfo:
     counts: Mapping[str, int]
 
 
-class Store(Feeds, Issues, Freeze, Deliveries, Canaries, Repeating, Statistics, Rewinding):
+class Store(Feeds, Issues, Freeze, Deliveries, Canaries, Repeating, Statistics, Rewinding, SignUps, Erasing):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
     @classmethod

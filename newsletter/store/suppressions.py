@@ -2,12 +2,13 @@
 
 import hmac
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.model import Suppression, SuppressionReason
+from newsletter.model import EVERY_DIGEST, Suppression, SuppressionReason
 from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.rows import in_chunks, suppression_of
@@ -26,61 +27,55 @@ _HASHES_ERASED: Final = "erased"
 
 
 class Suppressions(Part):
-    """Suppressions, which win over every file and list (ARCHITECTURE.md, "People")."""
+    """Suppressions, which win over every file and list (ARCHITECTURE.md, "People").
 
-    def suppress(self, key: str, email: str, reason: SuppressionReason, note: str = "") -> None:
+    A suppression holds for one digest, or for all of them (`EVERY_DIGEST`).
+    """
+
+    def suppress(
+        self, key: str, email: str, reason: SuppressionReason, note: str = "", *, digest: str = EVERY_DIGEST
+    ) -> None:
         """Never mail this person again; when this returns, no intent can be committed for them any more.
 
-        Repeating it changes nothing; a stronger reason replaces a weaker one
-        (erased > complained > unsubscribed > manual > bounced).  `erased` keeps
-        neither address nor note: only a keyed hash of the key stays, by which
-        the person is known should somebody import them again.
+        Repeating it changes nothing; a stronger reason replaces a weaker one of
+        the same digest (erased > complained > unsubscribed > manual > bounced).
+        `erased` keeps neither address nor note: only a keyed hash of the key
+        stays, by which the person is known should somebody import them again;
+        it holds for all digests.
 
         Transaction: one write.
         """
-        secret = self.secret(_HASHES_ERASED)
-        erased = reason is SuppressionReason.erased
+        secret = self._erased_secret()
         with self._database.write() as connection:
-            # Waits for intents that have looked already, and makes later ones wait.
-            self._database.lock_table(connection, t.suppressions, "SHARE ROW EXCLUSIVE")
-            known = connection.execute(_of(key, secret)).first()
-            if known is not None:
-                if _STRENGTH.index(known.reason) >= _STRENGTH.index(reason):
-                    return
-                connection.execute(sa.delete(t.suppressions).where(t.suppressions.c.key == known.key))
-            connection.execute(
-                self._database.insert(t.suppressions)
-                .values(
-                    key=erased_key(key, secret) if erased else key,
-                    email="" if erased else email,
-                    reason=reason,
-                    since=self._clock.now(),
-                    note="" if erased else note,
-                )
-                .on_conflict_do_nothing(index_elements=["key"])
-            )
+            new = Suppression(key=key, email=email, reason=reason, since=self._clock.now(), note=note, digest=digest)
+            self._suppress(connection, secret, new)
 
-    def unsuppress(self, key: str) -> bool:
-        """Lift a suppression; says whether there was one.
+    def unsuppress(self, key: str, digest: str | None = None) -> bool:
+        """Lift a suppression, that of one digest or (None) every one; says whether there was one.
 
         Transaction: one write.
         """
-        secret = self.secret(_HASHES_ERASED)
+        secret = self._erased_secret()
         with self._database.write() as connection:
-            gone = connection.execute(
-                sa.delete(t.suppressions).where(t.suppressions.c.key.in_([key, erased_key(key, secret)]))
-            )
-            return gone.rowcount > 0
+            return connection.execute(sa.delete(t.suppressions).where(_is_of(key, secret, digest))).rowcount > 0
 
-    def suppression(self, key: str) -> Suppression | None:
-        """Why this person must not be mailed; None if they may be.
+    def suppression(self, key: str, digest: str = EVERY_DIGEST) -> Suppression | None:
+        """Why this person must not be mailed, in this digest or at all; None if they may be.
 
         Transaction: one read.
         """
-        secret = self.secret(_HASHES_ERASED)
+        holding = (one for one in self.suppressions_of(key) if one.digest in (EVERY_DIGEST, digest))
+        return next(holding, None)
+
+    def suppressions_of(self, key: str) -> list[Suppression]:
+        """Every suppression of one person, that of all digests first.
+
+        Transaction: one read.
+        """
+        secret = self._erased_secret()
         with self._database.read() as connection:
-            row = connection.execute(_of(key, secret)).first()
-        return None if row is None else suppression_of(row)
+            rows = connection.execute(sa.select(t.suppressions).where(_is_of(key, secret)))
+            return sorted(map(suppression_of, rows), key=lambda one: one.digest)
 
     def suppressions(self) -> list[Suppression]:
         """All suppressions, the oldest first.
@@ -89,7 +84,22 @@ class Suppressions(Part):
         """
         with self._database.read() as connection:
             rows = connection.execute(sa.select(t.suppressions)).all()
-        return sorted(map(suppression_of, rows), key=lambda s: (s.since, s.key))
+        return sorted(map(suppression_of, rows), key=lambda s: (s.since, s.key, s.digest))
+
+    def _suppress(self, connection: Connection, secret: bytes, new: Suppression) -> bool:
+        """What `suppress` does, within a transaction that writes; says whether it changed anything."""
+        # Waits for intents that have looked already, and makes later ones wait.
+        self._database.lock_table(connection, t.suppressions, "SHARE ROW EXCLUSIVE")
+        erased = new.reason is SuppressionReason.erased
+        digest = EVERY_DIGEST if erased else new.digest
+        known = connection.execute(sa.select(t.suppressions).where(_is_of(new.key, secret, digest))).first()
+        if known is not None and _STRENGTH.index(known.reason) >= _STRENGTH.index(new.reason):
+            return False
+        # Of an erased person nothing else stays either.
+        connection.execute(sa.delete(t.suppressions).where(_is_of(new.key, secret, None if erased else digest)))
+        kept = {"key": erased_key(new.key, secret), "email": "", "note": ""} if erased else {}
+        connection.execute(sa.insert(t.suppressions).values({**asdict(new), "digest": digest, **kept}))
+        return True
 
     def _erased_secret(self) -> bytes:
         """What `suppressed_among` needs; fetched before a transaction begins."""
@@ -99,18 +109,20 @@ class Suppressions(Part):
 #: Whether anybody was erased; mostly nobody was, and nothing need be hashed.
 ANYBODY_ERASED: Final = sa.exists().where(t.suppressions.c.reason == sa.literal_column("'erased'"))
 _SUPPRESSED: Final = sa.select(t.suppressions.c.key).where(
-    t.suppressions.c.key.in_(sa.bindparam("keys", expanding=True))
+    t.suppressions.c.key.in_(sa.bindparam("keys", expanding=True)),
+    t.suppressions.c.digest.in_([EVERY_DIGEST, sa.bindparam("of_digest", type_=sa.Text)]),
 )
 
 
-def suppressed_among(connection: Connection, keys: Iterable[str], secret: bytes) -> set[str]:
-    """Which of these keys must not be mailed, as this transaction sees it."""
+def suppressed_among(connection: Connection, keys: Iterable[str], secret: bytes, digest: str) -> set[str]:
+    """Which of these keys must not be mailed an issue of this digest, as this transaction sees it."""
     found: set[str] = set()
     for chunk in in_chunks(keys):
         forms = {storable(key): key for key in chunk}
         if connection.execute(sa.select(ANYBODY_ERASED)).scalar():
             forms |= {erased_key(key, secret): key for key in chunk}
-        found.update(forms[form] for form in connection.execute(_SUPPRESSED, {"keys": list(forms)}).scalars())
+        rows = connection.execute(_SUPPRESSED, {"keys": list(forms), "of_digest": digest})
+        found.update(forms[form] for form in rows.scalars())
     return found
 
 
@@ -119,5 +131,7 @@ def erased_key(key: str, secret: bytes) -> str:
     return "erased:" + hmac.digest(secret, key.encode("utf-8", "replace"), "sha256").hex()
 
 
-def _of(key: str, secret: bytes) -> sa.Select[tuple[str, str, SuppressionReason, object, str]]:
-    return sa.select(t.suppressions).where(t.suppressions.c.key.in_([key, erased_key(key, secret)]))
+def _is_of(key: str, secret: bytes, digest: str | None = None) -> sa.ColumnElement[bool]:
+    """Which rows are this person's: those of one digest, or all."""
+    theirs = t.suppressions.c.key.in_([key, erased_key(key, secret)])
+    return theirs if digest is None else theirs & (t.suppressions.c.digest == digest)

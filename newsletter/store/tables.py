@@ -2,8 +2,8 @@
 
 Three kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
 became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
-`mentions`), and the outbox (`issues`, `renderings`, `pictures`, `deliveries`,
-`suppressions`).  Decisions are rows with their reason, so that `explain` can
+`mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`), and
+what people have said (`suppressions` … `pauses`).  Decisions are rows with their reason, so that `explain` can
 tell them later.
 """
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-from newsletter.model import DeliveryState, Disposition, Format, IssueState, SuppressionReason
+from newsletter.model import ConsentEvent, DeliveryState, Disposition, Format, IssueState, SuppressionReason
 from newsletter.store.types import Json, Moment, Text, Word
 
 metadata = MetaData(
@@ -266,6 +266,8 @@ suppressions = Table(
     Column("reason", Word(SuppressionReason), nullable=False),
     Column("since", Moment, nullable=False),
     Column("note", Text, nullable=False),
+    # "": of all digests.
+    Column("digest", Text, primary_key=True, server_default=""),
     # Whether there is any erased person at all, at no cost.
     Index(
         "suppressions_erased",
@@ -273,6 +275,56 @@ suppressions = Table(
         sqlite_where=text("reason = 'erased'"),
         postgresql_where=text("reason = 'erased'"),
     ),
+)
+
+# Whose a personal link is; a token is in every message, and works for as long as this knows it.
+links = Table(
+    "links",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who asked for what, when and where; never changed, only added to.
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", Text, nullable=False, index=True),
+    Column("email", Text, nullable=False),
+    Column("event", Word(ConsentEvent), nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+# Who asked for mail and has not confirmed it, or has.
+signups = Table(
+    "signups",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("key", Text, nullable=False, index=True),
+    Column("email", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digests", Json, nullable=False),
+    Column("language", Text),
+    Column("format", Word(Format), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False, index=True),
+    Column("confirmed_at", Moment),
+)
+
+# Who wants nothing for a while.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("key", Text, primary_key=True),
+    # "": of all digests.
+    Column("digest", Text, primary_key=True),
+    Column("until", Moment, nullable=False),
 )
 
 secrets = Table(
