@@ -24,6 +24,8 @@ from newsletter.text import one_line
 _TEXT_LIMIT = 400
 _LINE_LIMIT = 2_048
 _TOTAL_LIMIT = 65_536
+#: A line's code, its hyphen and its end, in bytes.
+_LINE_FRAME = 6
 #: The code of what is no reply at all.
 GARBAGE = -1
 CLOSING = 421
@@ -151,8 +153,8 @@ class ReplyReader:
         return replies
 
     def forget(self) -> None:
-        """Everything that was fed has been read; the bound on what is unread starts anew."""
-        self._total = len(self._buffer)
+        """The replies so far have been read; only what has come of the next one counts as unread."""
+        self._total = len(self._buffer) + sum(len(text) + _LINE_FRAME for text in self._lines)
 
     def _take(self, line: bytes, replies: list[Reply]) -> None:
         if len(line) >= _LINE_LIMIT:

@@ -84,6 +84,16 @@ def test_a_long_session_is_no_endless_reply() -> None:
         reader.forget()
 
 
+def test_a_reply_that_begins_behind_others_is_bounded_like_any() -> None:
+    reader = ReplyReader()
+    first = reader.feed(b"250 a\r\n250 b\r\n" + b"250-more\r\n" * 3_000)
+    reader.forget()
+
+    assert [250, 250] == [reply.code for reply in first]
+    assert [] == reader.feed(b"250-more\r\n" * 3_000)
+    assert [GARBAGE] == [reply.code for reply in reader.feed(b"250-more\r\n" * 1_000)]
+
+
 def test_what_is_kept_of_a_reply_is_short() -> None:
     (reply,) = read(b"".join(b"550-" + b"x" * 1000 + b"\r\n" for _ in range(20)) + b"550 end\r\n")
 
