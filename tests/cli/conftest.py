@@ -147,19 +147,24 @@ class Wire:
         return [r for caught in self.mail.caught for r in caught.recipients if email in (None, r)]
 
 
-@pytest.fixture
-def web() -> Iterator[Web]:
-    server = Web()
-    yield server
-    server.close()
+@contextlib.contextmanager
+def a_wire(folder: Path) -> Iterator[Wire]:
+    """A project in a new folder below this one, with servers of its own."""
+    (folder / "wire").mkdir()
+    web = Web()
+    with contextlib.closing(web), Catcher(folder / "caught") as mail:
+        yield Wire(folder / "wire", web, mail)
 
 
 @pytest.fixture
-def wire(tmp_path: Path, web: Web) -> Iterator[Wire]:
-    folder = tmp_path / "wire"
-    folder.mkdir()
-    with Catcher(tmp_path / "caught") as mail:
-        yield Wire(folder, web, mail)
+def wire(tmp_path: Path) -> Iterator[Wire]:
+    with a_wire(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def web(wire: Wire) -> Web:
+    return wire.web
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Dialog, FrameLocator, Page, Request, Route, expect
 
-from tests.cli.conftest import Wire, call_process
+from tests.cli.conftest import Wire, a_wire, call_process
 from tests.conftest import ROOT
 from tests.preview.test_desk import state
 from tests.proof.browser import PICTURE, chromium
@@ -54,6 +55,31 @@ class Live:
 
 @pytest.fixture
 def live(browser: Browser, wire: Wire) -> Iterator[Live]:
+    """A preview of its own, for a test that writes to the project."""
+    prepare(wire)
+    with Started(wire) as address, a_page(browser, wire, address) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Wire, str]]:
+    """A preview that runs on: starting one takes longer than most tests."""
+    with a_wire(tmp_path_factory.mktemp("served")) as wire:
+        prepare(wire)
+        with Started(wire) as address:
+            yield wire, address
+
+
+@pytest.fixture
+def seen(browser: Browser, served: tuple[Wire, str]) -> Iterator[Live]:
+    """A page of that preview, for a test that changes nothing but what this page shows."""
+    before = state(served[0].folder)
+    with a_page(browser, *served) as opened:
+        yield opened
+    assert before == state(served[0].folder)
+
+
+def prepare(wire: Wire) -> None:
     titles = [f"Story {number}" for number in range(12)]
     url = wire.web.feed("/rss", *titles)
     status, body = wire.web.pages["/rss"]
@@ -62,22 +88,25 @@ def live(browser: Browser, wire: Wire) -> Iterator[Live]:
     people = "- {email: ada@example.com, name: Ada}\n- {email: dana@example.com, name: דנה, language: he}\n- {email: cy@example.com, format: text}\n"
     wire.configure(url, more="first_run: all\n", people=people)
     (wire.folder / "templates").mkdir()
-    with Started(wire) as address:
-        context = browser.new_context(viewport={"width": 1300, "height": 900})
-        page = context.new_page()
-        found = Live(page, wire, address)
 
-        def elsewhere(route: Route) -> None:
-            found.asked.append(route.request)
-            route.fulfill(body=PICTURE, content_type="image/png")
 
-        own = address.partition("/#")[0]
-        context.route(re.compile(f"^(?!{re.escape(own)})"), elsewhere)
-        page.goto(address)
-        page.wait_for_selector('#state[data-state="live"]')
-        page.wait_for_selector("#stage[data-revision]")
-        yield found
-        context.close()
+@contextmanager
+def a_page(browser: Browser, wire: Wire, address: str) -> Iterator[Live]:
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    page = context.new_page()
+    found = Live(page, wire, address)
+
+    def elsewhere(route: Route) -> None:
+        found.asked.append(route.request)
+        route.fulfill(body=PICTURE, content_type="image/png")
+
+    own = address.partition("/#")[0]
+    context.route(re.compile(f"^(?!{re.escape(own)})"), elsewhere)
+    page.goto(address)
+    page.wait_for_selector('#state[data-state="live"]')
+    page.wait_for_selector("#stage[data-revision]")
+    yield found
+    context.close()
 
 
 class Started:
@@ -113,39 +142,39 @@ def choose(live: Live, text: str, email: str) -> None:
     live.page.locator(f'#people [data-email="{email}"]').click()
 
 
-def test_the_letter_is_shown_and_the_address_bar_keeps_no_secret(live: Live) -> None:
-    expect(live.letter.locator("h1")).to_have_text("The Morning Wire")
-    expect(live.page.locator("#subject")).to_contain_text("Story 0")
-    expect(live.page.locator("#preheader")).to_contain_text("Story 1")
+def test_the_letter_is_shown_and_the_address_bar_keeps_no_secret(seen: Live) -> None:
+    expect(seen.letter.locator("h1")).to_have_text("The Morning Wire")
+    expect(seen.page.locator("#subject")).to_contain_text("Story 0")
+    expect(seen.page.locator("#preheader")).to_contain_text("Story 1")
 
-    assert live.address.partition("#")[0] == live.page.url
-    live.page.reload()
-    live.page.wait_for_selector('#state[data-state="live"]')
-    expect(live.letter.locator("h1")).to_have_text("The Morning Wire")
+    assert seen.address.partition("#")[0] == seen.page.url
+    seen.page.reload()
+    seen.page.wait_for_selector('#state[data-state="live"]')
+    expect(seen.letter.locator("h1")).to_have_text("The Morning Wire")
 
 
-def test_strangers_get_a_locked_door(browser: Browser, live: Live) -> None:
+def test_strangers_get_a_locked_door(browser: Browser, seen: Live) -> None:
     other = browser.new_context().new_page()
-    other.goto(live.address.partition("#")[0])
+    other.goto(seen.address.partition("#")[0])
 
     expect(other.locator("#gate")).to_contain_text("newsletter preview")
     expect(other.locator("#title")).not_to_contain_text("Morning Wire")
     other.context.close()
 
 
-def test_hosts_of_pictures_learn_nothing(live: Live) -> None:
-    live.letter.locator("img").first.wait_for()
+def test_hosts_of_pictures_learn_nothing(seen: Live) -> None:
+    seen.letter.locator("img").first.wait_for()
 
-    assert {"https://pictures.example/boat.png"} == {request.url for request in live.asked}
-    token = live.address.partition("#")[2]
-    for request in live.asked:
+    assert {"https://pictures.example/boat.png"} == {request.url for request in seen.asked}
+    token = seen.address.partition("#")[2]
+    for request in seen.asked:
         headers = request.all_headers()
         assert "referer" not in headers
         assert token not in json.dumps(headers) + request.url
-    live.asked.clear()
-    live.page.locator('[data-images="off"]').click()
-    expect(live.letter.locator("h1")).to_be_visible()
-    assert [] == live.asked
+    seen.asked.clear()
+    seen.page.locator('[data-images="off"]').click()
+    expect(seen.letter.locator("h1")).to_be_visible()
+    assert [] == seen.asked
 
 
 def test_saving_updates_in_place_and_the_reader_stays_where_they_are(live: Live) -> None:
@@ -192,41 +221,41 @@ def test_a_mistake_shows_its_place_and_the_next_save_mends_it(live: Live) -> Non
     expect(problem).to_be_hidden()
 
 
-def test_as_another_subscriber_in_another_language_and_format(live: Live) -> None:
-    choose(live, "dan", "dana@example.com")
-    expect(live.letter.locator("html")).to_have_attribute("dir", "rtl")
-    expect(live.letter.locator("td.foot")).to_contain_text("dana@example.com")
+def test_as_another_subscriber_in_another_language_and_format(seen: Live) -> None:
+    choose(seen, "dan", "dana@example.com")
+    expect(seen.letter.locator("html")).to_have_attribute("dir", "rtl")
+    expect(seen.letter.locator("td.foot")).to_contain_text("dana@example.com")
 
-    live.page.locator("#language").select_option("de")
-    expect(live.letter.locator("html")).to_have_attribute("lang", "de")
-    choose(live, "cy@", "cy@example.com")
-    expect(live.page.locator("#text-letter")).to_contain_text("cy@example.com")
-
-
-def test_hidden_entries_leave_the_letter_and_can_be_kept_as_settings(live: Live) -> None:
-    live.page.locator("#tab-entries").click()
-    live.page.locator('.entry:has-text("Story 3") [data-hide]').click()
-    expect(live.page.locator('.entry:has-text("Story 3")')).to_have_attribute("data-fate", "hidden")
-
-    live.page.locator("#as-config").click()
-    expect(live.page.locator("#copy-text")).to_have_value(re.compile(r"\(\?m\)\^Story 3\$"))
-    live.page.keyboard.press("Escape")
-    live.page.locator("#tab-letter").click()
-    expect(live.letter.locator("h3", has_text=re.compile("^Story 3$"))).to_have_count(0)
+    seen.page.locator("#language").select_option("de")
+    expect(seen.letter.locator("html")).to_have_attribute("lang", "de")
+    choose(seen, "cy@", "cy@example.com")
+    expect(seen.page.locator("#text-letter")).to_contain_text("cy@example.com")
 
 
-def test_a_test_message_is_mailed_and_nothing_is_recorded(live: Live) -> None:
-    before = state(live.wire.folder)
-    live.page.locator("#send-test").click()
-    live.page.locator("#test-email").fill("me@example.com")
-    live.page.locator("#test-send").click()
+def test_hidden_entries_leave_the_letter_and_can_be_kept_as_settings(seen: Live) -> None:
+    seen.page.locator("#tab-entries").click()
+    seen.page.locator('.entry:has-text("Story 3") [data-hide]').click()
+    expect(seen.page.locator('.entry:has-text("Story 3")')).to_have_attribute("data-fate", "hidden")
 
-    expect(live.page.locator("#test-reply")).to_contain_text("as a test: 250")
-    assert ["me@example.com"] == live.wire.inbox()
-    live.page.locator("#test-email").fill("a@b")
-    live.page.locator("#test-send").click()
-    expect(live.page.locator("#test-reply.bad")).to_contain_text("a@b")
-    assert before == state(live.wire.folder)
+    seen.page.locator("#as-config").click()
+    expect(seen.page.locator("#copy-text")).to_have_value(re.compile(r"\(\?m\)\^Story 3\$"))
+    seen.page.keyboard.press("Escape")
+    seen.page.locator("#tab-letter").click()
+    expect(seen.letter.locator("h3", has_text=re.compile("^Story 3$"))).to_have_count(0)
+
+
+def test_a_test_message_is_mailed_and_nothing_is_recorded(seen: Live) -> None:
+    before = state(seen.wire.folder)
+    seen.page.locator("#send-test").click()
+    seen.page.locator("#test-email").fill("me@example.com")
+    seen.page.locator("#test-send").click()
+
+    expect(seen.page.locator("#test-reply")).to_contain_text("as a test: 250")
+    assert ["me@example.com"] == seen.wire.inbox()
+    seen.page.locator("#test-email").fill("a@b")
+    seen.page.locator("#test-send").click()
+    expect(seen.page.locator("#test-reply.bad")).to_contain_text("a@b")
+    assert before == state(seen.wire.folder)
 
 
 def test_checks_jump_to_their_place(live: Live) -> None:
@@ -263,14 +292,14 @@ def test_the_dashboard_draws_what_status_says(live: Live) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1300])
-def test_axe_finds_nothing_and_nothing_overflows(live: Live, axe: str, width: int) -> None:
-    live.page.set_viewport_size({"width": width, "height": 900})
+def test_axe_finds_nothing_and_nothing_overflows(seen: Live, axe: str, width: int) -> None:
+    seen.page.set_viewport_size({"width": width, "height": 900})
     found = {}
     for tab in ("letter", "html", "checks", "entries", "dashboard"):
-        live.page.locator(f"#tab-{tab}").click()
-        live.page.locator(f"#panel-{tab}").wait_for()
-        found[tab] = violations(live.page, axe)
-        assert live.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), tab
+        seen.page.locator(f"#tab-{tab}").click()
+        seen.page.locator(f"#panel-{tab}").wait_for()
+        found[tab] = violations(seen.page, axe)
+        assert seen.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), tab
 
     assert {} == {tab: faults for tab, faults in found.items() if faults}
 
