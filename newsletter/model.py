@@ -736,8 +736,21 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """What a mail server's refusals have taught us that it allows; `rates` are (messages, seconds)."""
+
+    per_connection: int | None = None
+    connections: int | None = None
+    rates: tuple[tuple[int, float], ...] = ()
+    learned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendReport:
-    """What a run of the outbox achieved, counted from the rows; `hint` says what to do where it `stopped`."""
+    """What a run of the outbox achieved, counted from the rows; `hint` says what to do where it `stopped`.
+
+    `learned` is what the run found out about the server's limits, in words.
+    """
 
     issue: Issue
     counts: Mapping[DeliveryState, int]
@@ -746,3 +759,4 @@ class SendReport:
     next_attempt_at: datetime | None = None
     stopped: str | None = None
     hint: str | None = None
+    learned: tuple[str, ...] = ()

@@ -101,5 +101,40 @@ def _tell_left(session: Session, done: "Repeated") -> None:
         session.out.say(f"{plural(done.cancelled, 'message belongs', 'messages belong')} to a cancelled issue")
 
 
+def limits(
+    session: Session,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget all of it, and find out anew.", show_default=False)
+    ] = False,
+) -> None:
+    """Show what the refusals of mail servers have taught us that they allow; kept to for thirty days."""
+    store = session.app.store
+    if forget:
+        gone = store.forget_limits()
+        if session.json:
+            session.out.data({"forgotten": gone})
+        session.out.say(f"forgot what was known of {plural(gone, 'mail server')}")
+        return
+    known = store.all_server_limits()
+    if session.json:
+        session.out.data(known)
+        return
+    session.out.table(
+        ("server", ">connections", ">messages over one", "rates", "since"),
+        [
+            (
+                server,
+                found.connections or "",
+                found.per_connection or "",
+                ", ".join(f"{count:,} in {seconds:g} s" for count, seconds in found.rates),
+                moment(found.learned_at),
+            )
+            for server, found in known.items()
+        ],
+    )
+    session.out.say(plural(len(known), "mail server"))
+
+
 command(group, "list")(list_)
+command(group, "limits")(limits)
 command(group, "retry")(retry)

@@ -146,6 +146,7 @@ def report_json(report: "SendReport") -> dict[str, object]:
         "next_attempt_at": report.next_attempt_at,
         "stopped": report.stopped,
         "hint": report.hint,
+        "learned": list(report.learned),
     }
 
 

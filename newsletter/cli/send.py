@@ -191,6 +191,8 @@ def _tell(session: Session, report: "SendReport") -> None:
     if not session.json:
         session.out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
     session.out.say(send_words(report))
+    for what in report.learned:
+        session.out.say(f"learned from the mail server, and kept to from now on: at most {what}")
     if report.stopped:
         session.out.error(report.stopped, report.hint or "newsletter send goes on where this run stopped")
     elif report.next_attempt_at:

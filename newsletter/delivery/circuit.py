@@ -3,7 +3,9 @@
 A server that has accepted nothing yet, or that failed last, gets one connection
 at a time, after a pause that doubles; when it has answered for a message, the
 others follow.  Connections that break together count as one failure.  After
-several in a row the run ends: nobody's delivery is worth more tries now.
+several in a row the run ends: nobody's delivery is worth more tries now.  A
+server that wants less of us is asked again by one message at a time as well,
+after the pause it is given, and has not failed.
 """
 
 import asyncio
@@ -31,6 +33,7 @@ class Circuit:
         self._probe = asyncio.Lock()
         self._is_proven = False
         self._failures = 0
+        self._hold = 0.0
         self._cohort = 0
         self._queue = 0
 
@@ -48,6 +51,12 @@ class Circuit:
         """The server has answered for a message, yes or no."""
         self._is_proven = True
         self._failures = 0
+        self._hold = 0.0
+
+    def held_back(self, seconds: float) -> None:
+        """The server wants less of us: one message at a time, and the next after so many seconds."""
+        self._is_proven = False
+        self._hold = seconds
 
     def failed(self, cohort: int) -> None:
         """A connection could not be opened, broke, or was told to go away."""
@@ -71,9 +80,14 @@ class Circuit:
             if not alone:
                 self._probe.release()
         try:
-            if alone and self._failures:
-                await self._rest(min(self._back_off * (1 << self._failures - 1), _LONGEST_PAUSE))
+            if alone:
+                await self._pause()
             yield
         finally:
             if alone:
                 self._probe.release()
+
+    async def _pause(self) -> None:
+        failed = min(self._back_off * (1 << self._failures - 1), _LONGEST_PAUSE) if self._failures else 0.0
+        if pause := max(failed, self._hold):
+            await self._rest(pause)

@@ -90,6 +90,7 @@ async def deliver(
         next_attempt_at=outbox.next_attempt(issue.id),
         # Whoever asked it to stop when it was done need not be told.
         stopped=None if is_done else run.stopped,
+        learned=tuple(run.learned),
     )
 
 

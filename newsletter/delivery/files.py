@@ -43,6 +43,7 @@ class FilesConnection:
     is_local = True
     is_usable = True
     begun = 0
+    accepted = 0
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from newsletter.address import is_reserved
+from newsletter.delivery.learning import is_about_rate
 from newsletter.delivery.ports import Carrier
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.smtp import ServerRefused
@@ -38,12 +39,19 @@ class Lane:
         self.places = _Places(window)
         self._link: _Link | None = None
         self._linking = asyncio.Lock()
+        #: Whether the server has no connection left for it; the others go on, and take its rows in the second pass.
+        self._is_retired = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection that works."""
+        return self._link is not None and self._link.connection.is_usable
 
     async def work(self) -> None:
         """Take rows until there are no more; returns when their results are on disk."""
         run = self.run
         settled: asyncio.Future[None] | None = None
-        while (delivery := run.take()) is not None:
+        while not self._is_retired and (delivery := run.take()) is not None:
             settled = await self._deliver(delivery) or settled
         if settled is not None:
             # Those before it are on disk: the writer works in order.
@@ -73,17 +81,24 @@ class Lane:
         run, delivery = self.run, intent.delivery
         skeleton = run.skeleton(delivery)
         run.begin(delivery, skeleton)
-        await run.turn(delivery.domain)
         try:
             message = await run.pieces(delivery, skeleton)
         except MessageError as error:
             return Outcome(verdict=Verdict.failed, text=str(error))
-        outcome = None
-        while outcome is None and not run.is_over:
+        outcome, has_turn = None, False
+        while outcome is None and not self._is_over:
             async with run.circuit.turn():
-                if not run.is_over and (link := await self._linked()) is not None:
+                if not has_turn:
+                    # Only here: what is learned about rates while waiting for the server must hold for this one too.
+                    await run.turn(delivery.domain)
+                    has_turn = True
+                if not self._is_over and (link := await self._linked()) is not None:
                     outcome = await self._attempt(link, intent, message)
         return outcome
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_retired or self.run.is_over
 
     async def _record(self, intent: "_Intent", outcome: Outcome | None) -> "asyncio.Future[None] | None":
         """Hand the result in, if the row is ours; returns when it will be on disk."""
@@ -111,9 +126,13 @@ class Lane:
         async with self._linking:
             link = self._link
             if link is not None and not link.has_room(self.run.per_connection):
+                # That it ends now says nothing about the server.
+                link.is_known_ended = link.is_known_ended or link.connection.is_usable
                 await link.connection.close()
                 self._link = link = None
-            return link or await self._link_up()
+            if link is None and not self._is_over:
+                link = await self._link_up()
+            return link
 
     async def _link_up(self) -> "_Link | None":
         run = self.run
@@ -123,10 +142,14 @@ class Lane:
         except ServerRefused as refusal:
             run.halt(_told(refusal), pause=True)
         except TransportError as error:
-            self._failed(cohort, _told(error))
+            if run.connection_refused(error):
+                self._is_retired = True
+            else:
+                self._failed(cohort, _told(error))
         else:
             if connection is not None:
                 self._link = _Link(connection, cohort)
+                run.connected()
                 return self._link
         return None
 
@@ -136,16 +159,22 @@ class Lane:
         if not connection.is_local and is_reserved(delivery.domain):
             text = f"{delivery.domain} is reserved (RFC 2606): mailed only through a server on this machine"
             return Outcome(verdict=Verdict.failed, text=text)
+        began = run.clock.monotonic()
         outcome = await connection.transaction(
             sender=run.issue.envelope.from_email, recipient=delivery.wire_email, gate=intent, message=message
         )
+        holds_back = is_about_rate(outcome)
+        if outcome.is_stale and not holds_back and not link.is_known_ended:
+            link.is_known_ended = True
+            run.connection_ended(connection.accepted)
+        if holds_back or not outcome.is_stale:
+            run.heed(outcome, began)
         if outcome.is_stale:
             intent.free_place()
             return None
-        run.heed(outcome)
-        if outcome.verdict in (Verdict.back_off, Verdict.unknown):
+        if outcome.verdict in (Verdict.back_off, Verdict.unknown) and not holds_back:
             self._failed(link.cohort, str(outcome))
-        elif outcome.phase is not None:
+        elif outcome.phase is not None and not holds_back:
             run.circuit.worked()
         return outcome
 
@@ -156,12 +185,14 @@ class Lane:
             self.run.halt(f"it failed several times in a row; the last time: {reason}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Link:
     """A connection, and since which failure of the server it is there."""
 
     connection: Carrier
     cohort: int
+    #: Whether it has been counted as ended by the server.
+    is_known_ended: bool = False
 
     def has_room(self, limit: int | None) -> bool:
         """Whether another message may begin over it."""

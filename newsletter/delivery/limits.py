@@ -33,6 +33,11 @@ class Rate:
             raise UsageError(f"{text!r} is not a rate", hint="write it like 50/s, 30/m, 1000/h or 20000/d")
         return cls(count=int(found[1]), seconds=_SECONDS[found[2][0]])
 
+    @property
+    def window(self) -> str:
+        """The time it holds for, in words."""
+        return {1.0: "a second", 60.0: "a minute", 3_600.0: "an hour", 86_400.0: "a day"}[self.seconds]
+
     def __str__(self) -> str:
         unit = next(unit for unit, seconds in _SECONDS.items() if seconds == self.seconds)
         return f"{self.count}/{unit}"
@@ -61,6 +66,16 @@ class Pacer:
         for moment in past:
             # A clock that was set back must not make anybody wait for more than a window.
             self._note(ticks - max((now - moment).total_seconds(), 0.0))
+
+    def add(self, rate: Rate, past: Iterable[float] = ()) -> None:
+        """Keep to another rate from now on, in place of one over the same time.
+
+        Args:
+            rate: the new one.
+            past: when messages started that count for it, on the clock that never jumps, oldest first.
+        """
+        self._starts = [(one, starts) for one, starts in self._starts if one.seconds != rate.seconds]
+        self._starts.append((rate, deque(past, maxlen=rate.count)))
 
     def wait(self) -> float:
         """Seconds until a message may start; 0.0 for at once."""
@@ -108,6 +123,10 @@ class Pacers:
         self._past: dict[str, list[datetime]] = {}
         for moment, domain in known if self._per_domain else ():
             self._past.setdefault(domain, []).append(moment)
+
+    def slow_down(self, rate: Rate, began: float) -> None:
+        """Keep to another rate for all messages from one on that began then: a rate that the server has taught us."""
+        self._all.add(rate, [began])
 
     def wait(self, domain: str) -> float:
         """Seconds until a message to this domain may start; 0.0 for at once."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from newsletter.delivery.transaction import Gate, Outcome
-from newsletter.model import Delivery, DeliveryState, Issue, Picture, Rendering, Settlement
+from newsletter.model import Delivery, DeliveryState, Issue, Picture, Rendering, ServerLimits, Settlement
 
 
 class Writer(Protocol):
@@ -44,6 +44,14 @@ class Outbox(Protocol):
 
     def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
         """When messages of any issue were answered for since then, and their domains; the last so many, oldest first."""
+        ...
+
+    def server_limits(self, server: str) -> ServerLimits:
+        """What has been learned of a server ("host:port")."""
+        ...
+
+    def learn_limits(self, server: str, limits: ServerLimits) -> None:
+        """Remember what a server allows."""
         ...
 
     def counts(self, issue_id: int) -> dict[DeliveryState, int]:
@@ -85,6 +93,11 @@ class Carrier(Protocol):
     @property
     def begun(self) -> int:
         """How many messages were tried over it."""
+        ...
+
+    @property
+    def accepted(self) -> int:
+        """How many messages were taken over it."""
         ...
 
     async def transaction(self, *, sender: str, recipient: str, gate: Gate, message: Sequence[bytes]) -> Outcome:

@@ -18,7 +18,8 @@ from newsletter.delivery.ahead import Ahead
 from newsletter.delivery.circuit import Circuit
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.lane import Lane
-from newsletter.delivery.limits import Pacers, longest_window
+from newsletter.delivery.learning import Learner, is_about_connections, is_about_rate
+from newsletter.delivery.limits import Pacers, Rate, longest_window
 from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
 from newsletter.delivery.related import PicturePart, picture_parts
@@ -26,7 +27,18 @@ from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.settling import settle
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.delivery.transaction import Outcome
-from newsletter.model import UNSETTLED, Delivery, DeliveryState, Format, Issue, IssueState, OnUnknown, Settlement
+from newsletter.errors import TransportError
+from newsletter.model import (
+    UNSETTLED,
+    Delivery,
+    DeliveryState,
+    Format,
+    Issue,
+    IssueState,
+    OnUnknown,
+    ServerLimits,
+    Settlement,
+)
 
 _Result = TypeVar("_Result")
 
@@ -88,12 +100,18 @@ class Run:
         self.issue = issue
         self.writer = writer
         self._transport = transport
-        self.per_connection = smtp.per_connection
+        self._server = smtp.server
+        self._per_connection = smtp.per_connection
+        self.learner = Learner(outbox.server_limits(smtp.server), clock=clock)
+        #: What this run has found out about the server's limits, in words.
+        self.learned: list[str] = []
+        self._most_connected = 0
+        self._has_too_many = False
         self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
-        self._pacers = _pacers(smtp, outbox, clock)
+        self._pacers = _pacers(smtp, outbox, clock, self.learner.limits)
         self._may_choose = bool(smtp.per_domain)
         self._outbox = outbox
-        self._clock = clock
+        self.clock = clock
         self._on_unknown = on_unknown
         self._on_progress = on_progress
         self._sleep = sleep
@@ -102,7 +120,8 @@ class Run:
         self._pictures: tuple[PicturePart, ...] | None = None
         self._signers = smtp.signers
         self._ahead = Ahead(_AHEAD * smtp.connections * smtp.window) if smtp.signers else None
-        self._lanes = [Lane(self, smtp.window) for _ in range(smtp.connections)]
+        connections = min(smtp.connections, self.learner.limits.connections or smtp.connections)
+        self._lanes = [Lane(self, smtp.window) for _ in range(connections)]
         self._chunk: deque[Delivery] = deque()
         self._after_id = 0
         self._is_read = False
@@ -124,6 +143,8 @@ class Run:
                 await self._pass()
                 if self.is_over:
                     break
+            if self._has_too_many and (limit := self.learner.connections_refused(self._most_connected)) is not None:
+                self._learn(f"{limit:,} {'connection' if limit == 1 else 'connections'} at a time")
             await asyncio.gather(*(lane.close() for lane in self._lanes))
         finally:
             watch.cancel()
@@ -276,18 +297,58 @@ class Run:
         return settle(
             delivery,
             outcome,
-            now=self._clock.now(),
+            now=self.clock.now(),
             on_unknown=self._on_unknown,
             is_last_pass=self._is_last_pass,
         )
 
-    def heed(self, outcome: Outcome) -> None:
-        """What an attempt means for those to come; told before anything waits, so that none of them begins meanwhile."""
+    @property
+    def per_connection(self) -> int | None:
+        """How many messages a connection may carry: as the publisher says, or fewer if the server does."""
+        known = [limit for limit in (self._per_connection, self.learner.limits.per_connection) if limit is not None]
+        return min(known, default=None)
+
+    def heed(self, outcome: Outcome, began: float) -> None:
+        """What an attempt means for those to come; told before anything waits, so that none of them begins meanwhile.
+
+        Args:
+            outcome: of the attempt.
+            began: when it began, on the clock that never jumps.
+        """
+        if outcome.verdict is Verdict.sent:
+            if (rate := self.learner.accepted()) is not None:
+                self._pacers.slow_down(rate, began)
+                self._learn(f"{rate.count:,} messages in {rate.window}")
+        elif is_about_rate(outcome) and (seconds := self.learner.held_back(began)) is not None:
+            self.circuit.held_back(seconds)
+            if self.learner.has_waited_enough:
+                self.halt(f"the mail server takes no more for now: {outcome}")
         if outcome.verdict is Verdict.refused:
             self.halt(f"the mail server refused us: {outcome}", pause=True)
         elif outcome.verdict is Verdict.rejected:
             self.halt(f"the mail server rejected the message: {outcome}", pause=True)
         self._count_refusals(outcome)
+
+    def connection_ended(self, taken: int) -> None:
+        """A connection would carry no more, after so many messages."""
+        if (limit := self.learner.connection_ended(taken)) is not None:
+            self._learn(f"{limit:,} {'message' if limit == 1 else 'messages'} over one connection")
+
+    def connected(self) -> None:
+        """A lane has a connection."""
+        self._most_connected = max(self._most_connected, sum(lane.is_connected for lane in self._lanes))
+
+    def connection_refused(self, refusal: TransportError) -> bool:
+        """Whether a connection was turned away because the server has enough of them: then it gets no more."""
+        if not is_about_connections(str(refusal)) or not self._most_connected or self._is_last_pass:
+            # In the last pass nobody comes after a lane that gives its rows up.
+            return False
+        self._has_too_many = True
+        return True
+
+    def _learn(self, what: str) -> None:
+        self.learned.append(what)
+        self._outbox.learn_limits(self._server, self.learner.limits)
 
     def note(self, outcome: Outcome, settlement: Settlement) -> None:
         """Count what a row has come to, for whoever watches; not if the second pass finds it again."""
@@ -329,11 +390,12 @@ def _comes_again(outcome: Outcome, settlement: Settlement) -> bool:
     return outcome.verdict is Verdict.back_off or settlement.state is DeliveryState.queued
 
 
-def _pacers(smtp: SmtpSettings, outbox: Outbox, clock: Clock) -> Pacers:
-    """The rates of this run, which know what earlier runs sent."""
-    rates = [*smtp.rates, *(rate for rates in smtp.per_domain.values() for rate in rates)]
+def _pacers(smtp: SmtpSettings, outbox: Outbox, clock: Clock, learned: ServerLimits) -> Pacers:
+    """The rates of this run, which know what earlier runs sent: the publisher's, and those the server has taught us."""
+    of_all = (*smtp.rates, *(Rate(count=count, seconds=seconds) for count, seconds in learned.rates))
+    rates = [*of_all, *(rate for rates in smtp.per_domain.values() for rate in rates)]
     if not rates:
         return Pacers(clock=clock)
     since = clock.now() - timedelta(seconds=longest_window(rates))
     past = outbox.settled_since(since, sum(rate.count for rate in rates))
-    return Pacers(smtp.rates, smtp.per_domain, clock=clock, past=past)
+    return Pacers(of_all, smtp.per_domain, clock=clock, past=past)

@@ -128,6 +128,8 @@ class Connection:
         self.begun = 0
         #: How many messages went over it whole, whatever became of them.
         self.carried = 0
+        #: How many of them were taken.
+        self.accepted = 0
         self._conversation = conversation
         self._timeout = timeout
         self._after_dot = after_dot
@@ -178,6 +180,7 @@ class Connection:
         try:
             hand_over = self._in_chunks if self._chunking else self._after_data
             outcome = await hand_over(self._parameters(sender, recipient, size), recipient, gate, message)
+            self.accepted += outcome.verdict is Verdict.sent
             if outcome.verdict in _LAST:
                 self._is_over = True
         except BaseException:

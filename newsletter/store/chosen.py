@@ -13,10 +13,11 @@ from newsletter.store import tables as t
 from newsletter.store.connect import Database
 from newsletter.store.deliveries import Deliveries
 from newsletter.store.issues import Issues
+from newsletter.store.limits import Limits
 from newsletter.store.rows import DELIVERY, delivery_of, in_chunks
 
 
-class Chosen(Issues, Deliveries):
+class Chosen(Issues, Deliveries, Limits):
     """The outbox, cut down to deliveries with these ids (`Store.only`)."""
 
     def __init__(self, database: Database, clock: Clock, ids: Ids, chosen: Iterable[int]) -> None:

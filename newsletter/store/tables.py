@@ -327,6 +327,17 @@ pauses = Table(
     Column("until", Moment, nullable=False),
 )
 
+# What the refusals of a mail server ("host:port") have taught us that it allows.
+server_limits = Table(
+    "server_limits",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("per_connection", Integer),
+    Column("connections", Integer),
+    Column("rates", Json, nullable=False),
+    Column("learned_at", Moment, nullable=False),
+)
+
 secrets = Table(
     "secrets",
     metadata,

@@ -1,9 +1,12 @@
 """`delivery retry` and `issue resend`: the same message again, only to whom it is meant for."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from newsletter.app import App
+from newsletter.model import ServerLimits
 from tests.cli.conftest import Wire
 from tests.cli.servers import Moody
 
@@ -167,3 +170,20 @@ def test_where_a_template_decides_on_each_person_somebody_new_gets_the_copy_for_
     assert (0, 0) == (stranger.code, known.code), stranger.err + known.err
     assert [ADA, GRACE, ADA] == moody.taken
     assert ["Dear", "Hello", "Dear"] == moody.subjects
+
+
+def test_what_a_mail_server_has_taught_us_is_shown_and_can_be_forgotten(wire: Wire) -> None:
+    wire.configure(wire.web.feed("/a.xml", "One"))
+    assert 0 == wire("send", "-y").code
+    limits = ServerLimits(per_connection=5, connections=2, rates=((10, 60.0),))
+    with App.open(wire.folder).store as store:
+        store.learn_limits("mail.example.com:587", limits)
+
+    shown = wire("delivery", "limits")
+    told = wire("delivery", "limits", "--json").data
+    forgotten = wire("delivery", "limits", "--forget")
+
+    assert {"mail.example.com:587", "2", "5", "10 in 60 s"} <= set(re.split(r"\s{2,}|\n", shown.out))
+    assert 5 == told["mail.example.com:587"]["per_connection"]
+    assert "forgot what was known of 1 mail server\n" == forgotten.err
+    assert {} == wire("delivery", "limits", "--json").data
