@@ -127,9 +127,9 @@ class SqliteFile(Database):
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
         try:
-            # A commit that has returned survives a power cut (ARCHITECTURE.md, "The outbox").  16 MB of pages per
+            # A commit that has returned survives a power cut (ARCHITECTURE.md, "The outbox").  4 MB of pages per
             # connection: an outbox is read and written in its order, and more of it in memory makes nothing faster.
-            for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16384"):
+            for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-4096"):
                 connection.execute(f"PRAGMA {pragma}").close()
         except BaseException:
             connection.close()
