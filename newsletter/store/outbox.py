@@ -1,9 +1,9 @@
 """The gated group commit: no final dot before its intent is on disk.
 
-Every connection hands its intents and results to one thread, which writes all
-that is waiting in one transaction and answers after the commit.  While one
-commit is under way the next batch gathers, so durability costs a batch and not
-a message (ARCHITECTURE.md, "The outbox").
+Every connection hands its intents and results to one thread (`hands`), which
+writes all that is waiting in one transaction and answers after the commit.
+While one commit is under way the next batch gathers, so durability costs a
+batch and not a message (ARCHITECTURE.md, "The outbox").
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self
 
@@ -65,11 +65,11 @@ class _Request(NamedTuple):
 
 
 class _Writer:
-    """Writes intents and results, on a thread and a database connection of its own.
+    """Writes intents and results, by hands and over a database connection of its own.
 
-    A context manager: leaving it writes what was handed in and stops the
-    thread.  If one commit fails (disk full, damage, a lost server), every future
-    of its batch and every later one fails with that `StoreError`: the gate does
+    A context manager: leaving it writes what was handed in and lets the hands
+    go.  If one commit fails (disk full, damage, a lost server), every future of
+    its batch and every later one fails with that `StoreError`: the gate does
     not open again.
 
     Args:
@@ -85,15 +85,15 @@ class _Writer:
         self._trace = trace
         self._sql = _Statements(database.engine.dialect)
         self._waiting: deque[_Request] = deque()
-        self._changed = threading.Condition()
+        self._turn = threading.Lock()
         self._refusal: StoreError | None = StoreError("the outbox writer is not open")
-        self._closing = False
-        self._thread: threading.Thread | None = None
+        self._hands = database.hands()
+        self._connected = ExitStack()
+        self._begin: Callable[[], AbstractContextManager[Connection]] | None = None
 
     def __enter__(self) -> Self:
         self._refusal = None
-        self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
-        self._thread.start()
+        self._hands.start(self._write_batch)
         return self
 
     def __exit__(
@@ -103,59 +103,56 @@ class _Writer:
 
     def close(self) -> None:
         """Write all that was handed in, then stop; calling it again does nothing."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
-        with self._changed:
+        with self._turn:
             self._refusal = self._refusal or StoreError("the outbox writer is closed")
+        self._hands.finish()
+        self._connected.close()
 
     def _submit(self, request: _Request) -> None:
-        with self._changed:
-            refusal = self._refusal or (StoreError("the outbox writer is closed") if self._closing else None)
+        with self._turn:
+            refusal = self._refusal
             if refusal is None:
                 self._waiting.append(request)
-                self._changed.notify()
-                return
-        self._answer([(request.answer, _again(refusal))])
+        if refusal is None:
+            self._hands.wake()
+        else:
+            self._answer([(request.answer, _again(refusal))])
 
     def _claim(self, request: _Request) -> bool:
         """Whether somebody still wants it written; from now on it cannot be cancelled."""
         raise NotImplementedError
 
     def _answer(self, answers: "Sequence[tuple[Answer, bool | StoreError | None]]") -> None:
-        """Answer requests after their commit; called on the writer's thread, or where one was refused."""
+        """Answer requests after their commit; called by the hands, or where one was refused."""
         for answer, result in answers:
             _give(answer, result)
 
-    # ------------------------------------------------------------- on the thread
+    # -------------------------------------------------------------- for the hands
 
-    def _run(self) -> None:
+    def _write_batch(self) -> bool:
+        """Write all that is waiting; False if there was nothing."""
         batch: list[_Request] = []
         try:
-            with self._database.writer() as begin:
-                while batch := self._next_batch():
-                    self._write(begin, batch)
+            if batch := self._next_batch():
+                if self._begin is None:
+                    self._begin = self._connected.enter_context(self._database.writer())
+                self._write(self._begin, batch)
         except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for an answer
             self._break(error, batch)
+        return bool(batch)
 
     def _next_batch(self) -> list[_Request]:
-        """Wait for work and take all there is; empty when there will be no more.
+        """Take all the work there is.
 
         A delivery comes once at most: its result is written before its next intent.
         """
-        with self._changed:
-            while True:
-                batch: dict[int, _Request] = {}
-                while self._waiting and len(batch) < _BATCH and self._waiting[0].delivery_id not in batch:
-                    request = self._waiting.popleft()
-                    if request.settlement is not None or self._claim(request):
-                        batch[request.delivery_id] = request
-                if batch or (self._closing and not self._waiting):
-                    return list(batch.values())
-                if not self._waiting:
-                    self._changed.wait()
+        batch: dict[int, _Request] = {}
+        with self._turn:
+            while self._waiting and len(batch) < _BATCH and self._waiting[0].delivery_id not in batch:
+                request = self._waiting.popleft()
+                if request.settlement is not None or self._claim(request):
+                    batch[request.delivery_id] = request
+        return list(batch.values())
 
     def _write(self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Request]) -> None:
         intents = [request.delivery_id for request in batch if request.settlement is None]
@@ -224,7 +221,7 @@ class _Writer:
         """Answer everybody, now and later, that the gate stays shut."""
         refusal = error if isinstance(error, StoreError) else StoreError(f"the outbox could not be written: {error!r}")
         refusal.__cause__ = refusal.__cause__ or (error if error is not refusal else None)
-        with self._changed:
+        with self._turn:
             self._refusal = refusal
             left = [*batch, *self._waiting]
             self._waiting.clear()
@@ -270,7 +267,7 @@ class OutboxWriter(_Writer):
 
 
 class LoopOutboxWriter(_Writer):
-    """The same for one event loop: all answers of a batch cross over from the thread in one step.
+    """The same for one event loop: all answers of a batch cross over from the hands in one step.
 
     Args:
         loop: where `intend` and `settle` are called and answered.
