@@ -1,0 +1,139 @@
+"""What must hold at every moment of every life, told from the rows and from what the server has."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from newsletter.delivery.settling import COPIES, PATIENCE
+from newsletter.model import Delivery, DeliveryState, Issue, IssueState, OnUnknown
+from newsletter.store.store import Store
+from tests.simulation.process import Process
+from tests.simulation.server import Copy, Server
+
+_SETTLED = (DeliveryState.sent, DeliveryState.failed, DeliveryState.held, DeliveryState.suppressed)
+
+
+@dataclass
+class Judge:
+    """Knows what was promised to whom, and when.
+
+    Args:
+        store: the database, as anybody sees it.
+        server: what it has taken, and what it said.
+        people: the list.
+        on_unknown: what becomes of a message of which nobody knows whether it arrived.
+    """
+
+    store: Store
+    server: Server
+    people: list[str]
+    on_unknown: OnUnknown
+    #: How many attempts a row had when its person left, or its issue was cancelled: no more may begin.
+    _barred: dict[int, int] = field(default_factory=dict)
+    _paused: dict[int, dict[int, int]] = field(default_factory=dict)
+    _gone: set[str] = field(default_factory=set)
+    #: Processes that were killed.
+    _killed: set[int] = field(default_factory=set)
+
+    # ----------------------------------------------------------- what it is told
+
+    def unsubscribed(self, email: str) -> None:
+        self._gone.add(email)
+        for row in self.store.deliveries(email_key=email):
+            self._barred.setdefault(row.id, row.attempts)
+
+    def paused(self, issue: Issue) -> None:
+        self._paused.setdefault(issue.id, {row.id: row.attempts for row in self.store.deliveries(issue.id)})
+
+    def resumed(self, issue: Issue) -> None:
+        self._look_at_attempts()
+        self._paused.pop(issue.id, None)
+
+    def cancelled(self, issue: Issue, *, released: bool) -> None:
+        rows = self.store.deliveries(issue.id)
+        for row in rows:
+            self._barred.setdefault(row.id, row.attempts)
+        if released:
+            ids = {row.message_id for row in rows}
+            assert [] == [copy for copy in self.server.copies if copy.message_id in ids], (
+                "the stories of an issue that somebody has got go into another one"
+            )
+
+    # --------------------------------------------------------- what it looks at
+
+    def look(self, process: Process, *, in_flight: int) -> None:
+        """Judge what a process has left behind."""
+        if process.is_dead:
+            self._killed.add(process.number)
+        assert [] == self.server.breaches
+        rows = {row.message_id: row for row in self.store.deliveries()}
+        copies: defaultdict[str, list[Copy]] = defaultdict(list)
+        for copy in self.server.copies:
+            assert copy.message_id in rows, "a message that the outbox does not have"
+            assert copy.recipient == rows[copy.message_id].wire_email, "somebody else's message"
+            copies[copy.message_id].append(copy)
+        sending = {id_ for id_, row in rows.items() if row.state is DeliveryState.sending}
+        assert process.is_dead or not sending, "a run ended, and somebody's message is still on the wire"
+        doubtful = {copy.message_id for copy in self.server.copies if copy.process == process.number} & sending
+        assert len(doubtful) <= in_flight, "a crash that makes more copies than the windows have places"
+        assert len(sending) <= in_flight, "more on the wire than the windows have places"
+        for id_, row in rows.items():
+            self._look_at(row, copies[id_], process)
+        self._look_at_attempts()
+        self._look_at_entries(copies)
+
+    def _look_at(self, row: Delivery, copies: list[Copy], process: Process) -> None:
+        who = f"issue {row.issue_id}, {row.email}"
+        assert len({copy.sha256 for copy in copies}) <= 1, f"two messages under one Message-ID: {who}"
+        assert len(copies) <= row.attempts, f"a copy without an intent: {who}"
+        certain = [copy for copy in copies if copy.heard and copy.process not in self._killed]
+        assert len(certain) <= 1, f"sent again although the server's 250 was read: {who}"
+        if self.on_unknown is OnUnknown.hold:
+            assert len(copies) <= 1, f"a copy although it should be held: {who}"
+        if certain and not process.is_dead:
+            assert row.state is DeliveryState.sent, f"the server took it and said so, but it is {row.state}: {who}"
+        if row.state is DeliveryState.sent:
+            assert copies, f"sent, but the server has none: {who}"
+            assert any(copy.heard for copy in copies), f"sent, but the server has not said so: {who}"
+        if row.state is DeliveryState.failed:
+            said = self.server.refusals[row.wire_email]
+            age = self.server.timeline.now() - row.queued_at
+            assert (row.last_reply.startswith("expired after 5 days") and age >= PATIENCE) or any(row.last_reply and row.last_reply in one for one in said), f"failed for no reason: {who}"
+        if row.state is DeliveryState.held:
+            assert self.on_unknown is OnUnknown.hold or row.attempts >= COPIES, f"held, but nobody asked for it: {who}"
+        if row.state is DeliveryState.suppressed:
+            assert row.email in self._gone, f"suppressed, but nobody asked for it: {who}"
+        if row.email in self._gone:
+            # A row that came after the person had left.
+            self._barred.setdefault(row.id, 0)
+
+    def _look_at_attempts(self) -> None:
+        for row in self.store.deliveries():
+            paused = self._paused.get(row.issue_id, {})
+            most = min(self._barred.get(row.id, row.attempts), paused.get(row.id, row.attempts))
+            assert row.attempts <= most, f"sent to {row.email} although somebody had said no"
+
+    def _look_at_entries(self, copies: dict[str, list[Copy]]) -> None:
+        carried: Counter[int] = Counter()
+        for issue in self.store.issues("daily"):
+            reached = any(copies.get(row.message_id) for row in self.store.deliveries(issue.id))
+            if issue.state is not IssueState.cancelled or reached:
+                carried.update(stored.id for stored, _ in self.store.issue_entries(issue.id))
+        assert [] == [entry for entry, times in carried.items() if times > 1], "a story in two issues"
+
+    def at_last(self) -> None:
+        """Everything is well and nothing is left: is nobody missing?"""
+        for issue in self.store.issues("daily"):
+            if issue.state is IssueState.cancelled:
+                continue
+            rows = {row.email: row for row in self.store.deliveries(issue.id)}
+            assert set(self.people) == set(rows), "somebody has no row"
+            open_ = {email: row.state for email, row in rows.items() if row.state not in _SETTLED}
+            assert {} == open_, "somebody is still waiting"
+
+    def rows(self) -> list[str]:
+        """The outbox, a line for each issue."""
+        return [
+            f"issue {issue.number} {issue.state} {issue.state_reason!r}: "
+            + " ".join(f"{row.state}/{row.attempts}" for row in self.store.deliveries(issue.id))
+            for issue in reversed(self.store.issues("daily"))
+        ]
