@@ -152,10 +152,17 @@ class Connection:
         #: Messages written in chunks whose answers nobody has looked at yet.
         self._unjudged = 0
         self._is_over = False
+        #: Nothing more is to begin; what has begun may go.
+        self._is_leaving = False
 
     @property
     def is_usable(self) -> bool:
         """Whether another message may be tried over this connection."""
+        return not self._is_leaving and self._is_alive
+
+    @property
+    def _is_alive(self) -> bool:
+        """Whether a message that has begun may go on."""
         return not self._is_over and self._conversation.is_quiet
 
     async def transaction(self, *, sender: str, recipient: str, gate: Gate, message: Sequence[bytes]) -> Outcome:
@@ -193,9 +200,10 @@ class Connection:
         return outcome
 
     async def close(self) -> None:
-        """Let what is in flight end, take leave (QUIT) where the server still listens, and close."""
-        self._is_over = True
+        """Let what has begun end, take leave (QUIT) where the server still listens, and close."""
+        self._is_leaving = True
         await self._idle.wait()
+        self._is_over = True
         if self._conversation.is_quiet:
             await self._conversation.ask(b"QUIT\r\n", min(self._timeout, _PARTING))
         self._conversation.abort("the connection is closed")
@@ -240,7 +248,7 @@ class Connection:
 
     def _ended_before(self) -> Outcome | None:
         """The outcome for a message whose turn comes when the connection is no good any more."""
-        if self.is_usable:
+        if self._is_alive:
             return None
         return Outcome(verdict=Verdict.back_off, phase=Phase.mail, text="the connection had ended", is_stale=True)
 

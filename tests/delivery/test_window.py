@@ -619,3 +619,17 @@ def test_a_server_that_says_more_than_it_was_asked_is_not_believed(office: Offic
     assert {sent: 12} == ran.report.counts
     assert dict.fromkeys(people(12), 1) == ran.sink.copies()
     assert 2 == ran.sink.connections
+
+
+@pytest.mark.parametrize("window", [1, 3, 16])
+@pytest.mark.parametrize("extensions", [CHUNKING, EXTENSIONS, ()], ids=["chunks", "dots", "one by one"])
+def test_a_connection_with_a_limit_carries_what_has_begun_on_it(
+    office: Office, window: int, extensions: tuple[str, ...]
+) -> None:
+    """Nobody who waits for a place is sent away with a connection that was opened for nothing."""
+    issue = office.freeze(people(12))
+
+    ran = office.send(issue, extensions=extensions, connections=1, window=window, per_connection=2, timeout=30.0)
+
+    assert dict.fromkeys(people(12), 1) == ran.sink.copies()
+    assert 6 == ran.sink.connections
