@@ -100,7 +100,9 @@ class Judge:
         if row.state is DeliveryState.failed:
             said = self.server.refusals[row.wire_email]
             age = self.server.timeline.now() - row.queued_at
-            assert (row.last_reply.startswith("expired after 5 days") and age >= PATIENCE) or any(row.last_reply and row.last_reply in one for one in said), f"failed for no reason: {who}"
+            assert (row.last_reply.startswith("expired after 5 days") and age >= PATIENCE) or any(
+                row.last_reply and row.last_reply in one for one in said
+            ), f"failed for no reason: {who}"
         if row.state is DeliveryState.held:
             assert self.on_unknown is OnUnknown.hold or row.attempts >= COPIES, f"held, but nobody asked for it: {who}"
         if row.state is DeliveryState.suppressed:

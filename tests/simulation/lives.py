@@ -1,7 +1,7 @@
 """A whole life out of one number: the same number, the same life, byte for byte.
 
-    python -m tests.simulation.lives 4711            one life, told line by line
-    python -m tests.simulation.lives --lives 5000    many, from a random number on; stops at the first that fails
+python -m tests.simulation.lives 4711            one life, told line by line
+python -m tests.simulation.lives --lives 5000    many, from a random number on; stops at the first that fails
 """
 
 import argparse
@@ -14,7 +14,8 @@ from tests.simulation.process import STEPS, Trigger
 from tests.simulation.server import ANSWERS, Fault, Traits
 from tests.simulation.world import Meddling, Plan, Setting, World
 
-_MEDDLING = ("unsubscribe", "pause", "resume", "cancel", "stop", "send", "jump", "down", "up")
+#: What people and other processes do beside a send.
+MEDDLING = ("unsubscribe", "pause", "resume", "cancel", "stop", "send", "jump", "down", "up")
 #: Up to which time a step is met in a send to so many people.
 _TURNS = {"before-commit": 8, "after-commit": 8, "idle": 200}
 
@@ -45,7 +46,7 @@ def draw_setting(chance: random.Random) -> Setting:
             knows_bdat=chance.random() < 0.9,
             generous=chance.random() < 0.3,
             greylist=chance.choice([None, None, 200.0, 2_000.0]),
-            unknown=frozenset(name for name in names if chance.random() < 0.1),
+            unknown=tuple(name for name in names if chance.random() < 0.1),
             per_connection=chance.choice([None, None, None, 2, 5]),
             slowness=chance.choice([0.0, 0.05, 3.0]),
             capacity=chance.choice([700, 3_000, 65_536, 65_536]),
@@ -56,12 +57,13 @@ def draw_setting(chance: random.Random) -> Setting:
 def draw_trigger(chance: random.Random, people: int) -> Trigger:
     """A moment in a send."""
     step = chance.choice(STEPS)
-    return Trigger(step, chance.randint(1, _TURNS.get(step, (2 if "outbox" in step else 5) * people)))
+    most = _TURNS.get(step, (2 if "outbox" in step else 5) * people)
+    return Trigger(step, chance.randint(1, chance.randint(1, most)))
 
 
 def draw_meddling(chance: random.Random) -> tuple[str, int]:
     """What somebody does."""
-    what = chance.choice(_MEDDLING)
+    what = chance.choice(MEDDLING)
     return what, chance.choice([-90_000, -3_600, -60, 60, 3_600, 90_000]) if what == "jump" else chance.randrange(9)
 
 
@@ -70,7 +72,9 @@ def draw_plan(chance: random.Random, people: int) -> Plan:
     faults = []
     for _ in range(chance.choice([0, 0, 1, 2, 4, 8])):
         step = chance.choice(["rcpt", "message", "message", *ANSWERS])
-        faults.append(Fault(step, chance.randint(1, 2 * people), chance.choice(ANSWERS[step])))
+        # Early rather than late: a send that goes wrong is short.
+        nth = chance.randint(1, chance.randint(1, 2 * people))
+        faults.append(Fault(step, nth, chance.choice(ANSWERS[step])))
     meddling = [
         Meddling(draw_trigger(chance, people), *draw_meddling(chance)) for _ in range(chance.choice([0, 0, 1, 2, 3]))
     ]
@@ -91,7 +95,7 @@ def live(seed: int) -> list[str]:
         told.append(f"life {seed}: {setting}")
         try:
             for _ in range(chance.randint(2, 6)):
-                match chance.choice(["send", "send", "send", "meddle", "wait"]):
+                match chance.choice(["send", "send", "send", "send", "meddle", "wait", "fetch"]):
                     case "send":
                         if chance.random() < 0.7:
                             world.publish()
@@ -102,6 +106,8 @@ def live(seed: int) -> list[str]:
                         what, amount = draw_meddling(chance)
                         if what != "stop":
                             world.meddle(what, amount)
+                    case "fetch":
+                        world.fetch()
                     case _:
                         world.timeline.pass_by(chance.choice([1.0, 300.0, 4_000.0]))
             world.settle()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,7 +48,6 @@ class Process:
         path: of the database.
         number: counts the processes.
         dial: opens a connection for it.
-        triggers: what happens at which step, in this process.
         fate: where it dies.
     """
 
@@ -59,7 +59,6 @@ class Process:
         number: int,
         ids: Ids,
         dial: Callable[["Process", Loop, Any], Any],
-        triggers: dict[Trigger, Callable[[], None]],
         fate: Trigger | None,
     ) -> None:
         self.number = number
@@ -71,7 +70,8 @@ class Process:
         self.is_over = False
         #: Told when it is over: the system closes what it had open.
         self.on_end: list[Callable[[], None]] = []
-        self._triggers = triggers
+        #: What happens at which step.
+        self.triggers: dict[Trigger, Callable[[], None]] = {}
         self._fate = fate
         self._steps: Counter[str] = Counter()
         self.loop = Loop(
@@ -80,7 +80,7 @@ class Process:
             on_idle=lambda: self.step("idle"),
             on_trouble=self._trouble,
         )
-        self.store = Store(SimulatedFile(path, self), timeline, ids)
+        self.store = Store(open_file(path, self), timeline, ids)
 
     def step(self, name: str) -> None:
         """Come to a step: something may happen there, and it may be the last one.
@@ -92,9 +92,9 @@ class Process:
             raise Killed
         self._steps[name] += 1
         here = Trigger(name, self._steps[name])
-        if here in self._triggers:
+        if here in self.triggers:
             # Not in the middle of a transaction of ours: others would wait for it.
-            self.timeline.after(0.0, self._triggers[here])
+            self.timeline.after(0.0, self.triggers[here])
         if here == self._fate:
             self.die(f"at {name} {here.nth}")
 
@@ -138,6 +138,11 @@ class SimulatedFile(SqliteFile):
         self._process = process
         super().__init__(path)
 
+    def reopen(self, path: Path, process: Process | None) -> None:
+        """Be another process's, perhaps in another world; nothing is left of what was open."""
+        self.close()
+        self.path, self._process = path, process
+
     def _connect(self) -> sqlite3.Connection:
         connection = super()._connect()
         # Processes are killed here, the machine is not.
@@ -179,6 +184,23 @@ class SimulatedFile(SqliteFile):
 
     def hands(self) -> Hands:
         return super().hands() if self._process is None else _LoopHands(self._process)
+
+
+@cache
+def _file(*, is_watched: bool) -> SimulatedFile:
+    return SimulatedFile(Path("nowhere" if is_watched else "elsewhere"), None)
+
+
+def open_file(path: Path, process: Process | None) -> SimulatedFile:
+    """The database, newly opened by a process, or by whoever looks on.
+
+    Compiling a statement costs more than running it, and each engine compiles
+    its own: those two are kept, one for processes, of which one at a time is
+    alive, and one for the onlooker.
+    """
+    file = _file(is_watched=process is not None)
+    file.reopen(path, process)
+    return file
 
 
 class _LoopHands:

@@ -30,7 +30,8 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "banner": ("421 4.3.2 too busy", "554 5.7.1 no", "silence", "drop", "raw what?\r\n", "wait 30"),
     "ehlo": ("421 4.3.2 too busy", "502 5.5.1 what?", "silence", "drop", "wait 70"),
     "mail": ("421 4.3.2 closing", "451 4.3.0 not now", "550 5.1.8 who are you?", "silence", "drop", "eof", "wait 70"),
-    "rset": ("421 4.3.2 closing", "451 4.3.0 not now", "drop", "wait 20"),
+    # No server may refuse RSET (RFC 5321 §4.3.2); it may be on its way out.
+    "rset": ("421 4.3.2 closing", "drop", "wait 20"),
     "rcpt": (
         "421 4.3.2 closing",
         "450 4.2.1 try later",
@@ -98,7 +99,7 @@ class Traits:
     #: Seconds from the first try on in which a recipient is told to wait.
     greylist: float | None = None
     #: Who will never get anything.
-    unknown: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
     #: Messages after which a connection is closed.
     per_connection: int | None = None
     #: Seconds to think, at most.

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,12 +22,13 @@ from newsletter.app.send import Watcher
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import BusyError
+from newsletter.issues.render import Templates, default_templates
 from newsletter.model import CanaryRule, Issue, IssueState, OnUnknown, SuppressionReason
 from newsletter.store.store import Store
 from tests.conftest import counting_ids
 from tests.pipeline.parts import parts_for, publication_for, reader
 from tests.simulation.judge import Judge
-from tests.simulation.process import Process, SimulatedFile, Trigger
+from tests.simulation.process import Process, Trigger, open_file
 from tests.simulation.server import Fault, Server, Traits
 from tests.simulation.timeline import Loop, Stuck, Timeline
 from tests.simulation.wire import Transport, Wire
@@ -48,7 +49,7 @@ class Setting:
     per_domain: tuple[str, ...] = ()
     on_unknown: OnUnknown = OnUnknown.resend
     canary: bool = False
-    traits: Traits = Traits()
+    traits: Traits = field(default_factory=Traits)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     meddling: tuple[Meddling, ...] = ()
     fate: Trigger | None = None
+
+
+_NOTHING = Plan()
+
+
+@cache
+def _templates() -> Templates:
+    """A letter without a style sheet: how it looks is tested elsewhere, and takes time."""
+    return Templates((Path(__file__).with_name("letter"), default_templates()))
 
 
 @dataclass
@@ -111,9 +121,11 @@ class World:
         self._path = folder / "newsletter.db"
         self._parts.store.close()
         #: What people do at another terminal.
-        self.console = Store(SimulatedFile(self._path, None), self.timeline, self._ids)
-        rule = CanaryRule(first=2, wait=600.0, stop_at=0.6) if setting.canary else None
-        self._publication = replace(publication_for([self._site]), list_id="daily.example.com", canary=rule)
+        self.console = Store(open_file(self._path, None), self.timeline, self._ids)
+        rule = CanaryRule(first=2, wait=60.0, stop_at=0.6) if setting.canary else None
+        self._publication = replace(
+            publication_for([self._site]), templates=_templates(), list_id="daily.example.com", canary=rule
+        )
         self.server = Server(self.timeline, setting.traits, on_taken=lambda copy, wire: None)
         self.judge = Judge(self.console, self.server, self.people, setting.on_unknown)
         self._smtp = SmtpSettings(
@@ -126,7 +138,7 @@ class World:
             rates=tuple(map(Rate.parse, setting.rates)),
             per_domain={"one.example.com": tuple(map(Rate.parse, setting.per_domain))} if setting.per_domain else {},
         )
-        self._sends = 0
+        self._processes = 0
         self._stopped_at: float | None = None
         self._running: Process | None = None
 
@@ -157,6 +169,13 @@ class World:
             encoding="utf-8",
         )
         self.timeline.log(f"story {number}")
+
+    def fetch(self) -> None:
+        """`newsletter fetch`, between two sends."""
+        process = self._process()
+        results = process.run(pipeline.fetch(replace(self._parts, store=process.store), self._publication.feeds))
+        assert results is not None
+        self.timeline.log(f"fetch: {sum(one.offered for one in results)} offered")
 
     def meddle(self, what: str, amount: int = 0) -> None:
         """Something that is done beside a send, or between two."""
@@ -205,29 +224,20 @@ class World:
 
     # ------------------------------------------------------------------- one send
 
-    def send(self, plan: Plan = Plan()) -> str:  # noqa: B008 - it is frozen
+    def send(self, plan: Plan = _NOTHING) -> str:
         """One `newsletter send`; what came of it: `killed`, or what it says."""
-        self._sends += 1
         self.server.plan(list(plan.faults))
         self._stopped_at = None
         stop = asyncio.Event()
-        process = Process(
-            self.timeline,
-            self._path,
-            number=self._sends,
-            ids=self._ids,
-            dial=self._dial,
-            triggers=self._triggers(plan.meddling, stop),
-            fate=plan.fate,
-        )
-        self._running = process
+        process = self._process(plan.fate)
+        process.triggers = self._triggers(plan.meddling, process, stop)
         self.timeline.log(f"process {process.number} begins")
         parts = replace(self._parts, store=process.store)
 
         async def work() -> pipeline.Sent:
             with process.store.lock():
                 return await pipeline.send(
-                    parts, self._publication, self._smtp, slot=f"slot {self._sends}", watch=Watcher(), stop=stop
+                    parts, self._publication, self._smtp, slot=f"slot {process.number}", watch=Watcher(), stop=stop
                 )
 
         sent = process.run(work())
@@ -246,14 +256,24 @@ class World:
             self.timeline.log(line)
         return told
 
-    def _triggers(self, meddling: tuple[Meddling, ...], stop: asyncio.Event) -> dict[Trigger, Callable[[], None]]:
-        def halt() -> None:
-            self.timeline.log("stop")
-            self._stopped_at = self.timeline.seconds
-            if self._running is not None and not self._running.is_over:
-                self._running.loop.call_soon(stop.set)
+    def _process(self, fate: Trigger | None = None) -> Process:
+        self._processes += 1
+        process = Process(self.timeline, self._path, number=self._processes, ids=self._ids, dial=self._dial, fate=fate)
+        self._running = process
+        return process
 
-        return {one.when: halt if one.what == "stop" else partial(self.meddle, one.what, one.amount) for one in meddling}
+    def _triggers(
+        self, meddling: tuple[Meddling, ...], process: Process, stop: asyncio.Event
+    ) -> dict[Trigger, Callable[[], None]]:
+        def halt() -> None:
+            if not process.is_over:
+                self.timeline.log("stop")
+                self._stopped_at = self.timeline.seconds
+                process.loop.call_soon(stop.set)
+
+        return {
+            one.when: halt if one.what == "stop" else partial(self.meddle, one.what, one.amount) for one in meddling
+        }
 
     async def _dial(self, process: Process, loop: Loop, protocol: Any) -> Transport:
         fault = self.server.fault("connect")
@@ -273,12 +293,12 @@ class World:
 
     def settle(self) -> None:
         """Make everything well, and send until nothing is left; then nobody may be missing."""
-        self.server.is_down = False
         for _ in range(_ROUNDS):
             for issue in self.console.issues("daily"):
                 if issue.state is IssueState.paused:
                     self._decide(issue, "resume")
             self.timeline.pass_by(max(7_200.0, 0.0, *map(self._wait, self.console.unfinished())))
+            self.server.is_down = False
             told = self.send()
             if told == "nothing left" and not self.console.unfinished():
                 break
