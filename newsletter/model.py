@@ -726,13 +726,14 @@ class Audience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """How one attempt ended, to be written to its row."""
+    """How one attempt ended, to be written to its row; `doubtful` where nobody knows whether the message arrived."""
 
     delivery_id: int
     state: DeliveryState
     code: int | None = None
     reply: str = ""
     next_attempt_at: datetime | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

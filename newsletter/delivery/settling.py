@@ -55,6 +55,7 @@ def settle(
         code=outcome.code,
         reply=f"expired after {PATIENCE.days} days: {outcome.text}" if expired else outcome.text,
         next_attempt_at=None if after is None else now + after,
+        doubtful=outcome.verdict is Verdict.unknown,
     )
 
 

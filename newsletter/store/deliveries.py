@@ -47,6 +47,7 @@ class Deliveries(Suppressions):
                     state=DeliveryState.queued if resend else DeliveryState.held,
                     next_attempt_at=None,
                     settled_at=None if resend else now,
+                    doubtful=True,
                 )
             )
             return recovered.rowcount

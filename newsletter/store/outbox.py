@@ -211,6 +211,7 @@ class _Writer:
                     "reply": one_line(result.reply[: 2 * _REPLY], _REPLY),
                     "next_at": result.next_attempt_at if result.state is DeliveryState.deferred else None,
                     "over_at": now if result.state in _OVER else None,
+                    "no_answer": result.doubtful,
                     "in_truth": result.state in (DeliveryState.sent, DeliveryState.failed),
                 }
                 for result in sorted(results, key=lambda result: result.delivery_id)
@@ -408,6 +409,7 @@ class _Statements:
                 last_reply=_value("reply", d.last_reply),
                 next_attempt_at=_value("next_at", d.next_attempt_at),
                 settled_at=_value("over_at", d.settled_at),
+                doubtful=d.doubtful | sa.bindparam("no_answer", type_=sa.Boolean, required=True),
             ),
             dialect,
         )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -247,6 +248,8 @@ deliveries = Table(
     Column("queued_at", Moment, nullable=False),
     Column("next_attempt_at", Moment),
     Column("settled_at", Moment),
+    # An attempt before the last has arrived, or may have; what becomes of later ones does not change that.
+    Column("doubtful", Boolean, nullable=False, server_default=false()),
     # Also finds one person's deliveries: an issue at a time.
     UniqueConstraint("issue_id", "key"),
     ForeignKeyConstraint(

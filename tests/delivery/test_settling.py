@@ -40,7 +40,10 @@ def settled(verdict: Verdict, *, last: bool = False, hold: bool = False, **row: 
 def test_a_first_attempt(verdict: Verdict, state: DeliveryState, seconds: int | None) -> None:
     when = None if seconds is None else LATER + timedelta(seconds=seconds)
 
-    assert Settlement(delivery_id=1, state=state, code=450, reply="words", next_attempt_at=when) == settled(verdict)
+    doubtful = verdict is Verdict.unknown
+
+    expected = Settlement(delivery_id=1, state=state, code=450, reply="words", next_attempt_at=when, doubtful=doubtful)
+    assert expected == settled(verdict)
 
 
 def test_waits_double_up_to_a_limit() -> None:

@@ -1,7 +1,7 @@
 """What must hold at every moment of every life, told from the rows and from what the server has."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from newsletter.delivery.settling import COPIES, PATIENCE
 from newsletter.model import Delivery, DeliveryState, Issue, IssueState, OnUnknown
@@ -21,12 +21,15 @@ class Judge:
         server: what it has taken, and what it said.
         people: the list.
         on_unknown: what becomes of a message of which nobody knows whether it arrived.
+        in_flight: how many messages may be on the wire without an answer: the places of all windows.
     """
 
     store: Store
     server: Server
     people: list[str]
     on_unknown: OnUnknown
+    _: KW_ONLY
+    in_flight: int
     #: How many attempts a row had when its person left, or its issue was cancelled: no more may begin.
     _barred: dict[int, int] = field(default_factory=dict)
     _paused: dict[int, dict[int, int]] = field(default_factory=dict)
@@ -60,7 +63,11 @@ class Judge:
 
     # --------------------------------------------------------- what it looks at
 
-    def look(self, process: Process, *, in_flight: int) -> None:
+    def look_at_the_wire(self) -> None:
+        """Judge a moment at which a message has arrived."""
+        assert sum(copy.is_open for copy in self.server.copies) <= self.in_flight, "more on the wire than places"
+
+    def look(self, process: Process) -> None:
         """Judge what a process has left behind."""
         if process.is_dead:
             self._killed.add(process.number)
@@ -77,8 +84,8 @@ class Judge:
         sending = {row.message_id for row in on_the_wire if row.issue_id not in stopped}
         assert process.is_dead or not sending, "a run ended, and somebody's message is still on the wire"
         doubtful = {copy.message_id for copy in self.server.copies if copy.process == process.number} & sending
-        assert len(doubtful) <= in_flight, "a crash that makes more copies than the windows have places"
-        assert len(sending) <= in_flight, "more on the wire than the windows have places"
+        assert len(doubtful) <= self.in_flight, "a crash that makes more copies than the windows have places"
+        assert len(sending) <= self.in_flight, "more on the wire than the windows have places"
         for id_, row in rows.items():
             self._look_at(row, copies[id_], process)
         self._look_at_attempts()

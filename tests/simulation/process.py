@@ -175,12 +175,24 @@ class SimulatedFile(SqliteFile):
 
             @contextmanager
             def stepped() -> Iterator[Connection]:
-                with begin() as connection:
+                with begin() as connection, self._in_transaction():
                     yield connection
                     self._step("before-outbox-commit")
                 self._step("after-outbox-commit")
 
             yield stepped
+
+    @contextmanager
+    def _in_transaction(self) -> Iterator[None]:
+        """The writer is at work: nobody may be told that it is done."""
+        if self._process is None:
+            yield
+            return
+        self._process.loop.answers_wait = True
+        try:
+            yield
+        finally:
+            self._process.loop.answers_wait = False
 
     def hands(self) -> Hands:
         return super().hands() if self._process is None else _LoopHands(self._process)

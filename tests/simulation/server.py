@@ -115,20 +115,26 @@ class Copy:
     message_id: str
     sha256: str
     process: int
+    wire: Wire
     #: Whether a process that lived has read the answer that says so.
     heard: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still waits for that answer."""
+        return not (self.heard or self.wire.is_cut or self.wire.is_over)
 
 
 @dataclass
 class Server:
     """What all sessions share, and what a judge wants to know.
 
-    `on_taken` is told of every message, at the moment it is taken.
+    `on_taken` is told of every message, when it has been answered.
     """
 
     timeline: Timeline
     traits: Traits
-    on_taken: Callable[[Copy, Wire], None]
+    on_taken: Callable[[], None] = lambda: None
     faults: list[Fault] = field(default_factory=list)
     is_down: bool = False
     copies: list[Copy] = field(default_factory=list)
@@ -348,6 +354,7 @@ class Session:
             message_id=found[1].decode() if found else "",
             sha256=sha256(raw).hexdigest(),
             process=self._wire.process.number,
+            wire=self._wire,
         )
         self._log(f"takes the message to {recipient} {copy.sha256[:12]}")
         self._server.copies.append(copy)
@@ -361,7 +368,7 @@ class Session:
             self._say(answer, on_heard=on_heard)
         else:
             self._befall(answer, recipient)
-        self._server.on_taken(copy, self._wire)
+        self._server.on_taken()
         return True
 
     # -------------------------------------------------------------------- answers

@@ -126,6 +126,8 @@ class Loop(asyncio.SelectorEventLoop):
         self._dial = dial
         self._on_idle = on_idle
         self._turns = 0
+        #: What is told from outside must not be told now.
+        self.answers_wait = False
         #: The time of a process that is dead and only being cleared away; None while it lives.
         self._afterwards: float | None = None
         super().__init__(_Selector(self._idle))
@@ -157,6 +159,7 @@ class Loop(asyncio.SelectorEventLoop):
         *args: *_Arguments,
         context: Context | None = None,
     ) -> asyncio.Handle:
+        assert not self.answers_wait, "an answer before its commit"
         return self.call_soon(callback, *args, context=context)
 
     def run_in_executor(

@@ -43,8 +43,9 @@ class Wire:
         self._arrives = 0.0
         self._returns = 0.0
         self._is_deaf = False
-        self._is_cut = False
-        self._is_over = False
+        #: The client has hung up; the server has.
+        self.is_cut = False
+        self.is_over = False
 
     # ------------------------------------------------------------- from the client
 
@@ -63,9 +64,9 @@ class Wire:
 
     def hang_up(self, *, abruptly: bool) -> None:
         """The client's end is closed; abruptly, what is under way may be lost from any byte on."""
-        if self._is_cut:
+        if self.is_cut:
             return
-        self._is_cut = True
+        self.is_cut = True
         if abruptly and self._under_way and self._timeline.chance.random() < 0.5:
             whole = b"".join(self._under_way)
             kept = whole[: self._timeline.chance.randrange(len(whole))]
@@ -74,7 +75,7 @@ class Wire:
         self._timeline.after(self._arrives - self._timeline.seconds, self._end)
 
     def _arrive(self) -> None:
-        if self._is_deaf or self._is_over or not self._under_way or self.peer is None:
+        if self._is_deaf or self.is_over or not self._under_way or self.peer is None:
             return
         if not self.process.is_over:
             self.process.step("arrive")
@@ -82,12 +83,12 @@ class Wire:
         self._loop_soon(self.transport.go_on)
 
     def _end(self) -> None:
-        if self._is_over or self.peer is None:
+        if self.is_over or self.peer is None:
             return
-        while self._under_way and not self._is_over and not self._is_deaf:
+        while self._under_way and not self.is_over and not self._is_deaf:
             self.peer.receive(self._under_way.popleft())
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self.peer.gone()
 
     # ------------------------------------------------------------- from the server
@@ -106,12 +107,12 @@ class Wire:
 
     def close(self) -> None:
         """The server hangs up, after what it has said."""
-        self._is_over = True
+        self.is_over = True
         self._return(self.transport.hear_end)
 
     def reset(self) -> None:
         """The server, or the way to it, breaks; what it said before may still be read."""
-        self._is_over = True
+        self.is_over = True
         self._return(lambda: self.transport.lose(ConnectionResetError("the connection was reset")))
 
     def stop_reading(self) -> None:

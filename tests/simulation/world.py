@@ -126,8 +126,15 @@ class World:
         self._publication = replace(
             publication_for([self._site]), templates=_templates(), list_id="daily.example.com", canary=rule
         )
-        self.server = Server(self.timeline, setting.traits, on_taken=lambda copy, wire: None)
-        self.judge = Judge(self.console, self.server, self.people, setting.on_unknown)
+        self.server = Server(self.timeline, setting.traits)
+        self.judge = Judge(
+            self.console,
+            self.server,
+            self.people,
+            setting.on_unknown,
+            in_flight=setting.connections * setting.window,
+        )
+        self.server.on_taken = self.judge.look_at_the_wire
         self._smtp = SmtpSettings(
             host="127.0.0.1",
             port=25,
@@ -251,7 +258,7 @@ class World:
         if process.is_dead:
             # What it had written is still under way.
             self.timeline.pass_by(5.0)
-        self.judge.look(process, in_flight=self.setting.connections * self.setting.window)
+        self.judge.look(process)
         for line in self.judge.rows():
             self.timeline.log(line)
         return told
