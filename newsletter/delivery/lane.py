@@ -85,15 +85,17 @@ class Lane:
             message = await run.pieces(delivery, skeleton)
         except MessageError as error:
             return Outcome(verdict=Verdict.failed, text=str(error))
-        outcome, has_turn = None, False
+        outcome = None
         while outcome is None and not self._is_over:
             async with run.circuit.turn():
-                if not has_turn:
+                try:
                     # Only here: what is learned about rates while waiting for the server must hold for this one too.
-                    await run.turn(delivery.domain)
-                    has_turn = True
-                if not self._is_over and (link := await self._linked()) is not None:
-                    outcome = await self._attempt(link, intent, message)
+                    await intent.take_turn()
+                    if not self._is_over and (link := await self._linked()) is not None:
+                        outcome = await self._attempt(link, intent, message)
+                finally:
+                    # Whoever waits for the server must not keep others from their turn.
+                    intent.free_turn()
         return outcome
 
     @property
@@ -241,7 +243,27 @@ class _Intent:
         self.delivery = delivery
         self._lane = lane
         self._has_place = False
+        self._has_turn = False
+        self._has_begun = False
         self._answer: asyncio.Future[bool] | None = None
+
+    async def take_turn(self) -> None:
+        """Wait until the rates let it start; a second try needs no turn of its own."""
+        if not self._has_begun:
+            await self._lane.run.turn(self.delivery.domain)
+            self._has_turn = True
+
+    def free_turn(self) -> None:
+        """Let another message start; nothing happens if this one has."""
+        if self._has_turn:
+            self._has_turn = False
+            self._lane.run.pacers.release(self.delivery.domain)
+
+    def begin(self) -> None:
+        """It starts now."""
+        self.free_turn()
+        self._has_begun = True
+        self._lane.run.pacers.begin(self.delivery.domain)
 
     @property
     def is_asked(self) -> bool:

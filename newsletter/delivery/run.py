@@ -108,7 +108,7 @@ class Run:
         self._most_connected = 0
         self._has_too_many = False
         self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
-        self._pacers = _pacers(smtp, outbox, clock, self.learner.limits)
+        self.pacers = _pacers(smtp, outbox, clock, self.learner.limits)
         self._may_choose = bool(smtp.per_domain)
         self._outbox = outbox
         self.clock = clock
@@ -237,16 +237,16 @@ class Run:
         if self._may_choose:
             # A domain that has had enough for now does not hold up the others.
             for place, delivery in zip(range(_LOOKED_AT), self._chunk, strict=False):
-                if not self._pacers.wait(delivery.domain):
+                if not self.pacers.wait(delivery.domain):
                     del self._chunk[place]
                     return delivery
         return self._chunk.popleft() if self._chunk else None
 
     async def turn(self, domain: str) -> None:
-        """Wait until a message to this domain may start, or the run is over."""
-        while not self.is_over and (seconds := self._pacers.wait(domain)):
+        """Wait until a message to this domain may start, or the run is over; `pacers` keeps its place from then on."""
+        while not self.is_over and (seconds := self.pacers.wait(domain)):
             await self.rest(seconds)
-        self._pacers.note(domain)
+        self.pacers.reserve(domain)
 
     def skeleton(self, delivery: Delivery) -> Skeleton:
         """The encoded rendering this delivery is filled into.
@@ -317,7 +317,7 @@ class Run:
         """
         if outcome.verdict is Verdict.sent:
             if (rate := self.learner.accepted()) is not None:
-                self._pacers.slow_down(rate, began)
+                self.pacers.slow_down(rate, began)
                 self._learn(f"{rate.count:,} messages in {rate.window}")
         elif is_about_rate(outcome) and (seconds := self.learner.held_back(began)) is not None:
             self.circuit.held_back(seconds)

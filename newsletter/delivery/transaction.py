@@ -63,6 +63,9 @@ class Outcome:
 class Gate(Protocol):
     """What stands between a message and its last byte: the intent to send it, on disk."""
 
+    def begin(self) -> None:
+        """The first command of the message is written now; again where a first try came to nothing."""
+
     def hurry(self) -> None:
         """Ask for the intent now, if that is possible without waiting; it will be wanted soon."""
 
@@ -77,6 +80,9 @@ class Gate(Protocol):
 
 class AlwaysOpen:
     """The gate of a message of which no record is kept."""
+
+    def begin(self) -> None:
+        """Nobody counts it."""
 
     def hurry(self) -> None:
         """Nothing to wait for."""
@@ -258,6 +264,7 @@ class Connection:
         async with self._turn:
             if (ended := self._ended_before()) is not None:
                 return ended
+            gate.begin()
             gate.hurry()
             refusal = await self._announced(parameters, recipient, gate)
             if refusal is not None:
@@ -328,6 +335,7 @@ class Connection:
                 return ended
             carried = self.carried
             if not self._chunking_works:
+                gate.begin()
                 return await self._first_chunks(parameters, recipient, data)
             try:
                 # One message at a time in our own buffer, however large the window.
@@ -338,6 +346,7 @@ class Connection:
             # What is in flight may be refused in the middle and leave its transaction open; perhaps it has been, and
             # the answer is here, but its own turn has not come to read it.
             self._in_transaction = self._in_transaction or self._unjudged > 0
+            gate.begin()
             phases, commands = self._envelope(parameters, recipient)
             answer = self._last_chunk(commands, data)
         outcome = await self._judged_last((*phases, Phase.dot), answer)

@@ -1,8 +1,11 @@
 """What must hold at every moment of every life, told from the rows and from what the server has."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import product
 
+from newsletter.delivery.limits import Rate
 from newsletter.delivery.settling import COPIES, PATIENCE
 from newsletter.model import Delivery, DeliveryState, Issue, IssueState, OnUnknown
 from newsletter.store.store import Store
@@ -123,6 +126,17 @@ class Judge:
             paused = self._paused.get(row.issue_id, {})
             most = min(self._barred.get(row.id, row.attempts), paused.get(row.id, row.attempts))
             assert row.attempts <= most, f"sent to {row.email} although somebody had said no"
+
+    def look_at_rates(self, process: Process, rates: Sequence[Rate], *, domain: str = "") -> None:
+        """No window of a rate's length may see more people than it allows; who is tried again at once counts once.
+
+        From one issue to the next, whoever was told to come later is forgotten: that is not looked at here.
+        """
+        for all_starts, rate in product(process.starts, rates):
+            starts = [(at, who) for at, who in all_starts if who.endswith(domain)]
+            for number, (first, _) in enumerate(starts):
+                window = {who for at, who in starts[number:] if at < first + rate.seconds - 1e-3}
+                assert len(window) <= rate.count, f"faster than {rate}"
 
     def _look_at_entries(self, copies: dict[str, list[Copy]]) -> None:
         carried: Counter[int] = Counter()

@@ -64,6 +64,8 @@ class Process:
         self.number = number
         self.timeline = timeline
         self.troubles: list[str] = []
+        #: When it announced a message to a server, and for whom; a list for each issue.
+        self.starts: list[list[tuple[float, str]]] = [[]]
         #: It has been killed.
         self.is_dead = False
         #: It has been killed, or has ended.

@@ -29,7 +29,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "connect": ("refuse", "silence"),
     "banner": ("421 4.3.2 too busy", "554 5.7.1 no", "silence", "drop", "raw what?\r\n", "wait 30"),
     "ehlo": ("421 4.3.2 too busy", "502 5.5.1 what?", "silence", "drop", "wait 70"),
-    "mail": ("421 4.3.2 closing", "451 4.3.0 not now", "550 5.1.8 who are you?", "silence", "drop", "eof", "wait 70"),
+    "mail": ("421 4.3.2 closing", "451 4.3.0 not now", "550 5.1.0 sender refused", "silence", "drop", "eof", "wait 70"),
     # No server may refuse RSET (RFC 5321 §4.3.2); it may be on its way out.
     "rset": ("421 4.3.2 closing", "drop", "wait 20"),
     "rcpt": (
@@ -141,8 +141,6 @@ class Server:
     #: What was said to refuse somebody for good.
     refusals: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     breaches: list[str] = field(default_factory=list)
-    #: When MAIL came, and who was named after it.
-    starts: list[tuple[float, str]] = field(default_factory=list)
     _visits: Counter[str] = field(default_factory=Counter)
     _first_seen: dict[str, float] = field(default_factory=dict)
     _sessions: int = 0
@@ -269,7 +267,6 @@ class Session:
         if self._sender is None:
             self._say("503 5.5.1 need MAIL first")
             return
-        self._server.starts.append((self._server.timeline.seconds, recipient))
         if recipient in self._server.traits.unknown:
             self._say("550 5.1.1 no such user", recipient)
         elif self._server.must_wait(recipient):

@@ -1,6 +1,7 @@
 """A TCP connection in memory, as both ends see it: late, in pieces, in order, and cut anywhere."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,6 +10,10 @@ from tests.simulation.timeline import Loop, Timeline
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
+
+
+#: Where commands are pipelined, MAIL and RCPT are one write.
+_RECIPIENT = re.compile(rb"RCPT TO:<([^>]*)>")
 
 
 class Peer(Protocol):
@@ -174,6 +179,8 @@ class Transport(asyncio.Transport):
         if self._is_closing or not data:
             return
         self._wire.process.step("write")
+        if bytes(data[:4]) in (b"MAIL", b"RSET") and (found := _RECIPIENT.search(bytes(data[:1_000]))):
+            self._wire.process.starts[-1].append((self._loop.time(), found[1].decode()))
         self._buffer += bytes(data)
         self._hand_over()
         if len(self._buffer) > self._high and not self._is_paused:

@@ -91,6 +91,19 @@ class _Site:
     stories: list[str] = field(default_factory=list)
 
 
+class _Watch(Watcher):
+    """Notes where one issue ends and the next begins."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def finishing(self, issue: Issue) -> None:
+        self._process.starts.append([])
+
+    def frozen(self, issue: Issue) -> None:
+        self._process.starts.append([])
+
+
 class World:
     """One life; a context manager.
 
@@ -244,7 +257,12 @@ class World:
         async def work() -> pipeline.Sent:
             with process.store.lock():
                 return await pipeline.send(
-                    parts, self._publication, self._smtp, slot=f"slot {process.number}", watch=Watcher(), stop=stop
+                    parts,
+                    self._publication,
+                    self._smtp,
+                    slot=f"slot {process.number}",
+                    watch=_Watch(process),
+                    stop=stop,
                 )
 
         sent = process.run(work())
@@ -259,6 +277,10 @@ class World:
             # What it had written is still under way.
             self.timeline.pass_by(5.0)
         self.judge.look(process)
+        if not self.setting.canary:
+            self.judge.look_at_rates(process, self._smtp.rates)
+            for domain, rates in self._smtp.per_domain.items():
+                self.judge.look_at_rates(process, rates, domain=domain)
         for line in self.judge.rows():
             self.timeline.log(line)
         return told
