@@ -24,7 +24,8 @@ class Judge:
         server: what it has taken, and what it said.
         people: the list.
         on_unknown: what becomes of a message of which nobody knows whether it arrived.
-        in_flight: how many messages may be on the wire without an answer: the places of all windows.
+        connections: how many there may be.
+        window: how many messages may be on each of them without an answer.
     """
 
     store: Store
@@ -32,7 +33,8 @@ class Judge:
     people: list[str]
     on_unknown: OnUnknown
     _: KW_ONLY
-    in_flight: int
+    connections: int
+    window: int
     #: How many attempts a row had when its person left, or its issue was cancelled: no more may begin.
     _barred: dict[int, int] = field(default_factory=dict)
     _paused: dict[int, dict[int, int]] = field(default_factory=dict)
@@ -68,7 +70,9 @@ class Judge:
 
     def look_at_the_wire(self) -> None:
         """Judge a moment at which a message has arrived."""
-        assert sum(copy.is_open for copy in self.server.copies) <= self.in_flight, "more on the wire than places"
+        on_the_wire = Counter(id(copy.wire) for copy in self.server.copies if copy.is_open)
+        assert max(on_the_wire.values(), default=0) <= self.window, "more on the wire than the window has places"
+        assert len(on_the_wire) <= self.connections, "more connections than allowed"
 
     def look(self, process: Process) -> None:
         """Judge what a process has left behind."""
@@ -87,8 +91,11 @@ class Judge:
         sending = {row.message_id for row in on_the_wire if row.issue_id not in stopped}
         assert process.is_dead or not sending, "a run ended, and somebody's message is still on the wire"
         doubtful = {copy.message_id for copy in self.server.copies if copy.process == process.number} & sending
-        assert len(doubtful) <= self.in_flight, "a crash that makes more copies than the windows have places"
-        assert len(sending) <= self.in_flight, "more on the wire than the windows have places"
+        assert len(doubtful) <= self.connections * self.window, (
+            "a crash that makes more copies than the windows have places"
+        )
+        # One more on each: announced on a connection that has ended, and not written anywhere since.
+        assert len(sending) <= self.connections * (self.window + 1), "more intents than lanes have work"
         for id_, row in rows.items():
             self._look_at(row, copies[id_], process)
         self._look_at_attempts()

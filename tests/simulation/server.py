@@ -27,7 +27,15 @@ _MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^>]*)>", re.MULTILINE | re.IGNOREC
 #: What can happen at which step.
 ANSWERS: Mapping[str, tuple[str, ...]] = {
     "connect": ("refuse", "silence"),
-    "banner": ("421 4.3.2 too busy", "554 5.7.1 no", "silence", "drop", "raw what?\r\n", "wait 30"),
+    "banner": (
+        "421 4.3.2 too busy",
+        "421 4.7.0 too many connections",
+        "554 5.7.1 no",
+        "silence",
+        "drop",
+        "raw what?\r\n",
+        "wait 30",
+    ),
     "ehlo": ("421 4.3.2 too busy", "502 5.5.1 what?", "silence", "drop", "wait 70"),
     "mail": ("421 4.3.2 closing", "451 4.3.0 not now", "550 5.1.0 sender refused", "silence", "drop", "eof", "wait 70"),
     # No server may refuse RSET (RFC 5321 §4.3.2); it may be on its way out.
@@ -35,6 +43,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "rcpt": (
         "421 4.3.2 closing",
         "450 4.2.1 try later",
+        "450 4.7.1 rate limit exceeded",
         "550 5.1.1 no such user",
         "550 no such user",
         "530 5.7.0 log in first",
@@ -60,6 +69,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "message": (
         "421 4.3.2 closing",
         "451 4.3.0 not now",
+        "451 4.7.1 too many messages",
         "552 5.2.3 too big",
         "550 5.7.1 looks like spam",
         "drop",

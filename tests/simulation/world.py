@@ -145,7 +145,8 @@ class World:
             self.server,
             self.people,
             setting.on_unknown,
-            in_flight=setting.connections * setting.window,
+            connections=setting.connections,
+            window=setting.window,
         )
         self.server.on_taken = self.judge.look_at_the_wire
         self._smtp = SmtpSettings(
