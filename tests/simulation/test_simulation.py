@@ -208,6 +208,20 @@ def test_a_send_beside_another_one_is_refused_and_takes_over_when_that_is_killed
         world.settle()
 
 
+def test_a_story_that_somebody_may_have_got_goes_into_no_other_issue() -> None:
+    """The server takes it and hangs up; the message waits for its second try when the issue is cancelled."""
+    faults = [Fault("message", 1, "take drop"), *(Fault("connect", nth, "refuse") for nth in range(2, 9))]
+    with World(1, Setting(people=1, connections=1)) as world:
+        world.publish()
+        world.send(Plan(faults=tuple(faults)))
+
+        world.meddle("cancel")
+
+        assert 1 == len(world.server.copies)
+        world.settle()
+        assert 1 == len(world.server.copies)
+
+
 @pytest.mark.parametrize("window", [1, 4])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_process_may_die_at_every_step(step: str, window: int) -> None:
