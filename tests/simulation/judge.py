@@ -74,6 +74,11 @@ class Judge:
         assert max(on_the_wire.values(), default=0) <= self.window, "more on the wire than the window has places"
         assert len(on_the_wire) <= self.connections, "more connections than allowed"
 
+    def look_at_connections(self, before: int) -> None:
+        """On a day on which nothing goes wrong, no connection is opened for nothing; those that were there before aside."""
+        for_nothing = [session for session in self.server.sessions[before:] if not session.messages]
+        assert self._gone or not for_nothing, "a connection for nothing"
+
     def look(self, process: Process) -> None:
         """Judge what a process has left behind."""
         if process.is_dead:

@@ -153,7 +153,7 @@ class Server:
     breaches: list[str] = field(default_factory=list)
     _visits: Counter[str] = field(default_factory=Counter)
     _first_seen: dict[str, float] = field(default_factory=dict)
-    _sessions: int = 0
+    sessions: list["Session"] = field(default_factory=list)
 
     def plan(self, faults: list[Fault]) -> None:
         """From now on these things go wrong, and no others."""
@@ -170,8 +170,8 @@ class Server:
         return None
 
     def join(self, wire: Wire) -> "Session":
-        self._sessions += 1
-        return Session(self, wire, self._sessions)
+        self.sessions.append(Session(self, wire, len(self.sessions) + 1))
+        return self.sessions[-1]
 
     def must_wait(self, recipient: str) -> bool:
         first = self._first_seen.setdefault(recipient, self.timeline.seconds)
@@ -199,7 +199,8 @@ class Session:
         self._chunks = b""
         self._chunk_left: tuple[int, bool] | None = None
         self._must_reset = False
-        self._messages = 0
+        #: How many were announced over it.
+        self.messages = 0
         self._answer("banner", "220 mx.example.com ready")
 
     # ----------------------------------------------------------------- the wire's
@@ -266,10 +267,10 @@ class Session:
             self._say("503 5.5.1 one after the other")
             return
         limit = self._server.traits.per_connection
-        if limit is not None and self._messages >= limit:
+        if limit is not None and self.messages >= limit:
             self._befall("421 4.7.0 enough for one connection")
             return
-        self._messages += 1
+        self.messages += 1
         if self._answer("mail", "250 2.1.0 sender ok") == "250":
             self._sender = sender
 

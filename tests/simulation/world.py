@@ -250,6 +250,7 @@ class World:
         self.server.plan(list(plan.faults))
         self._stopped_at = None
         stop = asyncio.Event()
+        sessions = len(self.server.sessions)
         process = self._process(plan.fate)
         process.triggers = self._triggers(plan.meddling, process, stop)
         self.timeline.log(f"process {process.number} begins")
@@ -278,6 +279,8 @@ class World:
             # What it had written is still under way.
             self.timeline.pass_by(5.0)
         self.judge.look(process)
+        if plan == _NOTHING and not self.server.is_down:
+            self.judge.look_at_connections(sessions)
         if not self.setting.canary:
             self.judge.look_at_rates(process, self._smtp.rates)
             for domain, rates in self._smtp.per_domain.items():
