@@ -9,6 +9,7 @@ from pathlib import Path
 from newsletter import pipeline
 from newsletter.app.letters import nobody_to_mail
 from newsletter.app.project import App
+from newsletter.delivery.canary import canary_for
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.rehearsal.faults import Faults
 from newsletter.delivery.rehearsal.rehearse import Stage, Verdict
@@ -87,7 +88,8 @@ async def rehearse(
         scratch.save(database)
         with Store.open(str(database), clock=app.clock, ids=app.ids) as store:
             parts = app.parts(store, people=lambda _: people)
-            issue = pipeline.freeze(parts, publication, draft, slot="rehearsal")
+            canary = canary_for(publication.canary, expected)
+            issue = pipeline.freeze(parts, publication, draft, slot="rehearsal", canary=canary)
             on_frozen(issue, expected)
             verdict = await run(
                 folder,
@@ -117,6 +119,7 @@ def _stage(app: App, server_time: float) -> Stage:
     smtp = app.config.smtp
     return Stage(
         connections=smtp.connections if smtp else _CONNECTIONS,
+        window=smtp.window if smtp else 1,
         per_connection=smtp.per_connection if smtp else None,
         rates=tuple(map(Rate.parse, smtp.rates)) if smtp else (),
         on_unknown=app.config.on_unknown,
