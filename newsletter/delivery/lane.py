@@ -6,9 +6,10 @@ announced.  Each place takes a row, and sees it through to its result.
 """
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from newsletter.address import is_reserved
 from newsletter.delivery.learning import is_about_rate
@@ -21,6 +22,10 @@ from newsletter.model import Delivery
 
 if TYPE_CHECKING:
     from newsletter.delivery.run import Run
+
+#: Seconds after which an intent is looked at again before its message goes: it may have waited for the server, for
+#: a connection or for its place, and its person may have left meanwhile.
+_FRESH: Final = 0.02
 
 
 class Lane:
@@ -235,6 +240,7 @@ class _Intent:
 
     The place is given back when the result is handed in, or when an attempt has
     led to nothing; the intent is written once, however many attempts it takes.
+    Whoever waits between the intent and the message opens the gate again.
     """
 
     def __init__(self, lane: Lane, delivery: Delivery) -> None:
@@ -242,6 +248,8 @@ class _Intent:
         self._lane = lane
         self._has_place = False
         self._answer: asyncio.Future[bool] | None = None
+        #: When it was last known that the message may go, on the loop's clock.
+        self._seen = -math.inf
 
     @property
     def is_asked(self) -> bool:
@@ -255,11 +263,19 @@ class _Intent:
             self._ask()
 
     async def open(self) -> bool:
-        """Wait for a place and for the intent; False also if the run is over before it was handed in."""
+        """Wait for a place and for the intent; False also if the run is over before it was handed in.
+
+        An intent that is there already and not fresh any more is asked for again.
+        """
         await self._take_place()
         if self._answer is None and self._lane.run.is_over:
             return False
-        return await self._ask()
+        clock = asyncio.get_running_loop().time
+        if self._answer is not None and self._answer.done() and clock() - self._seen > _FRESH:
+            self._answer = self._lane.run.writer.renew(self.delivery.id)
+        is_open = await self._ask()
+        self._seen = clock()
+        return is_open
 
     async def granted(self) -> bool:
         """Wait for the intent: there is a result to be written."""

@@ -18,6 +18,10 @@ class Writer(Protocol):
         """Ask to send a delivery; False: it may not go."""
         ...
 
+    def renew(self, delivery_id: int) -> "asyncio.Future[bool]":
+        """Ask whether one that was granted and has had to wait since may still go; False: it may not, and is ours no more."""
+        ...
+
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """Write how an attempt ended."""
         ...

@@ -69,6 +69,9 @@ class Gate(Protocol):
     async def open(self) -> bool:
         """Wait for the intent; False withholds the message.
 
+        Opened last when nothing else is waited for: where time has passed since
+        the last time, it is looked again whether the message may go.
+
         Raises:
             StoreError: it could not be written.
         """
@@ -287,7 +290,7 @@ class Connection:
                     return refusal
             if not await gate.open():
                 return Outcome(verdict=Verdict.withheld)
-            return self._refusal((Phase.data,), await self._conversation.ask(b"DATA\r\n", self._timeout))
+            phases, commands = (), []
         answers = await self._ask(*commands, b"DATA\r\n")
         refusal = self._refusal((*phases, Phase.data), answers)
         waits_for_data = answers.over is None and answers.replies[-1].code == _GO_AHEAD
@@ -316,17 +319,19 @@ class Connection:
             return Outcome(verdict=Verdict.withheld)
         data = b"".join(message)
         async with self._turn:
-            if (ended := self._ended_before()) is not None:
-                return ended
             carried = self.carried
-            if not self._chunking_works:
-                return await self._first_chunks(parameters, recipient, data)
             try:
                 # One message at a time in our own buffer, however large the window.
                 await self._conversation.drained(_DATA_SHARE * self._timeout)
             except ConversationOver as over:
                 self.abort(str(over))
                 return self._ended_before() or Outcome(verdict=Verdict.back_off, text=str(over))
+            if not await gate.open():
+                return Outcome(verdict=Verdict.withheld)
+            if (ended := self._ended_before()) is not None:
+                return ended
+            if not self._chunking_works:
+                return await self._first_chunks(parameters, recipient, gate, data)
             # What is in flight may be refused in the middle and leave its transaction open; perhaps it has been, and
             # the answer is here, but its own turn has not come to read it.
             self._in_transaction = self._in_transaction or self._unjudged > 0
@@ -336,7 +341,7 @@ class Connection:
         is_stale = outcome.phase is Phase.mail and outcome.verdict is Verdict.back_off and carried > 0
         return replace(outcome, is_stale=True) if is_stale else outcome
 
-    async def _first_chunks(self, parameters: str, recipient: str, data: bytes) -> Outcome:
+    async def _first_chunks(self, parameters: str, recipient: str, gate: Gate, data: bytes) -> Outcome:
         """The first message of a connection: its first line alone, to see whether BDAT is understood.
 
         A server that takes BDAT for an unknown command would read what follows
@@ -354,6 +359,11 @@ class Connection:
         if refusal is not None:
             return refusal
         self._chunking_works = True
+        if not await gate.open():
+            # Half a message is none: RSET comes before the next one.
+            return Outcome(verdict=Verdict.withheld)
+        if not self.is_usable:
+            return Outcome(verdict=Verdict.back_off, phase=Phase.data, text="the connection ended")
         return await self._judged_last((Phase.dot,), self._last_chunk([], data[cut:]))
 
     def _last_chunk(self, commands: Sequence[bytes], data: bytes) -> "asyncio.Future[Answers]":

@@ -72,6 +72,22 @@ class Deliveries(Suppressions):
             rows = [*queued, *connection.execute(deferred).all()]
         return [delivery_of(row) for row in sorted(rows, key=lambda row: row.id)[:limit]]
 
+    def on_the_way(self, key: str) -> int:
+        """How many messages to this person are on the wire just now, and perhaps past recall.
+
+        Asked after `suppress`, it tells all that may still come.  A run that
+        died counts as well, until the next one has looked after it.
+
+        Transaction: one read.
+        """
+        row = t.deliveries.c
+        # An issue at a time: that is how the index goes.
+        wanted = sa.select(sa.func.count()).where(
+            row.issue_id.in_(sa.select(t.issues.c.id)), row.key == key, row.state == DeliveryState.sending
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(wanted).scalar_one())
+
     def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
         """When messages of any issue were answered for since then, and their domains; the last so many, oldest first.
 

@@ -57,11 +57,12 @@ class Answer(Protocol):
 
 
 class _Request(NamedTuple):
-    """An intent, or a result where there is a settlement."""
+    """An intent, perhaps one that was granted before, or a result where there is a settlement."""
 
     delivery_id: int
     answer: Answer
     settlement: Settlement | None = None
+    is_again: bool = False
 
 
 class _Writer:
@@ -158,7 +159,7 @@ class _Writer:
                     self._changed.wait()
 
     def _write(self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Request]) -> None:
-        intents = [request.delivery_id for request in batch if request.settlement is None]
+        intents = [request for request in batch if request.settlement is None]
         results = [request.settlement for request in batch if request.settlement is not None]
         steps = [step for step, some in (("intent", intents), ("settle", results)) if some]
         with begin() as connection:
@@ -183,11 +184,14 @@ class _Writer:
             self._database.lock_table(connection, t.suppressions, "SHARE")
         self._sql.lock_issues.rows(connection, self._sql.among(ids))
 
-    def _intend(self, connection: Connection, ids: Sequence[int]) -> Collection[int]:
-        """Decide which deliveries may go, and write that they do."""
+    def _intend(self, connection: Connection, intents: Sequence[_Request]) -> Collection[int]:
+        """Decide which deliveries may go, and write that they do, or that they do not go after all."""
         sql = self._sql
-        rows = [_Candidate(*row) for row in sql.candidates.rows(connection, sql.among(ids))]
-        ready = [row for row in rows if row.state in _READY and row.issue_state is IssueState.open]
+        asked = {request.delivery_id: request.is_again for request in intents}
+        rows = [_Candidate(*row) for row in sql.candidates.rows(connection, sql.among(list(asked)))]
+        again = {row.id for row in rows if row.state is DeliveryState.sending and asked[row.id]}
+        ready = [row for row in rows if row.id in again or (row.state in _READY and not asked[row.id])]
+        ready = [row for row in ready if row.issue_state is IssueState.open]
         stopped = {row.id for row in ready if row.suppressed is not None}
         if any(row.anybody_erased for row in ready):
             for digest in {row.digest for row in ready}:
@@ -197,8 +201,10 @@ class _Writer:
         allowed = [row.id for row in ready if row.id not in stopped]
         if stopped:
             sql.stop.run(connection, {**sql.among(list(stopped)), "now": self._clock.now()})
-        if allowed:
-            sql.go.run(connection, sql.among(allowed))
+        if paused := again.difference(stopped, allowed):
+            sql.back.run(connection, sql.among(list(paused)))
+        if new := [id_ for id_ in allowed if id_ not in again]:
+            sql.go.run(connection, sql.among(new))
         return allowed
 
     def _settle(self, connection: Connection, results: Sequence[Settlement]) -> None:
@@ -249,6 +255,19 @@ class OutboxWriter(_Writer):
         self._submit(_Request(delivery_id, future))
         return future
 
+    def renew(self, delivery_id: int) -> "Future[bool]":
+        """Ask whether a message that had to wait since its intent was granted may still go.
+
+        True writes nothing.  False: the person is suppressed by now, or the issue
+        paused or cancelled, and the row is not `sending` any more.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        future: Future[bool] = Future()
+        self._submit(_Request(delivery_id, future, is_again=True))
+        return future
+
     def settle(self, settlement: Settlement) -> "Future[None]":
         """Write how an attempt ended; answered after the commit.
 
@@ -291,6 +310,12 @@ class LoopOutboxWriter(_Writer):
         """Ask to send a delivery; see `OutboxWriter.intend`."""
         future: asyncio.Future[bool] = self._loop.create_future()
         self._submit(_Request(delivery_id, future))
+        return future
+
+    def renew(self, delivery_id: int) -> "asyncio.Future[bool]":
+        """Ask whether a message may still go; see `OutboxWriter.renew`."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._submit(_Request(delivery_id, future, is_again=True))
         return future
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
@@ -385,6 +410,7 @@ class _Statements:
             ),
             dialect,
         )
+        self.back = Prepared(sa.update(t.deliveries).where(given).values(state=DeliveryState.queued), dialect)
         self.go = Prepared(
             sa.update(t.deliveries)
             .where(given)
