@@ -128,6 +128,8 @@ class _Forgetful:
         future.set_result(True)
         return future
 
+    renew = intend
+
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":  # noqa: ARG002
         future: asyncio.Future[None] = self._loop.create_future()
         future.set_result(None)
