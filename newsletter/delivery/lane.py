@@ -265,14 +265,16 @@ class _Intent:
     async def open(self) -> bool:
         """Wait for a place and for the intent; False also if the run is over before it was handed in.
 
-        An intent that is there already and not fresh any more is asked for again.
+        An intent that is there already and not fresh any more is looked at again.
         """
+        run, clock = self._lane.run, asyncio.get_running_loop().time
         await self._take_place()
-        if self._answer is None and self._lane.run.is_over:
+        if self._answer is None and run.is_over:
             return False
-        clock = asyncio.get_running_loop().time
-        if self._answer is not None and self._answer.done() and clock() - self._seen > _FRESH:
-            self._answer = self._lane.run.writer.renew(self.delivery.id)
+        is_stale = self._answer is not None and self._answer.done() and clock() - self._seen > _FRESH
+        if is_stale and not run.may_go(self.delivery):
+            # To be decided by the writer, and written down.
+            self._answer = run.writer.renew(self.delivery.id)
         is_open = await self._ask()
         self._seen = clock()
         return is_open

@@ -19,7 +19,7 @@ class Writer(Protocol):
         ...
 
     def renew(self, delivery_id: int) -> "asyncio.Future[bool]":
-        """Ask whether one that was granted and has had to wait since may still go; False: it may not, and is ours no more."""
+        """Take back what was granted, if it may not go any more; False: it may not, and is ours no more."""
         ...
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
@@ -56,6 +56,10 @@ class Outbox(Protocol):
 
     def learn_limits(self, server: str, limits: ServerLimits) -> None:
         """Remember what a server allows."""
+        ...
+
+    def may_go(self, delivery_id: int) -> bool:
+        """Whether a message whose intent was granted may still begin; a look that waits for nobody."""
         ...
 
     def counts(self, issue_id: int) -> dict[DeliveryState, int]:

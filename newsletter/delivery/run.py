@@ -248,6 +248,10 @@ class Run:
             await self.rest(seconds)
         self._pacers.note(domain)
 
+    def may_go(self, delivery: Delivery) -> bool:
+        """Whether a message that has waited since its intent may still begin."""
+        return self._outbox.may_go(delivery.id)
+
     def skeleton(self, delivery: Delivery) -> Skeleton:
         """The encoded rendering this delivery is filled into.
 

@@ -256,7 +256,7 @@ class OutboxWriter(_Writer):
         return future
 
     def renew(self, delivery_id: int) -> "Future[bool]":
-        """Ask whether a message that had to wait since its intent was granted may still go.
+        """Ask whether a message that had to wait since its intent was granted may still go (`Store.may_go` says it sooner).
 
         True writes nothing.  False: the person is suppressed by now, or the issue
         paused or cancelled, and the row is not `sending` any more.

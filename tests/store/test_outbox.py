@@ -66,6 +66,8 @@ def test_an_intent_that_is_renewed_counts_once(store: Store) -> None:
     with store.outbox_writer() as writer:
         assert writer.intend(1).result(10)
 
+        assert store.may_go(1)
+        assert not store.may_go(2)
         assert writer.renew(1).result(10)
 
         assert ["sending", "queued"] == states(store)
@@ -91,6 +93,7 @@ def test_an_intent_is_not_renewed_where_things_have_changed_meanwhile(
         assert writer.intend(1).result(10)
         meanwhile(store, store.deliveries()[0])
 
+        assert not store.may_go(1)
         assert not writer.renew(1).result(10)
 
         assert [state] == states(store)
