@@ -256,10 +256,10 @@ class OutboxWriter(_Writer):
         return future
 
     def renew(self, delivery_id: int) -> "Future[bool]":
-        """Ask whether a message that had to wait since its intent was granted may still go (`Store.may_go` says it sooner).
+        """Take the intent back of a message that has waited, if it may not go any more (see `Store.may_go`).
 
-        True writes nothing.  False: the person is suppressed by now, or the issue
-        paused or cancelled, and the row is not `sending` any more.
+        True: it may, and nothing was written.  False: the person is suppressed by now,
+        or the issue paused or cancelled, and the row is not `sending` any more.
 
         Raises (in the future):
             StoreError: it could not be written.
@@ -313,7 +313,7 @@ class LoopOutboxWriter(_Writer):
         return future
 
     def renew(self, delivery_id: int) -> "asyncio.Future[bool]":
-        """Ask whether a message may still go; see `OutboxWriter.renew`."""
+        """Take an intent back if its message may not go any more; see `OutboxWriter.renew`."""
         future: asyncio.Future[bool] = self._loop.create_future()
         self._submit(_Request(delivery_id, future, is_again=True))
         return future
