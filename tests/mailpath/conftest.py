@@ -15,7 +15,7 @@ from tests.mailpath.postoffice import DOMAIN, PASSWORD, Postoffice, missing
 from tests.mailpath.postoffice import postoffice as running
 
 #: Who has a mailbox: the sender, two people, and many.
-PEOPLE = ("wire", "ada", "grace", *(f"reader{number}" for number in range(40)))
+PEOPLE = ("wire", "ada", "grace", *(f"reader{number}" for number in range(24)))
 
 
 @pytest.fixture(scope="session")
