@@ -259,7 +259,8 @@ class Subscriber:
 
     `email` is as written; `wire_email` is what goes on the wire (IDN domain as
     A-label); `key` is what two spellings of one mailbox share.  An empty
-    `digests` means all of them.  `line` is where the file has the person.
+    `digests` means all of them.  `timezone` is an IANA name; None is the
+    project's.  `line` is where the file has the person.
     """
 
     email: str
@@ -269,6 +270,8 @@ class Subscriber:
     digests: tuple[str, ...] = ()
     language: str | None = None
     format: Format = Format.html
+    timezone: str | None = None
+    tags: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     line: int | None = None
 
@@ -285,6 +288,16 @@ class SuppressionReason(StrEnum):
 
 #: Stands for all digests where one may be named.
 EVERY_DIGEST: Final = ""
+
+#: From weak to strong.  A stronger reason replaces a weaker one, never the other
+#: way round: a bounce that is forgiven later must not lift what a person has asked for.
+REASONS_BY_STRENGTH = (
+    SuppressionReason.bounced,
+    SuppressionReason.manual,
+    SuppressionReason.unsubscribed,
+    SuppressionReason.complained,
+    SuppressionReason.erased,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +367,16 @@ class Pause:
     key: str
     until: datetime
     digest: str = EVERY_DIGEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSuppression:
+    """An address that must not be mailed from now on, and why."""
+
+    key: str
+    email: str
+    reason: SuppressionReason
+    note: str = ""
 
 
 # -------------------------------------------------------------------------- issues
