@@ -371,7 +371,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSuppression:
-    """An address that must not be mailed from now on, and why."""
+    """An address that must not be mailed from now on, and why; never `erased`, which is more than that."""
 
     key: str
     email: str

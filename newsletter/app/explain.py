@@ -72,7 +72,7 @@ def explain(app: App, what: str) -> Explained:
             hint="newsletter explain EMAIL; newsletter issue show N and newsletter feed test FEED tell of the others",
         )
     address = parse_address(what.strip())
-    person, mistakes = _find(app, address)
+    person, mistakes = find_person(app, address)
     suppressions = tuple(app.store.suppressions_of(address.key))
     pauses = tuple(app.store.pauses_of(address.key))
     history = app.store.deliveries(email_key=address.key, newest_first=True)
@@ -93,8 +93,8 @@ def explain(app: App, what: str) -> Explained:
     )
 
 
-def _find(app: App, address: Address) -> tuple[Subscriber | None, str | None]:
-    """The person in the file, and what is wrong with the file."""
+def find_person(app: App, address: Address) -> tuple[Subscriber | None, str | None]:
+    """The person in the file, as far as it can be read, and what is wrong with the file."""
     found = None
     try:
         for person in app.roster.people():

@@ -42,6 +42,7 @@ class App:
         self.clock: Clock = clock or SystemClock()
         self.ids = ids or Ids()
         self._store = store
+        self._empty: Store | None = None
         self._signers: tuple[Signer, ...] | None = None
 
     @classmethod
@@ -76,6 +77,15 @@ class App:
             self._store = Store.open(self.config.store, clock=self.clock, ids=self.ids, migrate=True)
         return self._store.info().schema
 
+    @property
+    def memory(self) -> Store:
+        """The project's memory for a look: where there is none yet, none is made."""
+        if self._store is not None or Store.exists(self.config.store):
+            return self.store
+        if self._empty is None:
+            self._empty = Store.in_memory(clock=self.clock, ids=self.ids)
+        return self._empty
+
     def scratch(self) -> Store:
         """Make a copy of the memory that may be changed without changing anything."""
         if self._store is None and not Store.exists(self.config.store):
@@ -84,9 +94,10 @@ class App:
 
     def close(self) -> None:
         """Let go of the store."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        for store in (self._store, self._empty):
+            if store is not None:
+                store.close()
+        self._store = self._empty = None
 
     # -------------------------------------------------------------------- the parts
 

@@ -16,7 +16,6 @@ from newsletter.model import (
     FeedHealth,
     Issue,
     IssueState,
-    Subscriber,
 )
 
 _LAST_ISSUES = 10
@@ -254,11 +253,3 @@ def rows_of(app: App, deliveries: Sequence[Delivery]) -> list[DeliveryRow]:
         )
         for one in deliveries
     ]
-
-
-def subscribers_with_status(app: App, digest: str | None) -> list[tuple[Subscriber, dict[str, str]]]:
-    """Everybody in the file, with "active" or the reason why they are not mailed."""
-    name = app.config.digest(digest).name if digest else None
-    suppressed = {s.key: s.reason.value for s in app.store.suppressions()}
-    people = app.roster.people_of(name) if name else app.roster.people()
-    return [(person, {"status": suppressed.get(person.key, "active")}) for person in people]

@@ -15,6 +15,7 @@ from newsletter.cli import (
     database,
     delivery,
     demo,
+    exchange,
     explain,
     feed,
     issue,
@@ -62,6 +63,7 @@ def _root(
 
 for commands in (project, daily, explain, preview, send, rehearse, demo):
     commands.register(app)
+exchange.register(subscriber.group)
 for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
     app.add_typer(nouns.group)
 

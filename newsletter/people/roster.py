@@ -9,7 +9,7 @@ The store's suppressions win over what stands here; they are no business of
 this module.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -133,8 +133,15 @@ class Roster:
         line = draft.text.count("\n", 0, draft.text.rfind(address.email)) + 1
         return replace(added, line=line)
 
-    def edit(self, email: str, edit: Edit) -> tuple[Subscriber, Subscriber]:
+    def edit(
+        self, email: str, edit: Edit, *, before_writing: Callable[[], object] = lambda: None
+    ) -> tuple[Subscriber, Subscriber]:
         """Change what is said about a person; nothing but their entry is touched.
+
+        Args:
+            email: the person's address.
+            edit: what is to be another way.
+            before_writing: called when all is well and before the file is replaced.
 
         Returns:
             the person before and after; they are equal where there was nothing to change.
@@ -170,6 +177,7 @@ class Roster:
             if replace(found, line=None) != replace(meant, line=None):
                 problem = Problem(path=draft.shown, line=before.line, key="", text="cannot be edited safely")
                 raise ConfigError([problem], hint="make this change in an editor")
+            before_writing()
         return before, replace(meant, line=before.line)
 
     @contextmanager

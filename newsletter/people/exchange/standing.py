@@ -94,7 +94,7 @@ WORDS: Final[Mapping[str, str]] = {
         ("manual", "blocked", "blocklisted", "blacklisted", "suppressed", "banned", "disabled", "archived", "spammy"),
         "manual",
     ),
-    "erased": "erased",
+    "erased": "unsubscribed",  # elsewhere; nothing but `subscriber erase` erases here
 }
 
 
