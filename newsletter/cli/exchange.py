@@ -102,7 +102,7 @@ def _tell(session: Session, report: "ImportReport") -> None:
         if kind in by_kind and (in_full or kind not in _ONLY_IN_FULL) and (kind != "unchanged" or session.verbose):
             out.line(f"{heading} ({report.counts[kind]:,}):")
             for one in by_kind[kind]:
-                out.line(f"  {one.place}: {one.email}{_joint(one.why)}{one.why}")
+                out.line(f"  {one.place}: {one.email}{_joint(kind, one.why)}{one.why}")
             if left := report.counts[kind] - len(by_kind[kind]):
                 out.line(f"  and {left:,} more (-v shows all)")
     _tell_rejected(session, report, by_kind.get("rejected", ()))
@@ -138,10 +138,10 @@ _HEADS = {
 _ONLY_IN_FULL = frozenset({"added", "changed"})
 
 
-def _joint(why: str) -> str:
+def _joint(kind: str, why: str) -> str:
     if not why:
         return ""
-    return " " if why.startswith(("is ", "has ", "was ")) else ", "
+    return " " if why.startswith(("is ", "has ", "was ")) else ": " if kind == "changed" else ", "
 
 
 def _summary(report: "ImportReport") -> str:

@@ -139,7 +139,7 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(wire: Wire) -> None:
     assert not (wire.folder / ".newsletter").exists()
     for words in (
         "added (1):\n  list.csv:3: grace@example.com\n",
-        "changed (1):\n  list.csv:2: ada@example.com\n",
+        "changed (1):\n  list.csv:2: ada@example.com: name, tags, attributes.city\n",
         "suppressed, because the list says so (2):",
     ):
         assert words.lower() in done.out.lower()

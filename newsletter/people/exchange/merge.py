@@ -191,7 +191,7 @@ class Merge:
                 continue
             if change and update:
                 changes[index] = change
-                there[person.key] = (Kind.changed, "")
+                there[person.key] = (Kind.changed, ", ".join(dict.fromkeys(".".join(path) for path in change)))
             else:
                 there[person.key] = (Kind.unchanged, DIFFERS if change else "")
         suppressions = tuple(self._suppressed(reasons, in_file))
