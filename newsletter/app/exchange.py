@@ -133,6 +133,9 @@ def _carry_out(app: App, draft: Draft, settled: Settled) -> None:
         draft.extend(settled.entries)
     if settled.suppressions:
         app.store.suppress_all(settled.suppressions)
+    if len(settled.entries):
+        # A line too many, after a crash, proves nothing wrong; one too few would.
+        app.store.record_consents(settled.entries.consents(app.clock.now()))
 
 
 def _take(merge: Merge, rejects: Rejects, file: Path, given: Given, on_row: Callable[[int], None]) -> ImportedList:

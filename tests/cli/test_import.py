@@ -24,7 +24,7 @@ from newsletter.yamlfile import block_item
 from tests.cli.conftest import Wire
 from tests.conftest import FakeClock, counting_ids
 from tests.killing import run_and_kill
-from tests.people.test_exchange_standing import expectations
+from tests.people.test_exchange_standing import MAILCHIMP, expectations
 
 PEOPLE = "# mine\n- ada@example.com   # first\n"
 LIST = '''\
@@ -98,6 +98,22 @@ def test_every_row_has_its_fate(wire: Wire) -> None:
     assert {"gone@example.com": "unsubscribed", "dead@example.com": "bounced"} == suppressed(wire)
     notes = [row["note"] for row in wire("suppression", "list", "--json").data]
     assert ["list.csv:4: status is unsubscribed", "list.csv:9: status is hard bounce"] == notes
+
+
+def test_the_record_says_from_which_line_a_person_came_and_when_they_had_asked(wire: Wire) -> None:
+    header = MAILCHIMP.split(",")
+    cells = {
+        "Email Address": "x@example.com",
+        "CONFIRM_TIME": "2024-02-05 19:30:00",
+        "OPTIN_TIME": "2024-02-05 19:28:23",
+    }
+    put(wire, "m.csv", f"{MAILCHIMP}\n{','.join(cells.get(name, '') for name in header)}\n")
+    for _ in range(2):
+        bring(wire, "m.csv")
+
+    [line] = wire("subscriber", "show", "x@example.com", "--json").data["consents"]
+    assert ("imported", "m.csv:2") == (line["event"], line["source"])
+    assert "CONFIRM_TIME: 2024-02-05 19:30:00, OPTIN_TIME: 2024-02-05 19:28:23" == line["note"]
 
 
 def test_a_person_reads_what_happened_and_what_to_do(wire: Wire) -> None:

@@ -10,11 +10,19 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from newsletter.address import parse_address
 from newsletter.errors import AddressError, UsageError
-from newsletter.model import REASONS_BY_STRENGTH, NewSuppression, Subscriber, SuppressionReason
+from newsletter.model import (
+    REASONS_BY_STRENGTH,
+    Consent,
+    ConsentEvent,
+    NewSuppression,
+    Subscriber,
+    SuppressionReason,
+)
 from newsletter.people.editing import difference
 from newsletter.people.entry import CheckDigest, data_of, person_from, written
 from newsletter.people.exchange.rejects import Rejects
@@ -78,7 +86,12 @@ class Entries:
         return len(self._places)
 
     def __iter__(self) -> Iterator[Data]:
-        return (written({"email": email, **details}) for _, _, email, details in self._spool.fetch_all(self._places))
+        return (written({"email": email, **details}) for _, _, email, details, _ in self._spool.fetch_all(self._places))
+
+    def consents(self, at: datetime) -> Iterator[Consent]:
+        """A line for the record of each: from which list, and what it says of when they asked."""
+        for place, key, email, _, asked in self._spool.fetch_all(self._places):
+            yield Consent(key=key, email=email, event=ConsentEvent.imported, at=at, source=place, note=asked)
 
 
 @dataclass(slots=True)
@@ -155,7 +168,7 @@ class Merge:
             return
         details = data_of(person)
         details.pop("email")
-        self._places[key] = self._spool.add([place, key, email, details])
+        self._places[key] = self._spool.add([place, key, email, details, row.asked])
 
     def _reject(self, place: str, row: Row, why: str) -> None:
         self._rejects.add(row, why)
@@ -197,7 +210,7 @@ class Merge:
         suppressions = tuple(self._suppressed(reasons, in_file))
         added = array("q")
         for place in self._places.values():
-            where, key, email, _ = self._spool.fetch(place)
+            where, key, email, *_ = self._spool.fetch(place)
             if (why := self._overruled(key)) is not None:
                 self._say(Kind.left_out, where, email, why)
             elif key in forbidden:
@@ -231,7 +244,7 @@ class Merge:
 
     def _change(self, person: Subscriber) -> Change:
         """What the list knows more or otherwise about somebody who is there; what it does not say stays."""
-        _, _, _, details = self._spool.fetch(self._places[person.key])
+        _, _, _, details, _ = self._spool.fetch(self._places[person.key])
         new = person_from({"email": person.email, **details}, self._check_digest)
         merged = replace(
             person,

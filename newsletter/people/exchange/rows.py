@@ -40,6 +40,11 @@ _FIRST = ("first_name", "firstname", "fname", "given_name", "vorname")
 _LAST = ("last_name", "lastname", "lname", "surname", "family_name", "nachname")
 _LANGUAGE = ("language", "lang", "locale", "preferred_language")
 _TIMEZONE = ("timezone", "time_zone")
+#: When somebody signed up or confirmed, in many lists; for the record of their consent.
+_ASKED = (
+    *("confirm_time", "optin_time", "confirmed_at", "opt_in_time", "subscription_date", "subscribed_at", "signup_date"),
+    *("created_at", "creation_date", "date_added"),
+)
 _TAKEN = frozenset(
     {*EMAIL_COLUMNS, *_NAMES, *_FIRST, *_LAST, *_LANGUAGE, *_TIMEZONE, "digests", "format", BECAUSE, STANDING}
 )
@@ -53,7 +58,8 @@ class Row:
 
     `details` are the keys of an entry of subscribers.yaml that the row knows;
     `trouble` says why they cannot be used.  `cells` are the row as it was read,
-    `entry` is what stands there where the list is YAML.
+    `entry` is what stands there where the list is YAML.  `asked` is when the
+    person signed up or confirmed, in the words of the list.
     """
 
     line: int
@@ -63,6 +69,7 @@ class Row:
     trouble: str | None = None
     cells: Sequence[str] = ()
     entry: Data = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +175,15 @@ class ListReader:
                 details = self._details(record, cells, called)
             except (ValueError, UsageError) as error:
                 trouble = str(error)
+        when = [f"{self._names[one]}: {one_line(cells[one], 60)}" for one in _ASKED if cells.get(one, "").strip()]
         return Row(
-            line=record.line, email=email, standing=standing, details=details, trouble=trouble, cells=record.cells
+            line=record.line,
+            email=email,
+            standing=standing,
+            details=details,
+            trouble=trouble,
+            cells=record.cells,
+            asked=", ".join(when),
         )
 
     def _standing(self, cells: Mapping[str, str]) -> Standing:
