@@ -422,11 +422,15 @@ class NewBounce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounce(NewBounce):
-    """One that is remembered; `report_id` is None for what the mail server said while we were sending."""
+    """One that is remembered; `report_id` is None for what the mail server said while we were sending.
+
+    One that is `forgiven` counts no more: somebody has lifted what it led to.
+    """
 
     id: int
     report_id: int | None
     recorded_at: datetime
+    forgiven: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

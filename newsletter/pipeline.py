@@ -13,7 +13,7 @@ Nothing else in the program calls two stages in a row.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +34,7 @@ from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Masthead, Renderings, Templates
 from newsletter.model import (
+    BounceRules,
     Canary,
     CanaryRule,
     Decision,
@@ -54,6 +55,7 @@ from newsletter.model import (
     SendReport,
     Subscriber,
 )
+from newsletter.people.bounces.failures import judge_failures
 from newsletter.store.store import Store
 
 
@@ -87,7 +89,8 @@ class Parts:
     """The concrete parts that `app` picked for this run.
 
     `digests_of` names, per feed address, the digests that have the feed;
-    `people` yields the subscribers of a digest, streaming, as often as asked.
+    `people` yields the subscribers of a digest, streaming, as often as asked;
+    `bounce_rules` say which refusals stop mail to a person.
     """
 
     store: Store
@@ -98,6 +101,7 @@ class Parts:
     on_unknown: OnUnknown
     clock: Clock
     ids: Ids
+    bounce_rules: BounceRules = field(default_factory=BounceRules)
 
 
 # --------------------------------------------------------------- fetch and parse
@@ -370,6 +374,8 @@ async def send(
         ConfigError: the subscribers file has mistakes; nothing has been frozen.
     """
     parts.store.check()
+    # What a run that died could not judge any more.
+    judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
     finished = tuple(await finish(parts, smtp, watch, stop))
     if stop.is_set() or any(report.stopped for report in finished):
         return Sent(finished=finished)
@@ -430,7 +436,7 @@ async def resend(
 
 
 async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
-    return await deliver_in_turn(
+    report = await deliver_in_turn(
         issue,
         parts.store,
         smtp,
@@ -440,3 +446,5 @@ async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch,
         on_watch=watch.watching,
         stop=stop,
     )
+    judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
+    return report

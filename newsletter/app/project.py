@@ -1,6 +1,7 @@
 """A project, opened: its config turned into the concrete parts that the stages work with."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,7 @@ from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.config import Config, DigestConfig, load_project
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
+from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, NewsletterError, UsageError
 from newsletter.feeds.fetch import FetchLimits
@@ -101,6 +103,7 @@ class App:
             on_unknown=self.config.on_unknown,
             clock=self.clock,
             ids=self.ids,
+            bounce_rules=self.config.bounces.rules,
         )
 
     @property
@@ -211,6 +214,22 @@ class App:
             timeout=smtp.timeout,
             signers=self.signers(),
         )
+
+    def smtp_for_issues(self) -> SmtpSettings:
+        """The same for the messages of issues: reports on them go where the project wants them.
+
+        Raises:
+            ConfigError: the project names no server, or a DKIM key cannot be used.
+            NewsletterError: the password is not where the project says.
+        """
+        return replace(self.smtp(), return_path=self.return_path())
+
+    def return_path(self) -> ReturnPath | None:
+        """Where reports on each message go; None: to the sender."""
+        bounces = self.config.bounces
+        if bounces.address is None:
+            return None
+        return ReturnPath(bounces.address.wire, self.store.secret(SECRET_NAME) if bounces.verp else None)
 
     def slot(self, now: datetime, digest: DigestConfig) -> str:
         """Name a send that somebody asked for by hand; schedules name theirs by date."""

@@ -65,7 +65,7 @@ async def send(
     publication = app.publication(digest, note=note)
     if canary is not None:
         publication = replace(publication, canary=canary_given(canary, publication.canary))
-    smtp = app.smtp()
+    smtp = app.smtp_for_issues()
     name = publication.rules.name
     with app.store.lock():
         slot = app.slot(app.clock.now(), app.config.digest(digest))

@@ -18,6 +18,7 @@ from newsletter.model import (
     IssueState,
     Subscriber,
 )
+from newsletter.store.bounces import BounceCounts
 
 _LAST_ISSUES = 10
 #: How many days of a feed, and how many issues of a list, are worth drawing.
@@ -84,6 +85,7 @@ class Status:
     growth: tuple[Audience, ...]
     subscribers: int
     suppressions: int
+    bounces: BounceCounts
 
 
 def status(app: App) -> Status:
@@ -111,6 +113,7 @@ def status(app: App) -> Status:
         growth=tuple(with_store.recipients(_GROWTH)),
         subscribers=sum(1 for _ in app.roster.people()),
         suppressions=len(with_store.suppressions()),
+        bounces=with_store.bounce_counts(app.clock.now() - timedelta(days=_DAYS)),
     )
 
 

@@ -11,6 +11,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    bounce,
     daily,
     database,
     delivery,
@@ -62,7 +63,7 @@ def _root(
 
 for commands in (project, daily, explain, preview, send, rehearse, demo):
     commands.register(app)
-for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
+for nouns in (feed, subscriber, issue, delivery, suppression, bounce, template, database):
     app.add_typer(nouns.group)
 
 

@@ -61,7 +61,25 @@ def explain(
         )
     else:
         out.line("  no message was ever addressed to this person")
+    if found.bounces:
+        out.line("")
+        out.table(
+            ("came back", "kind", "status", "words", "proof", ">report"),
+            [
+                (
+                    moment(r.at),
+                    r.kind if r.counts or not r.proof else f"{r.kind} (forgiven)",
+                    r.status,
+                    r.words,
+                    r.proof or "none",
+                    r.report or "—",
+                )
+                for r in found.bounces
+            ],
+        )
     out.line("")
+    if found.bounce_story:
+        out.line(found.bounce_story)
     out.line(found.next_send)
 
 

@@ -325,6 +325,38 @@ class SmtpBlock(Block):
     dkim: Annotated[list[DkimBlock], BeforeValidator(_one_or_two), Field(min_length=1)] | None = None
 
 
+class ImapBlock(Block):
+    """A folder on an IMAP server."""
+
+    host: Annotated[str, AfterValidator(_host)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    username: Line
+    password_env: (
+        Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*", re.ASCII), "is not a variable's name")] | None
+    ) = None
+    password_file: Line | None = None
+    password_command: Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)] | None = None
+    folder: Line = "INBOX"
+    timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
+
+
+class BouncesBlock(Block):
+    """What comes back, where it comes to, and when it stops mail."""
+
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    verp: bool = False
+    maildir: Line | None = None
+    imap: ImapBlock | None = None
+    delete: bool = False
+    commands: bool = True
+    hard: Annotated[int, Field(ge=0, le=1000)] = 1
+    soft: Annotated[int, Field(ge=0, le=1000)] = 5
+    days: Annotated[int, Field(ge=1, le=365)] = 30
+    unproven: Literal["keep", "count"] = "keep"
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 180
+
+
 class ProjectBlock(Block):
     """The whole file."""
 
@@ -359,6 +391,7 @@ class ProjectBlock(Block):
         | None
     ) = None
     smtp: SmtpBlock | None = None
+    bounces: BouncesBlock | None = None
 
 
 #: Settings of the design that this version does not follow yet; better refused than ignored.
@@ -369,4 +402,6 @@ LATER: dict[type[Block], frozenset[str]] = {
     CanaryBlock: frozenset(),
     SmtpBlock: frozenset(),
     DkimBlock: frozenset(),
+    BouncesBlock: frozenset(),
+    ImapBlock: frozenset(),
 }

@@ -161,7 +161,7 @@ class Lane:
             return Outcome(verdict=Verdict.failed, text=text)
         began = run.clock.monotonic()
         outcome = await connection.transaction(
-            sender=run.issue.envelope.from_email, recipient=delivery.wire_email, gate=intent, message=message
+            sender=run.sender(delivery), recipient=delivery.wire_email, gate=intent, message=message
         )
         holds_back = is_about_rate(outcome)
         if outcome.is_stale and not holds_back and not link.is_known_ended:

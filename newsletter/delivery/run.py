@@ -108,6 +108,7 @@ class Run:
         self._most_connected = 0
         self._has_too_many = False
         self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
+        self._return_path = smtp.return_path
         self._pacers = _pacers(smtp, outbox, clock, self.learner.limits)
         self._may_choose = bool(smtp.per_domain)
         self._outbox = outbox
@@ -247,6 +248,10 @@ class Run:
         while not self.is_over and (seconds := self._pacers.wait(domain)):
             await self.rest(seconds)
         self._pacers.note(domain)
+
+    def sender(self, delivery: Delivery) -> str:
+        """Where reports on this message go: the sender of its envelope."""
+        return self.issue.envelope.from_email if self._return_path is None else self._return_path.of(delivery.id)
 
     def skeleton(self, delivery: Delivery) -> Skeleton:
         """The encoded rendering this delivery is filled into.

@@ -14,7 +14,7 @@ Nothing here asks the time or writes anything.
 from datetime import datetime, timedelta
 from typing import Final
 
-from newsletter.delivery.replies import Verdict
+from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.transaction import Outcome
 from newsletter.model import Delivery, DeliveryState, OnUnknown, Settlement
 
@@ -53,7 +53,7 @@ def settle(
         delivery_id=delivery.id,
         state=state,
         code=outcome.code,
-        reply=f"expired after {PATIENCE.days} days: {outcome.text}" if expired else outcome.text,
+        reply=f"expired after {PATIENCE.days} days: {outcome.text}" if expired else _told(outcome, state),
         next_attempt_at=None if after is None else now + after,
     )
 
@@ -80,6 +80,12 @@ def _decide(
             resend = on_unknown is OnUnknown.resend and attempts < COPIES
             state = DeliveryState.queued if resend else DeliveryState.held
     return state, after
+
+
+def _told(outcome: Outcome, state: DeliveryState) -> str:
+    """A server's words; of a refusal also that it had the message, for then they may mean the message."""
+    late = state is DeliveryState.failed and outcome.code is not None and outcome.phase in (Phase.data, Phase.dot)
+    return f"{outcome.text} (in reply to end of DATA)" if late else outcome.text
 
 
 def _was_rejected(delivery: Delivery) -> bool:

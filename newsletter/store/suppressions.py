@@ -24,6 +24,8 @@ _STRENGTH: Final = (
     SuppressionReason.erased,
 )
 _HASHES_ERASED: Final = "erased"
+#: What the key of an erased person begins with.
+_LEFT: Final = "erased:"
 
 
 class Suppressions(Part):
@@ -53,10 +55,13 @@ class Suppressions(Part):
     def unsuppress(self, key: str, digest: str | None = None) -> bool:
         """Lift a suppression, that of one digest or (None) every one; says whether there was one.
 
+        Bounces so far count for nothing any more.
+
         Transaction: one write.
         """
         secret = self._erased_secret()
         with self._database.write() as connection:
+            connection.execute(sa.update(t.bounces).where(t.bounces.c.key == key).values(forgiven=True))
             return connection.execute(sa.delete(t.suppressions).where(_is_of(key, secret, digest))).rowcount > 0
 
     def suppression(self, key: str, digest: str = EVERY_DIGEST) -> Suppression | None:
@@ -126,9 +131,20 @@ def suppressed_among(connection: Connection, keys: Iterable[str], secret: bytes,
     return found
 
 
+def erased_among(connection: Connection, keys: Iterable[str], secret: bytes) -> set[str]:
+    """Which of these keys are of people who were erased, or what is left of one."""
+    found: set[str] = set()
+    for chunk in in_chunks(keys):
+        forms = {erased_key(key, secret): key for key in chunk}
+        found.update(key for key in chunk if key.startswith(_LEFT))
+        known = connection.execute(sa.select(t.suppressions.c.key).where(t.suppressions.c.key.in_(list(forms))))
+        found.update(forms[form] for form in known.scalars())
+    return found
+
+
 def erased_key(key: str, secret: bytes) -> str:
     """What is left of an erased person: enough to recognise them, nothing to mail or to guess."""
-    return "erased:" + hmac.digest(secret, key.encode("utf-8", "replace"), "sha256").hex()
+    return _LEFT + hmac.digest(secret, key.encode("utf-8", "replace"), "sha256").hex()
 
 
 def _is_of(key: str, secret: bytes, digest: str | None = None) -> sa.ColumnElement[bool]:

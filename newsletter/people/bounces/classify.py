@@ -1,4 +1,4 @@
-"""What a rejection means: is the mailbox gone, is it for now, or is it us?
+"""What a rejection means: the mailbox is gone, or it is for now, or it is us.
 
 Only "there is no such mailbox", "it was closed" and "there is no such domain"
 are hard, and the person's.  A refusal for policy (RFC 3463 §3.8, X.7.Z), for
@@ -55,13 +55,15 @@ _UNSURE = re.compile(
 )
 #: It had the message when it said so.
 _AFTER_DATA = re.compile(r"(?i)in reply to (?:the )?end of DATA|in reply to DATA|(?:>>>|=+>)\s*DATA\b")
-_WHO = r"(?:user|recipient|mail ?box|account|addres{1,2}e?e?|person|name|e-?mail(?: account| address)?|login|local.?part)"
+_WHO = (
+    r"(?:user|recipient|mail ?box|account|addres{1,2}e?e?|person|name|e-?mail(?: account| address)?|login|local.?part)"
+)
 _GONE = re.compile(
-    rf"(?ix){_WHO.replace(' ', chr(92) + ' ')}(?:\(s\)|s)?\W+(?:[\w@.<>\[\]'\"=+-]+\W+){{0,4}}?(?:(?:is|was|are|were|has|have|name)\ )?"
+    rf"(?ix){_WHO.replace(' ', chr(92) + ' ')}(?:\(s\)|s)?\W{{1,5}}(?:\S{{1,100}}\s){{0,6}}?(?:(?:is|was|are|were|has|have|name)\ )?"
     r"(?:unknown|not\ (?:found|known|exist|valid|listed|defined|local)|(?:does|do)(?:\ not|n.t)\ exist|invalid|non.?existent"
     r"|(?:been\ )?(?:disabled|deactivated|deleted|closed|terminated|discontinued|removed|cancell?ed|expired)"
     r"|no\ longer\ (?:exist|active|available|in\ use|valid|work|on\ server|here|employ))"
-    r"|\b(?:unknown|invalid|no\ such|nonexistent|unrout(?:e)?able|undeliverable|bad(?:\ destination)?|no\ valid)\W+(?:or\ \w+\ |virtual\ |local\ |email\ )?"
+    r"|\b(?:unknown|invalid|no\ such|nonexistent|unrout(?:e)?able|undeliverable|bad(?:\ destination)?|no\ valid)\W{1,5}(?:or\ \w+\ |virtual\ |local\ |email\ )?"
     rf"{_WHO.replace(' ', chr(92) + ' ')}"
     r"|no\ (?:mail ?box|account|user)\ (?:here\ )?(?:by|with|for)\ (?:that|this)\ (?:name|address)|there\ is\ no\ (?:such\ )?(?:user|account|mailbox)"
     r"|does(?:\ not|n.t)\ (?:have|match)\ an?y?\ .{1,60}account|not\ (?:a\ )?(?:known|valid|our)\ (?:user|customer|recipient|mailbox)"

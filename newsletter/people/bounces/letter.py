@@ -95,14 +95,15 @@ def _unencoded(text: str) -> str:
 
 def addresses_in(message: Message, *names: str) -> tuple[str, ...]:
     """The addresses in these fields, as written, each once."""
-    found: list[str] = []
-    for name in names:
-        try:
-            values = [str(value)[:_HEADER] for value in message.get_all(name, [])[:10]]
-            found += [email.strip() for _, email in getaddresses(values) if email.strip()]
-        except Exception:  # noqa: BLE001 - the parser's, on a field that is none
-            continue
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(email for name in names for email in _addresses(message, name)))
+
+
+def _addresses(message: Message, name: str) -> list[str]:
+    try:
+        values = [str(value)[:_HEADER] for value in message.get_all(name, [])[:10]]
+        return [email.strip() for _, email in getaddresses(values) if email.strip()]
+    except Exception:  # noqa: BLE001 - the parser's, on a field that is none
+        return []
 
 
 def take_apart(raw: bytes, *, size: int | None = None) -> Letter:
@@ -166,25 +167,26 @@ class _Parts:
             if not waiting:
                 return
             part = waiting.pop(0)
-            kind = part.get_content_type()
             payload = part.get_payload()
             inner = [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
-            if kind.startswith("multipart/"):
+            if part.get_content_type().startswith("multipart/") and inner:
                 waiting = [*inner[:_PARTS], *waiting]
-                if not inner:
-                    self._text(part)
-            elif kind.endswith("delivery-status"):
-                self.notices += _groups(part, inner)
-            elif kind.endswith("disposition-notification"):
-                self.is_receipt = True
-            elif kind == "message/feedback-report":
-                self.feedback = self.feedback or next(iter(_groups(part, inner)), None)
-            elif kind.endswith("rfc822-headers"):
-                self.returned = self.returned or _fields(_decoded(part))
-            elif kind.startswith("message/"):
-                self.returned = self.returned or (inner[0] if inner else _fields(_decoded(part)))
-            elif kind.startswith("text/"):
-                self._text(part)
+            else:
+                self._take(part, part.get_content_type(), inner)
+
+    def _take(self, part: Message, kind: str, inner: list[Message]) -> None:
+        if kind.endswith("delivery-status"):
+            self.notices += _groups(part, inner)
+        elif kind.endswith("disposition-notification"):
+            self.is_receipt = True
+        elif kind == "message/feedback-report":
+            self.feedback = self.feedback or next(_groups(part, inner), None)
+        elif kind.endswith("rfc822-headers"):
+            self.returned = self.returned or _fields(_decoded(part))
+        elif kind.startswith("message/"):
+            self.returned = self.returned or (inner[0] if inner else _fields(_decoded(part)))
+        elif kind.startswith(("text/", "multipart/")):
+            self._text(part)
 
     def _text(self, part: Message) -> None:
         text = _decoded(part)

@@ -127,7 +127,9 @@ def _what_is_said(letter: Letter) -> tuple[BounceKind, tuple[Said, ...]]:
     if said:
         return BounceKind.other, said
     text = _own_words(letter)
-    if is_daemon and (_FAILURE_SUBJECT.search(letter.header("Subject")) or _FAILURE_SUBJECT.search(text[:_TOLD_WITHIN])):
+    if is_daemon and (
+        _FAILURE_SUBJECT.search(letter.header("Subject")) or _FAILURE_SUBJECT.search(text[:_TOLD_WITHIN])
+    ):
         returned = () if letter.returned is None else addresses_in(letter.returned, "To")
         meaning = classify(context=text)
         return meaning.kind, (Said(recipients=returned if len(returned) == 1 else (), meaning=meaning),)
