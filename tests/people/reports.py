@@ -22,7 +22,9 @@ def dsn(
     returned: str | None = None,
 ) -> bytes:
     """A delivery report of one recipient, in the form of RFC 3464, with the header of the message it is about."""
-    header = returned if returned is not None else f"From: wire@example.com\nTo: {recipient}\nMessage-ID: <{message_id}>"
+    header = (
+        returned if returned is not None else f"From: wire@example.com\nTo: {recipient}\nMessage-ID: <{message_id}>"
+    )
     kept = f"Original-Recipient: rfc822;{original}\n" if original else ""
     return f"""Return-Path: <>
 From: Mail Delivery System <MAILER-DAEMON@mx.example.net>

@@ -54,6 +54,7 @@ class ImapFolder:
         self.name = f"imap:{settings.username}@{settings.host}/{settings.folder}"
         self._client: imaplib.IMAP4 | None = None
         self._validity = ""
+        self._can_expunge_one = False
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +115,7 @@ class ImapFolder:
             flags = r"(\Seen \Deleted)" if self._settings.delete else r"(\Seen)"
             _must(self._connection().uid("STORE", uid, "+FLAGS.SILENT", flags), "a message cannot be marked")
             # Only this one, where the server can (RFC 4315): what others have marked is their business.
-            if self._settings.delete and "UIDPLUS" in self._connection().capabilities:
+            if self._settings.delete and self._can_expunge_one:
                 _must(self._connection().uid("EXPUNGE", uid), "a message cannot be removed")
 
         self._told(ask)
@@ -143,6 +144,8 @@ class ImapFolder:
                 if settings.tls == "starttls":
                     client.starttls(ssl_context=context)
                 self._log_in(client)
+                # What it can do may depend on who asks.
+                self._can_expunge_one = b"UIDPLUS" in b" ".join(filter(None, client.capability()[1])).upper().split()
             except BaseException:
                 client.shutdown()
                 raise
