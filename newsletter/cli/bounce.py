@@ -51,7 +51,8 @@ def scan(
     stopped = sum(len(one.stopped) for one in found.seen)
     unproven = sum(1 for one in found.seen for bounce in one.bounces if bounce.proof is None and one.is_new)
     words = ", ".join(f"{number} {kind}" for kind, number in sorted(found.kinds.items())) or "nothing new"
-    out.say(f"{plural(len(found.seen), 'message')} read in {found.mailbox}: {words}; mail to {stopped} stopped")
+    if found.seen or found.error is None:
+        out.say(f"{plural(len(found.seen), 'message')} read in {found.mailbox}: {words}; mail to {stopped} stopped")
     if unproven:
         out.warn(
             f"{plural(unproven, 'bounce')} without proof that we wrote there: kept, and counted for nothing",

@@ -84,7 +84,8 @@ def _decide(
 
 def _told(outcome: Outcome, state: DeliveryState) -> str:
     """A server's words; of a refusal also that it had the message, for then they may mean the message."""
-    late = state is DeliveryState.failed and outcome.code is not None and outcome.phase in (Phase.data, Phase.dot)
+    is_permanent = state is DeliveryState.failed and (outcome.code or 0) >= _PERMANENT
+    late = is_permanent and outcome.phase in (Phase.data, Phase.dot)
     return f"{outcome.text} (in reply to end of DATA)" if late else outcome.text
 
 

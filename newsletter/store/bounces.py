@@ -29,9 +29,8 @@ from newsletter.model import (
 from newsletter.store import tables as t
 from newsletter.store.rows import DELIVERY, Row, delivery_of, in_chunks
 from newsletter.store.suppressions import Suppressions, erased_among
+from newsletter.store.verdicts import verdict
 
-#: A message that a server took, and of which nothing was heard for so long, has arrived (RFC 5321 §4.5.4.1).
-GOT_THROUGH: Final = timedelta(days=5)
 #: As much of a report as is kept, in bytes before compression.
 KEPT: Final = 65_536
 _JUDGED = (BounceKind.hard, BounceKind.soft, BounceKind.complaint)
@@ -290,20 +289,6 @@ class Bounces(Suppressions):
         with self._database.write() as connection:
             connection.execute(sa.update(t.reports).where(t.reports.c.recorded_at < before).values(raw=b""))
 
-    def forget_bounces(self, key: str) -> int:
-        """Forget all that came back for a person who is erased, bytes included; tells how many bounces.
-
-        Transaction: one write.
-        """
-        bounce = t.bounces.c
-        with self._database.write() as connection:
-            theirs = sa.select(bounce.report_id).where(bounce.key == key, bounce.report_id.is_not(None))
-            connection.execute(
-                sa.update(t.reports).where(t.reports.c.id.in_(theirs)).values(raw=b"", subject="", sender="")
-            )
-            connection.execute(sa.delete(t.answers).where(t.answers.c.key == key))
-            return connection.execute(sa.delete(t.bounces).where(bounce.key == key)).rowcount
-
     # ------------------------------------------------------------------- mail by machine
 
     def may_answer(self, key: str, *, within: timedelta, at_most: int) -> bool:
@@ -357,10 +342,10 @@ class Bounces(Suppressions):
         for one in bounces:
             if one.proof is None or one.kind not in _JUDGED:
                 continue
-            verdict = _verdict(connection, one, rules, now)
-            if verdict is None:
+            found = verdict(connection, one, rules, now)
+            if found is None:
                 continue
-            reason, note = verdict
+            reason, note = found
             where = "" if report_id is None else f" (report {report_id})"
             new = Suppression(key=one.key, email=one.email, reason=reason, since=now, note=note + where)
             if self._suppress(connection, secret, new):
@@ -368,60 +353,11 @@ class Bounces(Suppressions):
         return stopped
 
 
-def _verdict(
-    connection: Connection, bounce: NewBounce, rules: BounceRules, now: datetime
-) -> tuple[SuppressionReason, str] | None:
-    """Whether it was one too many, and the sentence that says so."""
-    said = f"{bounce.status} {bounce.words}" if not bounce.words.startswith(bounce.status) else bounce.words
-    if bounce.kind is BounceKind.complaint:
-        return SuppressionReason.complained, bounce.words
-    since = now - timedelta(days=rules.days)
-    if bounce.kind is BounceKind.hard and rules.hard:
-        count = _count(connection, bounce.key, BounceKind.hard, since)
-        if count >= rules.hard:
-            times = "" if rules.hard == 1 else f"{count} times within {rules.days} days, at last: "
-            return SuppressionReason.bounced, f"{times}{said.strip()}"
-    if not rules.soft:
-        return None
-    since = max(since, _got_through(connection, bounce.key, now) or since)
-    count = _count(connection, bounce.key, BounceKind.soft, since)
-    if count >= rules.soft:
-        return SuppressionReason.bounced, f"{count} soft bounces within {rules.days} days, at last: {said.strip()}"
-    return None
-
-
-def _count(connection: Connection, key: str, kind: BounceKind, since: datetime) -> int:
-    """How many messages came back so since then; several reports of one message, or of one day, are one."""
+def blank_reports(connection: Connection, key: str) -> None:
+    """Let go of the bytes of every report that names a person who is erased, within a transaction that writes."""
     bounce = t.bounces.c
-    rows = connection.execute(
-        sa.select(bounce.delivery_id, bounce.happened_at).where(
-            bounce.key == key,
-            bounce.kind == kind,
-            bounce.proof.is_not(None),
-            ~bounce.forgiven,
-            bounce.happened_at > since,
-        )
-    ).all()
-    messages = {row.delivery_id for row in rows if row.delivery_id is not None}
-    days = {row.happened_at.date() for row in rows}
-    others = {row.happened_at.date() for row in rows if row.delivery_id is None}
-    return min(len(messages) + len(others), len(days)) if kind is BounceKind.soft else len(messages) + len(others)
-
-
-def _got_through(connection: Connection, key: str, now: datetime) -> datetime | None:
-    """When the last message was sent to a person that has certainly arrived: soft bounces before it are over."""
-    row, bounce = t.deliveries.c, t.bounces.c
-    came_back = sa.exists().where(bounce.delivery_id == row.id)
-    found: datetime | None = connection.execute(
-        sa.select(sa.func.max(row.settled_at)).where(
-            row.issue_id.in_(sa.select(t.issues.c.id)),
-            row.key == key,
-            row.state == DeliveryState.sent,
-            row.settled_at < now - GOT_THROUGH,
-            ~came_back,
-        )
-    ).scalar()
-    return found
+    theirs = sa.select(bounce.report_id).where(bounce.key == key, bounce.report_id.is_not(None))
+    connection.execute(sa.update(t.reports).where(t.reports.c.id.in_(theirs)).values(raw=b"", subject="", sender=""))
 
 
 def _issues_since(since: datetime) -> "sa.Select[tuple[Any]]":

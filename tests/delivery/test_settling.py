@@ -43,6 +43,22 @@ def test_a_first_attempt(verdict: Verdict, state: DeliveryState, seconds: int | 
     assert Settlement(delivery_id=1, state=state, code=450, reply="words", next_attempt_at=when) == settled(verdict)
 
 
+def test_a_refusal_says_whether_the_server_had_the_message() -> None:
+    """Some filters say "unknown user" of a message that they do not like."""
+    replies = {
+        phase: settle(
+            delivery(),
+            Outcome(verdict=Verdict.failed, phase=phase, code=550, text="5.1.1 no such user"),
+            now=LATER,
+            on_unknown=OnUnknown.hold,
+            is_last_pass=False,
+        ).reply
+        for phase in (Phase.rcpt, Phase.dot)
+    }
+
+    assert ["5.1.1 no such user", "5.1.1 no such user (in reply to end of DATA)"] == list(replies.values())
+
+
 def test_waits_double_up_to_a_limit() -> None:
     assert [300, 300, 600, 1200, 2400, 4000, 4000] == [wait_after(n).total_seconds() for n in range(7)]
     assert 4000 == wait_after(10**9).total_seconds()

@@ -249,8 +249,7 @@ def test_rules_of_nought_stop_no_mail(store: Store) -> None:
 
 def test_of_an_erased_person_nothing_is_kept_that_comes_back(store: Store) -> None:
     store.record_report(report(1), [bounce(BounceKind.soft)], RULES)
-    store.suppress(READER, READER, SuppressionReason.erased)
-    assert 1 == store.forget_bounces(READER)
+    store.erase(READER)
     store.record_report(report(2), [bounce()], RULES)
 
     assert [] == store.bounces_of(READER)

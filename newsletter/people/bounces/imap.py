@@ -129,6 +129,8 @@ class ImapFolder:
 
     def _opened(self) -> imaplib.IMAP4:
         settings = self._settings
+        # Before anything is dialled: a password that is not there is no fault of the server.
+        password = settings.password()
 
         def connect() -> imaplib.IMAP4:
             context = None
@@ -143,7 +145,7 @@ class ImapFolder:
             try:
                 if settings.tls == "starttls":
                     client.starttls(ssl_context=context)
-                self._log_in(client)
+                self._log_in(client, password)
                 # What it can do may depend on who asks.
                 self._can_expunge_one = b"UIDPLUS" in b" ".join(filter(None, client.capability()[1])).upper().split()
             except BaseException:
@@ -151,11 +153,14 @@ class ImapFolder:
                 raise
             return client
 
-        return self._told(connect)
+        return self._told(
+            connect,
+            words=f"the mailbox {self.name} cannot be reached",
+            hint="check bounces.imap.host, port and tls in newsletter.yaml, and that the server is up",
+        )
 
-    def _log_in(self, client: imaplib.IMAP4) -> None:
+    def _log_in(self, client: imaplib.IMAP4, password: str) -> None:
         settings = self._settings
-        password = settings.password()
         try:
             client.login(settings.username, _quotable(password))
         except imaplib.IMAP4.abort:
@@ -168,7 +173,13 @@ class ImapFolder:
                 hint="check bounces.imap.username in newsletter.yaml and its password",
             ) from None
 
-    def _told(self, ask: Callable[[], T]) -> T:
+    def _told(
+        self,
+        ask: Callable[[], T],
+        *,
+        words: str = "",
+        hint: str = "what was read is recorded: newsletter bounce scan goes on from there",
+    ) -> T:
         """Ask the server; whatever goes wrong becomes one of ours."""
         settings = self._settings
         server = f"{settings.host}:{settings.port}"
@@ -184,8 +195,7 @@ class ImapFolder:
         except (imaplib.IMAP4.error, OSError, ValueError, EOFError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise MailboxError(
-                f"the mailbox {self.name} went away: {one_line(str(reason), 200)}",
-                hint="what was read is recorded: newsletter bounce scan goes on from there",
+                f"{words or f'the mailbox {self.name} went away'}: {one_line(str(reason), 200)}", hint=hint
             ) from error
 
 
