@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from newsletter.app.bymail import mail_commands
 from newsletter.app.project import App
 from newsletter.config import PasswordSource
 from newsletter.errors import UsageError
@@ -64,6 +65,7 @@ def scan(
                 judge=judge,
                 rules=config.rules,
                 clock=app.clock,
+                command=mail_commands(app),
                 dry_run=dry_run,
                 again=again,
             ),

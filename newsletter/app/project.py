@@ -160,7 +160,7 @@ class App:
             from_email=config.from_address.wire,
             reply_to=config.reply_to.wire if config.reply_to else None,
             list_id=digest.list_id,
-            unsubscribe_email=(config.reply_to or config.from_address).wire,
+            unsubscribe_email=config.mail_address.wire,
             mention_edits=config.mention_edits,
             note=note,
             repeat_note=repeat_note,

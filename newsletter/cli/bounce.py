@@ -67,7 +67,7 @@ def scan(
 def _lines(seen: "Seen") -> list[str]:
     lines = []
     if seen.command is not None:
-        lines.append(f"{seen.sender}: {seen.command}")
+        lines.append(f"{seen.sender} wrote “{seen.subject}”: {seen.command}")
     for bounce in seen.bounces:
         if not seen.is_new:
             continue

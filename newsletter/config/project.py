@@ -173,6 +173,22 @@ class Config:
     bounces: BouncesConfig = field(default_factory=BouncesConfig)
 
     @property
+    def mail_address(self) -> Address:
+        """Where people write to: to unsubscribe, for help, with an answer.
+
+        The mailbox for reports, where the project has one that is read for such
+        mail, else the address for answers, else the sender.
+        """
+        bounces = self.bounces
+        if (
+            bounces.address is not None
+            and bounces.commands
+            and (bounces.maildir is not None or bounces.imap is not None)
+        ):
+            return bounces.address
+        return self.reply_to or self.from_address
+
+    @property
     def digest_names(self) -> tuple[str, ...]:
         """The digests' names, in the project's order."""
         return tuple(digest.name for digest in self.digests)

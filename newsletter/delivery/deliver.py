@@ -99,7 +99,7 @@ async def send_one(message: bytes, *, sender: str, recipient: str, smtp: SmtpSet
 
     Args:
         message: as `Skeleton.message` makes it.
-        sender: for the envelope, as it goes on the wire.
+        sender: for the envelope, as it goes on the wire; "" for a message that no report is wanted on.
         recipient: for the envelope, as it goes on the wire.
         smtp: the mail server.
 

@@ -208,7 +208,8 @@ class Connection:
     # -------------------------------------------------------------- what need not be tried
 
     def _impossible(self, sender: str, recipient: str, size: int) -> Outcome | None:
-        if not _PATH.fullmatch(sender) or not sender.isascii():
+        # The null path is for what nobody is to answer (RFC 5321 §4.5.5).
+        if sender and (not _PATH.fullmatch(sender) or not sender.isascii()):
             return Outcome(verdict=Verdict.refused, text=f"{sender!r} cannot be a sender's address")
         if not _PATH.fullmatch(recipient):
             return Outcome(verdict=Verdict.failed, text=f"{recipient!r} cannot be a recipient's address")

@@ -313,6 +313,14 @@ class Bounces(Suppressions):
             connection.execute(sa.insert(t.answers).values(key=key, answered_at=now))
         return True
 
+    def not_answered(self, key: str) -> None:
+        """Give the right of `may_answer` back: the mail could not be sent.
+
+        Transaction: one write.
+        """
+        with self._database.write() as connection:
+            connection.execute(sa.delete(t.answers).where(t.answers.c.key == key))
+
     # ------------------------------------------------------------------------- judging
 
     def _take(

@@ -26,7 +26,6 @@ from newsletter.store.erasing import Erasing
 from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
-from newsletter.store.limits import Limits
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -46,7 +45,18 @@ class StoreInfo:
 
 
 class Store(
-    Feeds, Issues, Freeze, Deliveries, Canaries, Repeating, Bounces, Statistics, Rewinding, SignUps, Erasing, Limits
+    Feeds,
+    Issues,
+    Freeze,
+    Deliveries,
+    Canaries,
+    Repeating,
+    Bounces,
+    Statistics,
+    Rewinding,
+    SignUps,
+    Erasing,
+    Limits,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 

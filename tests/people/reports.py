@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from email.utils import format_datetime
+from zlib import crc32
 
 from tests.conftest import START
 
@@ -119,7 +120,7 @@ def letter(subject: str, *, sender: str = "Ada <ada@example.com>", more: str = "
 To: bounces@example.com
 Subject: {subject}
 Date: {format_datetime(START)}
-Message-ID: <{abs(hash((subject, sender, more, body)))}@example.com>
+Message-ID: <{crc32(repr((subject, sender, more, body)).encode())}@example.com>
 {more}
 {body}
 """.encode()

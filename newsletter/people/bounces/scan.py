@@ -7,10 +7,11 @@ of a report is known by its fingerprint.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from newsletter.clock import Clock
+from newsletter.errors import NewsletterError
 from newsletter.model import BounceKind, BounceRules, NewBounce, NewReport, SuppressionReason
 from newsletter.people.bounces.judging import Judge
 from newsletter.people.bounces.mailbox import Mailbox, MailboxError
@@ -95,7 +96,13 @@ class Scan:
         )
         if self.dry_run:
             return seen
-        command = self.command(report) if report.kind is BounceKind.other else None
+        command = None
+        if report.kind in (BounceKind.other, BounceKind.reply):
+            try:
+                command = self.command(report)
+            except NewsletterError as error:
+                # Not noted as read: the next scan tries again.
+                return replace(seen, command=f"not done this time: {error}")
         recorded = self.store.record_report(
             NewReport(
                 fingerprint=report.fingerprint,
@@ -110,16 +117,12 @@ class Scan:
             ),
             bounces,
             self.rules,
-            keep=report.kind in _KEPT,
+            keep=report.kind in _KEPT and command is None,
         )
         if report.kind in _KEPT or command is not None:
             self.mailbox.done(name)
-        return Seen(
-            name=name,
-            kind=report.kind,
-            sender=seen.sender,
-            subject=seen.subject,
-            bounces=bounces,
+        return replace(
+            seen,
             report_id=recorded.report_id,
             is_new=recorded.is_new,
             stopped=recorded.stopped,

@@ -1,0 +1,234 @@
+"""Mail alone: unsubscribe, subscribe, confirm and pause by writing to the mailbox, without a web server."""
+
+import re
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.cli.conftest import Wire
+from tests.people.reports import letter
+
+ADA, GRACE = "ada@example.com", "grace@example.com"
+MORE = "bounces: {address: box@example.com, maildir: box}\n"
+
+
+def put(wire: Wire, *mails: bytes) -> None:
+    folder = wire.folder / "box"
+    for name in ("new", "cur", "tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for mail in mails:
+        number = sum(1 for name in ("new", "cur") for _ in (folder / name).iterdir())
+        (folder / "new" / f"{number}.host").write_bytes(mail)
+
+
+def scan(wire: Wire, *mails: bytes) -> str:
+    put(wire, *mails)
+    done = wire("bounce", "scan")
+    assert 0 == done.code, done.err
+    return done.err
+
+
+@pytest.fixture
+def sent(wire: Wire) -> Wire:
+    """An issue of two digests that two people got."""
+    wire.configure(
+        wire.web.feed("/a.xml", "One"),
+        people=f"# readers\n- {ADA}\n- {GRACE}\n",
+        more=MORE + "digests:\n  daily: {}\n  weekly: {}\n",
+    )
+    assert 0 == wire("send", "daily", "-y").code
+    return wire
+
+
+def message(path: Path) -> Message:
+    return message_from_bytes(path.read_bytes())
+
+
+def way_out(wire: Wire, email: str) -> str:
+    """The subject that the List-Unsubscribe of a message asks for."""
+    [caught] = [one for one in wire.mail.caught if email in one.recipients]
+    header = str(message(caught.path)["List-Unsubscribe"])
+    found = re.search(r"<mailto:box@example\.com\?subject=([^>]+)>", header)
+    assert found, header
+    return unquote(found.group(1))
+
+
+def suppressions(wire: Wire) -> dict[str, tuple[str, str]]:
+    return {row["key"]: (row["reason"], row["digest"]) for row in wire("suppression", "list", "--json").data}
+
+
+def people(wire: Wire) -> list[str]:
+    return [row["subscriber"]["email"] for row in wire("subscriber", "list", "--json").data]
+
+
+# -------------------------------------------------------------------------- unsubscribing
+
+
+def test_the_address_in_every_message_unsubscribes_whoever_carries_it(sent: Wire) -> None:
+    said = scan(sent, letter(way_out(sent, ADA), sender="Work <ada@work.test>"))
+
+    assert "unsubscribed from daily" in said
+    assert {ADA: ("unsubscribed", "daily")} == suppressions(sent)
+    sent.web.feed("/a.xml", "Two", "One")
+    sent("send", "daily", "-y")
+    assert [ADA, GRACE, GRACE] == sent.inbox()
+
+
+def test_a_forged_token_unsubscribes_nobody(sent: Wire) -> None:
+    subject = way_out(sent, ADA)
+    said = scan(sent, letter(subject[:-1] + ("A" if subject[-1] != "A" else "B"), sender=ADA))
+
+    assert "a token that is nobody's: nothing changed" in said
+    assert {} == suppressions(sent)
+
+
+def test_a_token_works_although_a_program_sent_it(sent: Wire) -> None:
+    """Mail programs write such mails by themselves when somebody presses their button."""
+    scan(sent, letter(way_out(sent, ADA), more="Auto-Submitted: auto-generated\n"))
+
+    assert {ADA: ("unsubscribed", "daily")} == suppressions(sent)
+
+
+def test_without_a_token_the_sender_leaves_everything_and_nobody_else_does(sent: Wire) -> None:
+    scan(sent, letter("Re: Unsubscribe", sender="Ada <ADA@example.com>"), letter("unsubscribe", sender="x@y.test"))
+
+    assert {ADA: ("unsubscribed", "")} == suppressions(sent)
+    assert [] == sent.inbox("x@y.test")
+
+
+def test_a_machine_without_a_token_is_not_listened_to(sent: Wire) -> None:
+    said = scan(
+        sent,
+        letter("unsubscribe", sender=ADA, more="Auto-Submitted: auto-replied\n"),
+        letter("subscribe", sender="new@example.com", more="Precedence: bulk\n"),
+        letter("subscribe", sender="list@example.com", more="List-Id: <list.example.com>\n"),
+        letter("subscribe", sender="mailer-daemon@example.com"),
+        letter("subscribe", sender="no-reply@example.com"),
+        letter("subscribe", sender="box@example.com"),
+        letter("subscribe", sender="Wire <wire@example.com>"),
+    )
+
+    assert "wrote" not in said
+    assert ({}, [ADA, GRACE]) == (suppressions(sent), sent.inbox())
+
+
+# ---------------------------------------------------------------------------- subscribing
+
+
+def test_who_asks_by_mail_and_answers_the_answer_is_on_the_list(sent: Wire) -> None:
+    scan(sent, letter("subscribe weekly", sender="Neu, Karl <karl@example.com>"))
+    [caught] = [one for one in sent.mail.caught if "karl@example.com" in one.recipients]
+    asked = message(caught.path)
+
+    assert [ADA, GRACE] == people(sent)
+    assert ("<>", "box@example.com", "auto-generated") == (
+        caught.sender,
+        asked["Reply-To"],
+        asked["Auto-Submitted"],
+    )
+    assert asked["Subject"].startswith("Please confirm: The Morning Wire (confirm ")
+    said = scan(sent, letter(f"Re: {asked['Subject']}", sender="karl@elsewhere.test"))
+    assert "subscribed" in said
+    assert [ADA, GRACE, "karl@example.com"] == people(sent)
+    text = (sent.folder / "subscribers.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# readers\n")
+    assert "weekly" in text
+    assert "had confirmed before" in scan(sent, letter(f"AW: Re: {asked['Subject']}", sender="karl@example.com"))
+
+
+def test_who_comes_back_by_mail_gets_mail_again(sent: Wire) -> None:
+    scan(sent, letter("unsubscribe", sender=ADA))
+    scan(sent, letter("subscribe", sender=ADA))
+    subject = str(message(sent.mail.caught[-1].path)["Subject"])
+    scan(sent, letter(f"Re: {subject}", sender=ADA))
+
+    assert ({}, [ADA, GRACE]) == (suppressions(sent), people(sent))
+
+
+def test_one_mail_a_day_however_often_somebody_asks_in_their_name(sent: Wire) -> None:
+    mails = [letter("subscribe", sender="victim@example.com", body=str(number)) for number in range(20)]
+    said = scan(sent, *mails)
+
+    assert 1 == len(sent.inbox("victim@example.com"))
+    assert 19 == said.count("not answered")
+
+
+def test_somebody_who_is_there_or_who_may_not_be_is_not_written_to(sent: Wire) -> None:
+    sent("suppression", "add", "foe@example.com")
+    said = scan(
+        sent,
+        letter("subscribe", sender=ADA),
+        letter("subscribe", sender="foe@example.com"),
+        letter("subscribe yearly", sender="new@example.com"),
+        letter("confirm 0123456789abcdef0123456789abcdef", sender="new@example.com"),
+    )
+
+    assert "get already: nothing changed" in said
+    assert "forbids it: nothing changed" in said
+    assert "a digest that there is not (yearly)" in said
+    assert "unknown or too old" in said
+    assert [ADA, GRACE] == sent.inbox()
+
+
+def test_a_mail_that_cannot_be_answered_now_is_answered_by_the_next_scan(sent: Wire) -> None:
+    config = sent.folder / "newsletter.yaml"
+    whole = config.read_text(encoding="utf-8")
+    config.write_text(whole.replace(f"port: {sent.mail.port}", "port: 1"), encoding="utf-8")
+    failed = scan(sent, letter("subscribe", sender="new@example.com"))
+    config.write_text(whole, encoding="utf-8")
+    done = scan(sent)
+
+    assert "not done this time: 127.0.0.1:1 cannot be reached" in failed
+    assert "a mail to confirm it is on its way" in done
+    assert 1 == len(sent.inbox("new@example.com"))
+
+
+def test_a_list_with_mistakes_keeps_the_mail_for_later(sent: Wire) -> None:
+    scan(sent, letter("subscribe", sender="new@example.com"))
+    subject = str(message(sent.mail.caught[-1].path)["Subject"])
+    whole = (sent.folder / "subscribers.yaml").read_text(encoding="utf-8")
+    (sent.folder / "subscribers.yaml").write_text(whole + "- nonsense\n", encoding="utf-8")
+    assert "not done this time" in scan(sent, letter(f"Re: {subject}", sender="new@example.com"))
+
+    (sent.folder / "subscribers.yaml").write_text(whole, encoding="utf-8")
+    assert "subscribed" in scan(sent)
+    assert "new@example.com" in people(sent)
+
+
+# --------------------------------------------------------------------------------- pausing
+
+
+def test_a_pause_ends_by_itself(sent: Wire) -> None:
+    assert "paused for 2 weeks" in scan(sent, letter("pause 2 weeks", sender=ADA))
+    sent.web.feed("/a.xml", "Two", "One")
+    sent("send", "daily", "-y")
+
+    assert [ADA, GRACE, GRACE] == sent.inbox()
+    assert {} == suppressions(sent)
+
+
+# -------------------------------------------------------------------------------- settings
+
+
+def test_a_project_may_want_no_mail_of_the_kind(wire: Wire) -> None:
+    wire.configure(
+        wire.web.feed("/a.xml", "One"),
+        people=f"- {ADA}\n",
+        more="bounces: {address: box@example.com, maildir: box, commands: false}\n",
+    )
+    wire("send", "-y")
+    header = str(message(wire.mail.caught[0].path)["List-Unsubscribe"])
+
+    assert "mailto:wire@example.com?" in header
+    assert "wrote" not in scan(wire, letter("unsubscribe", sender=ADA))
+    assert {} == suppressions(wire)
+
+
+def test_a_dry_run_does_nothing_that_is_asked(sent: Wire) -> None:
+    put(sent, letter("unsubscribe", sender=ADA), letter("subscribe", sender="new@example.com"))
+    sent("bounce", "scan", "-n")
+
+    assert ({}, [ADA, GRACE]) == (suppressions(sent), sent.inbox())
