@@ -15,8 +15,6 @@ from base64 import b32encode
 from typing import Final
 
 _VERSION: Final = "v1"
-#: RFC 5321 §4.5.3.1.1.
-_LONGEST_LOCAL: Final = 64
 #: Tokens looked at in one text.
 _MOST: Final = 20
 #: The name under which the store keeps the secret.
@@ -61,8 +59,3 @@ class ReturnPath:
         assert self._secret is not None
         mac = hmac.digest(self._secret, f"{_VERSION}|{delivery_id}".encode(), "sha256")
         return b32encode(mac[:10]).decode("ascii").lower()
-
-
-def fits(address: str) -> bool:
-    """Whether a token still fits into the part before the @."""
-    return len(address.rpartition("@")[0]) + len("+") + 16 + len("-") + 16 <= _LONGEST_LOCAL

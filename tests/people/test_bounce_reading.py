@@ -134,6 +134,7 @@ def test_a_mail_by_a_person_is_none_of_it() -> None:
         ("554 Relay access denied", BounceKind.policy),
         ("552 5.2.2 Mailbox full", BounceKind.soft),
         ("550 user is over quota", BounceKind.soft),
+        ("550 5.4.1 Recipient address rejected: Access denied", BounceKind.soft),
         ("450 4.1.1 user unknown", BounceKind.soft),
         ("550 5.2.1 mailbox temporarily disabled", BounceKind.soft),
         ("550 account suspended", BounceKind.soft),

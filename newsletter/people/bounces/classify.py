@@ -115,7 +115,9 @@ def classify(
 def _kind(words: str, code: str, codes: set[str], *, may_say: bool) -> BounceKind:
     if any(one[1:4] == ".7." for one in codes) or code.startswith(_MESSAGE_CODES) or code in _SENDER_CODES:
         return BounceKind.policy
-    if code == "5.2.2" or _FULL.search(words):
+    # What a large provider says of addresses that it does not know, in the words of a policy.
+    is_unknown_there = code == "5.4.1" and "recipient address rejected" in words.lower()
+    if code == "5.2.2" or is_unknown_there or _FULL.search(words):
         return BounceKind.soft
     if _POLICY.search(words):
         return BounceKind.policy

@@ -35,6 +35,8 @@ _FAILURE_SUBJECT = re.compile(
     r"|fail(?:ed|ure) (?:notice|notif|deliver|to deliver|mail)|mail (?:error|system error|failure|delivery)|could not (?:be )?(?:send|sent|deliver)"
     r"|message not delivered|non.?deliver|rejected mail|not be delivered"
 )
+#: The same in a text; or a server's answer, in whatever language the rest is.
+_FAILURE = re.compile(rf"{_FAILURE_SUBJECT.pattern}|\b[45]\d\d[ -][45]\.\d{{1,3}}\.\d{{1,3}}\b")
 #: Where a report ends and a copy of the message begins.
 _COPY = re.compile(
     r"(?im)^.{0,20}(?:below this line|(?:this|included|following|attached|here) is a copy|copy of (?:the|your) (?:original )?message|original message follows|^-+ ?original message"
@@ -127,9 +129,8 @@ def _what_is_said(letter: Letter) -> tuple[BounceKind, tuple[Said, ...]]:
     if said:
         return BounceKind.other, said
     text = _own_words(letter)
-    if is_daemon and (
-        _FAILURE_SUBJECT.search(letter.header("Subject")) or _FAILURE_SUBJECT.search(text[:_TOLD_WITHIN])
-    ):
+    subject = letter.header("Subject")
+    if is_daemon and (_FAILURE_SUBJECT.search(subject) or _FAILURE.search(text[:_TOLD_WITHIN])):
         returned = () if letter.returned is None else addresses_in(letter.returned, "To")
         meaning = classify(context=text)
         return meaning.kind, (Said(recipients=returned if len(returned) == 1 else (), meaning=meaning),)
