@@ -364,7 +364,7 @@ def test_however_a_report_is_mangled_nobody_is_stopped_without_proof(
     random_ = random.Random(3)
     true = [about(sent[0]), complaint(sent[0].message_id), dsn(sent[0].email, to=PATH.of(sent[0].id))]
     lies = [dsn(one.email) for one in sent[1:]]
-    mails = [mutated(random_.choice(true + lies), random_) for _ in range(400)]
+    mails = [mutated(random_.choice(true + lies), random_) for _ in range(120)]
     judge = Judge(store, BounceRules(), returned_to=PATH.deliveries_in)
     scan_all(Scan(mailbox=Mangled(mails), store=store, judge=judge, rules=BounceRules(), clock=clock))
 

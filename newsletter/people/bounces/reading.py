@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
+from itertools import islice
 from typing import Final
 
 from newsletter.model import BounceKind
@@ -25,6 +26,7 @@ from newsletter.text import one_line
 #: Recipients, and Message-IDs, that one report may name.
 MOST: Final = 50
 _MOST_IDS: Final = 10
+_MOST_PARTS: Final = 100
 #: How soon a report to people says what it is.
 _TOLD_WITHIN: Final = 2_000
 
@@ -246,6 +248,9 @@ def _flufl(message: Message) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The addresses that flufl.bounce finds: failing for now, failing for good."""
     from flufl.bounce import all_failures
 
+    if sum(1 for _ in islice(message.walk(), _MOST_PARTS + 1)) > _MOST_PARTS:
+        # Each of its detectors walks through all of them.
+        return (), ()
     try:
         found = all_failures(message)
     except Exception:  # noqa: BLE001 - its detectors trust the form of what they read
