@@ -214,7 +214,8 @@ def find_report(app: App, report_id: int) -> BounceReport:
 
 def what_to_do(report: BounceReport, rules: BounceRules) -> str:
     """What whoever keeps the list may do about a report; "" where nothing is left to do."""
-    unproven = [one for one in report.bounces if one.proof is None and not one.forgiven]
+    counted = (BounceKind.hard, BounceKind.soft, BounceKind.complaint)
+    unproven = [one for one in report.bounces if one.proof is None and not one.forgiven and one.kind in counted]
     if not unproven:
         return ""
     return (

@@ -7,10 +7,16 @@ import typer
 
 from newsletter.cli.report import moment, plural
 from newsletter.cli.session import PARTLY, Session, command
+from newsletter.text import one_line
 
 if TYPE_CHECKING:
-    from newsletter.model import BounceReport
+    from datetime import datetime
+
+    from newsletter.model import Bounce, BounceReport
     from newsletter.people.bounces.scan import Seen
+
+#: Of a server's words, in a line of many.
+_WORDS = 120
 
 group = typer.Typer(
     name="bounce", help="Reports and complaints that came back.", no_args_is_help=True, rich_markup_mode=None
@@ -49,7 +55,12 @@ def scan(
             }
         )
     stopped = sum(len(one.stopped) for one in found.seen)
-    unproven = sum(1 for one in found.seen for bounce in one.bounces if bounce.proof is None and one.is_new)
+    unproven = sum(
+        1
+        for one in found.seen
+        for bounce in one.bounces
+        if one.is_new and bounce.proof is None and bounce.kind not in ("policy", "delay")
+    )
     words = ", ".join(f"{number} {kind}" for kind, number in sorted(found.kinds.items())) or "nothing new"
     if found.seen or found.error is None:
         out.say(f"{plural(len(found.seen), 'message')} read in {found.mailbox}: {words}; mail to {stopped} stopped")
@@ -73,7 +84,8 @@ def _lines(seen: "Seen") -> list[str]:
             continue
         reason = seen.stopped.get(bounce.key)
         end = f": suppressed ({reason})" if reason is not None else "" if bounce.proof else ": no proof, not counted"
-        lines.append(f"{bounce.email}: {bounce.kind}, {bounce.words or bounce.status or 'no reason given'}{end}")
+        words = one_line(bounce.words, _WORDS) or bounce.status or "no reason given"
+        lines.append(f"{bounce.email}: {bounce.kind}, {words}{end}")
     return lines
 
 
@@ -84,30 +96,36 @@ def list_(
     ] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
 ) -> None:
-    """List reports, the newest first."""
+    """List reports, and what servers refused while we were sending, the newest first."""
     from newsletter.app.bounces import what_to_do
 
     rows = session.app.store.reports(unproven=unproven, limit=limit)
+    refusals = [] if unproven else session.app.store.refusals(limit)
     if session.json:
-        session.out.data([_json(row) for row in rows])
+        session.out.data([*map(_json, rows), *map(_refusal_json, refusals)])
         return
     out = session.out
+    lines: list[tuple[datetime, int | None, str, tuple[Bounce, ...], str]]
+    lines = [(row.recorded_at, row.id, row.kind, row.bounces, row.subject) for row in rows]
+    lines += [(one.recorded_at, None, one.kind, (one,), "") for one in refusals]
+    lines.sort(key=lambda line: line[0], reverse=True)
     out.table(
         (">id", "recorded", "kind", "whom", "status", "words", "proof"),
         [
             (
-                row.id,
-                moment(row.recorded_at),
-                row.kind,
-                ", ".join(one.email for one in row.bounces) or "—",
-                next((one.status for one in row.bounces if one.status), ""),
-                next((one.words for one in row.bounces), row.subject),
-                ", ".join(dict.fromkeys(one.proof or "none" for one in row.bounces)),
+                id_ or "—",
+                moment(recorded_at),
+                kind,
+                ", ".join(one.email for one in bounces) or "—",
+                next((one.status for one in bounces if one.status), ""),
+                one_line(next((one.words for one in bounces), subject), _WORDS),
+                ", ".join(dict.fromkeys(one.proof or "none" for one in bounces)),
             )
-            for row in rows
+            for recorded_at, id_, kind, bounces, subject in lines[:limit]
         ],
     )
-    out.say(plural(len(rows), "report"))
+    more = f", {plural(len(refusals), 'refusal')} while we were sending" if refusals else ""
+    out.say(f"{plural(len(rows), 'report')}{more}")
     if unproven and rows:
         rules = session.app.config.bounces.rules
         out.say(next((words for row in rows if (words := what_to_do(row, rules))), ""))
@@ -150,6 +168,19 @@ def _json(report: "BounceReport") -> dict[str, object]:
         "subject": report.subject,
         "size": report.size,
         "bounces": report.bounces,
+    }
+
+
+def _refusal_json(bounce: "Bounce") -> dict[str, object]:
+    return {
+        "id": None,
+        "kind": bounce.kind,
+        "recorded_at": bounce.recorded_at,
+        "mailbox": None,
+        "sender": None,
+        "subject": None,
+        "size": None,
+        "bounces": [bounce],
     }
 
 

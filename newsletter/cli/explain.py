@@ -6,6 +6,7 @@ import typer
 
 from newsletter.cli.report import moment
 from newsletter.cli.session import Session, command
+from newsletter.text import one_line
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +71,7 @@ def explain(
                     moment(r.at),
                     r.kind if r.counts or not r.proof else f"{r.kind} (forgiven)",
                     r.status,
-                    r.words,
+                    one_line(r.words, 120),
                     r.proof or "none",
                     r.report or "—",
                 )

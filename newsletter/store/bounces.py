@@ -34,6 +34,8 @@ from newsletter.store.verdicts import verdict
 #: As much of a report as is kept, in bytes before compression.
 KEPT: Final = 65_536
 _JUDGED = (BounceKind.hard, BounceKind.soft, BounceKind.complaint)
+#: Would count, and does not for want of proof.
+_UNPROVEN: Final = t.bounces.c.proof.is_(None) & ~t.bounces.c.forgiven & t.bounces.c.kind.in_(_JUDGED)
 _BOUNCE = tuple(field.name for field in fields(Bounce))
 #: States of a message that has left for its recipient, or may have.
 _WENT_OUT = (DeliveryState.sent, DeliveryState.failed, DeliveryState.held, DeliveryState.unknown, DeliveryState.sending)
@@ -50,7 +52,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BounceCounts:
-    """How many bounces there are since a moment, by kind, and how many of them have no proof."""
+    """How many bounces there are since a moment, by kind, and how many in all would count and have no proof."""
 
     kinds: Mapping[BounceKind, int]
     unproven: int
@@ -233,19 +235,38 @@ class Bounces(Suppressions):
             rows = connection.execute(wanted.order_by(t.bounces.c.happened_at, t.bounces.c.id)).all()
         return [_bounce_of(row) for row in rows]
 
+    def has_report(self, fingerprint: str) -> bool:
+        """Whether this message has been dealt with before, in whatever mailbox and under whatever name.
+
+        Transaction: one read.
+        """
+        with self._database.read() as connection:
+            known = sa.select(t.reports.c.id).where(t.reports.c.fingerprint == fingerprint)
+            return connection.execute(known).first() is not None
+
+    def refusals(self, limit: int) -> list[Bounce]:
+        """What mail servers said of people while we were sending, the newest first.
+
+        Transaction: one read.
+        """
+        wanted = sa.select(t.bounces).where(t.bounces.c.report_id.is_(None)).order_by(t.bounces.c.id.desc())
+        with self._database.read() as connection:
+            return [_bounce_of(row) for row in connection.execute(wanted.limit(limit))]
+
     def reports(self, *, unproven: bool = False, limit: int | None = None) -> list[BounceReport]:
-        """Reports, the newest first, without their bytes; or those of which something has no proof.
+        """Reports, the newest first, without their bytes; or those of which something would count and has no proof.
 
         Transaction: one read.
         """
         columns = [column for column in t.reports.columns if column.name != "raw"]
         wanted = sa.select(*columns).order_by(t.reports.c.id.desc()).limit(limit)
+        # Of letters that asked for something only that they were dealt with is known.
+        wanted = wanted.where(t.reports.c.kind != BounceKind.other)
         if unproven:
             bounce = t.bounces.c
             theirs = bounce.report_id == t.reports.c.id
             wanted = wanted.where(
-                sa.exists().where(theirs, bounce.proof.is_(None), ~bounce.forgiven)
-                | (t.reports.c.kind.in_(_JUDGED) & ~sa.exists().where(theirs))
+                sa.exists().where(theirs, _UNPROVEN) | (t.reports.c.kind.in_(_JUDGED) & ~sa.exists().where(theirs))
             )
         with self._database.read() as connection:
             rows = connection.execute(wanted).all()
@@ -274,9 +295,7 @@ class Bounces(Suppressions):
         with self._database.read() as connection:
             recent = sa.select(bounce.kind, sa.func.count()).where(bounce.recorded_at >= since).group_by(bounce.kind)
             kinds = {row[0]: row[1] for row in connection.execute(recent)}
-            unproven = connection.execute(
-                sa.select(sa.func.count()).where(bounce.proof.is_(None), ~bounce.forgiven)
-            ).scalar_one()
+            unproven = connection.execute(sa.select(sa.func.count()).where(_UNPROVEN)).scalar_one()
         return BounceCounts(kinds=kinds, unproven=unproven)
 
     # ----------------------------------------------------------------------- forgetting
@@ -287,7 +306,8 @@ class Bounces(Suppressions):
         Transaction: one write.
         """
         with self._database.write() as connection:
-            connection.execute(sa.update(t.reports).where(t.reports.c.recorded_at < before).values(raw=b""))
+            old = (t.reports.c.recorded_at < before) & (sa.func.length(t.reports.c.raw) > 0)
+            connection.execute(sa.update(t.reports).where(old).values(raw=b""))
 
     # ------------------------------------------------------------------- mail by machine
 

@@ -149,6 +149,9 @@ def test_what_the_server_says_at_once_counts_by_the_same_rules(wire: Wire, moody
     assert ["the mail server said so while we were sending"] == [row["proof"] for row in told["bounces"]]
     assert ["policy"] == [row["kind"] for row in wire("explain", "karl@example.com", "--json").data["bounces"]]
     assert "is suppressed" in wire("issue", "resend", "1", "--to", ADA).err
+    listed = wire("bounce", "list")
+    assert "550 5.1.1 no such person" in listed.out
+    assert "0 reports, 3 refusals while we were sending" in listed.err
 
     wire("suppression", "remove", ADA)
     moody.replies.clear()

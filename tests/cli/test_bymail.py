@@ -126,6 +126,18 @@ def test_a_machine_without_a_token_is_not_listened_to(listed: Wire) -> None:
     assert ({}, []) == (suppressions(listed), listed.inbox())
 
 
+def test_an_old_mail_under_a_new_name_does_not_make_anybody_leave_again(listed: Wire) -> None:
+    """A mailbox that was moved, or a server that has counted anew."""
+    mail = letter("unsubscribe", sender=ADA)
+    scan(listed, mail)
+    listed("suppression", "remove", ADA)
+
+    assert "wrote" not in scan(listed, mail)
+    assert "wrote" not in listed("bounce", "scan", "--again").err
+    assert {} == suppressions(listed)
+    assert [] == listed("bounce", "list", "--json").data
+
+
 # ---------------------------------------------------------------------------- subscribing
 
 

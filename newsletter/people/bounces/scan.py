@@ -97,7 +97,8 @@ class Scan:
         if self.dry_run:
             return seen
         command = None
-        if report.kind in (BounceKind.other, BounceKind.reply):
+        # A mailbox that gives its messages new names must not make anybody leave a second time.
+        if report.kind in (BounceKind.other, BounceKind.reply) and not self.store.has_report(report.fingerprint):
             try:
                 command = self.command(report)
             except NewsletterError as error:
@@ -108,16 +109,16 @@ class Scan:
                 fingerprint=report.fingerprint,
                 mailbox=self.mailbox.name,
                 name=name,
-                kind=report.kind,
-                sender=seen.sender,
-                subject=seen.subject,
+                # What people write, and their machines about their holidays, is not ours to keep.
+                kind=report.kind if command is None else BounceKind.other,
+                sender=seen.sender if command is None else "",
+                subject=seen.subject if command is None else "",
                 size=report.size,
-                # What somebody's machine writes about their holidays is not ours to keep.
-                raw=b"" if report.kind is BounceKind.reply else raw,
+                raw=b"" if report.kind in (BounceKind.reply, BounceKind.other) else raw,
             ),
             bounces,
             self.rules,
-            keep=report.kind in _KEPT and command is None,
+            keep=report.kind in _KEPT or command is not None,
         )
         if report.kind in _KEPT or command is not None:
             self.mailbox.done(name)
