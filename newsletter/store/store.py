@@ -26,6 +26,7 @@ from newsletter.store.erasing import Erasing
 from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
+from newsletter.store.limits import Limits
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
