@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from newsletter.app.bounces import mailbox
 from newsletter.app.letters import Copy, Letter, invented_reader, letter, nobody_to_mail, sample_letter
 from newsletter.app.project import App
 from newsletter.app.signing import key_notes
@@ -50,9 +51,10 @@ def check(app: App, *, online: bool) -> list[Finding]:
     Args:
         app: the project.
         online: also fetch every feed and the pictures that letters bring along, and log in to the
-            mail server; records nothing.
+            mail server and to the mailbox for reports; records nothing.
     """
     findings = [_config(app), *_language(app), *_people(app), *_store(app), *_mail(app)]
+    findings.extend(_mailbox(app, online=online))
     for digest in app.config.digests:
         findings.extend(_digest(app, digest, online=online))
     if online:
@@ -155,6 +157,29 @@ def _mail(app: App) -> Iterator[Finding]:
             text="base_url is set, but this version serves no pages: its unsubscribe links need a server of yours",
             hint="leave base_url out to unsubscribe by mail",
         )
+
+
+def _mailbox(app: App, *, online: bool) -> Iterator[Finding]:
+    """Look into the mailbox for reports, where the project has one; one on a server only online."""
+    bounces = app.config.bounces
+    if bounces.maildir is None and bounces.imap is None:
+        if bounces.address is not None:
+            yield Finding(
+                level=Level.warning,
+                what="bounces",
+                text=f"reports go to {bounces.address.email}, and nothing here reads them",
+                hint="name the mailbox, as maildir or imap under bounces",
+            )
+        return
+    if bounces.maildir is None and not online:
+        return
+    try:
+        with mailbox(app, None, None, read_only=True) as box:
+            count = len(box.names())
+    except NewsletterError as error:
+        yield Finding(level=Level.error, what="bounces", text=str(error), hint=error.hint)
+        return
+    yield Finding(level=Level.ok, what="bounces", text=f"{count:,} messages in {box.name}")
 
 
 def _signing(app: App) -> Iterator[Finding]:

@@ -99,6 +99,19 @@ def test_a_forged_report_is_listed_with_what_to_do(wire: Wire) -> None:
     assert {} == suppressed(wire)
 
 
+def test_check_looks_into_the_mailbox(wire: Wire) -> None:
+    wire.configure(more="bounces: {maildir: reports}\n")
+    missing = wire("check")
+    mailbox(wire, dsn(ADA))
+    there = wire("check")
+    wire.configure(more="bounces: {address: reports@example.com}\n")
+    nobody = wire("check")
+
+    assert "cannot be used: no such file" in missing.out + missing.err
+    assert "1 messages in maildir:" in there.out + there.err
+    assert "reports go to reports@example.com, and nothing here reads them" in nobody.out + nobody.err
+
+
 def test_a_dry_run_says_what_is_there_and_changes_nothing(wire: Wire) -> None:
     ids = sent(wire)
     folder = mailbox(wire, complaint(ids[ADA], to=ADA))
