@@ -84,6 +84,15 @@ def test_a_report_of_success_is_no_bounce(action: str) -> None:
     assert (BounceKind.other, ()) == (report.kind, report.said)
 
 
+def test_an_old_report_from_nobody_is_read_all_the_same() -> None:
+    """Words that only flufl.bounce knows; without a sender, or one in bytes that are no text, it must not give up."""
+    text = b"Subject: failure notice\n\nHi. This is the qmail-send program at old.test.\nI'm afraid I wasn't able to deliver your message to the following addresses.\n\n<ada@example.com>:\nSorry, no mailbox here by that name. (#5.1.1)\n\n--- Below this line is a copy of the message.\n\nX: y\n"
+
+    for sender in (b"", b"From:\n", b"From: caf\xe9 <\xff>\n", b"From: M <mailer-daemon@old.test>\n"):
+        report = read_report(sender + text)
+        assert ({"ada@example.com"}, BounceKind.hard) == (recipients(report), report.kind)
+
+
 def test_a_delay_is_no_bounce_yet() -> None:
     assert BounceKind.delay is read_report(dsn(action="delayed", status="4.4.1", said="450 no answer")).kind
 
@@ -192,6 +201,7 @@ def test_ten_thousand_parts_and_five_hundred_levels_are_no_trouble() -> None:
         b"Subject: a\r\nX\r\n\r\n",
         dsn().replace(b"us-ascii", b"no-such-charset"),
         dsn().replace(b"us-ascii", b"utf-16"),
+        b'Content-Type: text/plain; charset="utf-8\xd0\x00x"\n\ncaf\xe9 \xff',
         dsn().replace(b"text/plain; charset=us-ascii", b"text/plain\nContent-Transfer-Encoding: base64"),
         dsn().replace(b"Subject: Undelivered", b"Subject: =?utf-8?b?////?= =?x-none?q?=0D=0ABcc:?="),
         dsn().replace(b"Final-Recipient: rfc822; ", b"Final-Recipient: rfc822; <\x00\xff>\n "),

@@ -151,7 +151,9 @@ def test_the_return_path_tells_whose_a_report_is_that_names_nobody(
 ) -> None:
     bare = f"Return-Path: <>\nFrom: MAILER-DAEMON@old.test\nTo: <{PATH.of(sent[2].id).upper()}>\nSubject: failure notice\n\n"
     box.put(f"{bare}Hi. This is the gateway. 550 5.1.1 no such user\n".encode())
-    forged = PATH.of(sent[3].id)[:-14] + "aaa@example.com"
+    # Of the right form, and one letter wrong.
+    true = PATH.of(sent[3].id)
+    forged = true[:-13] + ("a" if true[-13] != "a" else "b") + true[-12:]
     box.put(dsn("x@example.com", to=forged, message_id="", number=7))
     scan(store, box, clock)
 

@@ -167,8 +167,7 @@ class _Parts:
             if not waiting:
                 return
             part = waiting.pop(0)
-            payload = part.get_payload()
-            inner = [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
+            inner = _inner(part)
             if part.get_content_type().startswith("multipart/") and inner:
                 waiting = [*inner[:_PARTS], *waiting]
             else:
@@ -197,10 +196,16 @@ class _Parts:
             self.decoded.append(text)
 
 
+def _inner(part: Message) -> list[Message]:
+    """The parts of a part; a text that only says it had some has none (asking for it may raise)."""
+    payload = part.get_payload() if part.is_multipart() else []
+    return [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
+
+
 def _groups(part: Message, inner: list[Message]) -> Iterator[Message]:
     """The groups of fields of a status part, however the parser has cut them."""
     yield from inner[:_PARTS]
-    texts = [_decoded(part)] if not inner else [str(one.get_payload() or "")[:_TEXT] for one in inner[:_PARTS]]
+    texts = [_decoded(one) for one in inner[:_PARTS] or [part]]
     for text in texts:
         for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n"))[:_PARTS]:
             if ":" in block:
@@ -216,12 +221,10 @@ def _fields(text: str) -> Message:
 
 def _decoded(part: Message) -> str:
     """A part's text; an encoding nobody knows is no error."""
+    data = b""
     try:
         payload = part.get_payload(decode=True)
-        data = payload if isinstance(payload, bytes) else str(part.get_payload()).encode("utf-8", "replace")
-        charset = part.get_content_charset("utf-8")
-        return data[:_TEXT].decode(charset, "replace")
-    except (LookupError, ValueError):
-        return data[:_TEXT].decode("utf-8", "replace")
+        data = payload[:_TEXT] if isinstance(payload, bytes) else b""
+        return data.decode(part.get_content_charset("utf-8"), "replace")
     except Exception:  # noqa: BLE001 - as in `take_apart`
-        return ""
+        return data.decode("utf-8", "replace")

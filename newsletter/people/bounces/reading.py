@@ -12,6 +12,7 @@ Nothing here decides whether it is true: anybody can write a report.
 """
 
 import re
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
@@ -246,19 +247,40 @@ def _of_words(letter: Letter) -> tuple[Said, ...]:
 
 def _flufl(message: Message) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The addresses that flufl.bounce finds: failing for now, failing for good."""
+    import logging
+
     from flufl.bounce import all_failures
 
+    # It logs each of its own exceptions, traceback and all, which nobody here can do anything about.
+    logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)
     if sum(1 for _ in islice(message.walk(), _MOST_PARTS + 1)) > _MOST_PARTS:
         # Each of its detectors walks through all of them.
         return (), ()
     try:
-        found = all_failures(message)
+        found = all_failures(_tidied(message))
     except Exception:  # noqa: BLE001 - its detectors trust the form of what they read
         return (), ()
     for_now, for_good = (
         tuple(sorted({text for one in group if _IS_ADDRESS.fullmatch(text := _text(one))})) for group in found
     )
     return for_now, for_good
+
+
+def _tidied(message: Message) -> Message:
+    """A message whose header its detectors can read: they expect plain text, and somebody it is from.
+
+    One detector that fails takes all the others with it.
+    """
+    tidy = copy(message)
+    for name in {name.lower() for name in message}:
+        value = message.get(name)
+        if not isinstance(value, str):
+            del tidy[name]
+            tidy[name] = one_line(str(value))
+    if not addresses_in(tidy, "From"):
+        del tidy["From"]
+        tidy["From"] = "MAILER-DAEMON@nowhere.invalid"
+    return tidy
 
 
 def _text(email: bytes | str) -> str:
