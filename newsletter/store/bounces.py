@@ -202,17 +202,23 @@ class Bounces(Suppressions):
             return [delivery_of(one) for one in connection.execute(wanted)]
 
     def with_message_ids(self, message_ids: Collection[str], since: datetime) -> list[Delivery]:
-        """Messages with one of these Message-IDs in issues since then: one walk over the rows.
+        """Messages with one of these Message-IDs in issues since then: a walk over the rows, the latest issue first.
 
         No index leads there: a send would pay for it with every message, and
         almost every report names its recipient.
 
         Transaction: one read.
         """
-        row = t.deliveries.c
+        row, left = t.deliveries.c, set(message_ids)
+        found: list[Delivery] = []
         with self._database.read() as connection:
-            wanted = DELIVERY.where(row.issue_id.in_(_issues_since(since)), row.message_id.in_(list(message_ids)))
-            return [delivery_of(one) for one in connection.execute(wanted)]
+            for issue_id in connection.execute(_issues_since(since).order_by(t.issues.c.id.desc())).scalars().all():
+                wanted = DELIVERY.where(row.issue_id == issue_id, row.message_id.in_(sorted(left)))
+                found += [delivery_of(one) for one in connection.execute(wanted)]
+                left -= {one.message_id for one in found}
+                if not left:
+                    break
+        return found
 
     def delivery(self, delivery_id: int) -> Delivery | None:
         """One row of the outbox.

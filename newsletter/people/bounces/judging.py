@@ -21,6 +21,8 @@ from newsletter.people.bounces.reading import Report, Said
 
 #: Messages of issues as old as this can still be recognised.
 REMEMBERED: Final = timedelta(days=90)
+#: So many reports of one scan may each cost a walk over the outbox: whoever forges them must not stop the others.
+_WALKS: Final = 1_000
 #: What our Message-IDs look like (`store.freeze.message_ids`).
 _OURS = re.compile(r"[0-9a-f]{32}@[A-Za-z0-9.-]+")
 _BOUNCES = (BounceKind.hard, BounceKind.soft, BounceKind.policy, BounceKind.delay, BounceKind.complaint)
@@ -61,6 +63,7 @@ class Judge:
         self._memory = memory
         self._rules = rules
         self._returned_to = returned_to
+        self._walks = _WALKS
 
     def bounces(self, report: Report, now: datetime) -> list[NewBounce]:
         """What a report says of whom, each with its proof or without."""
@@ -96,8 +99,10 @@ class Judge:
             if delivery.message_id in wanted:
                 found[delivery.id] = (delivery, Proof.message_id)
                 wanted.discard(delivery.message_id)
-        for delivery in self._memory.with_message_ids(sorted(wanted), since) if wanted else ():
-            found[delivery.id] = (delivery, Proof.message_id)
+        if wanted and self._walks:
+            self._walks -= 1
+            for delivery in self._memory.with_message_ids(sorted(wanted), since):
+                found[delivery.id] = (delivery, Proof.message_id)
         return found
 
     def _unproven(self, said: Said, report: Report, now: datetime) -> NewBounce | None:
