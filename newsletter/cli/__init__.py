@@ -22,6 +22,7 @@ from newsletter.cli import (
     project,
     rehearse,
     send,
+    serve,
     subscriber,
     suppression,
     template,
@@ -60,7 +61,7 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, explain, preview, send, rehearse, demo):
+for commands in (project, daily, explain, preview, send, serve, rehearse, demo):
     commands.register(app)
 for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
     app.add_typer(nouns.group)

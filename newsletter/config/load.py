@@ -11,7 +11,15 @@ from pydantic import ValidationError
 
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
-from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback, shown_url
+from newsletter.config.project import (
+    Config,
+    DigestConfig,
+    DkimConfig,
+    SmtpConfig,
+    SubscribeConfig,
+    is_loopback,
+    shown_url,
+)
 from newsletter.config.schema import (
     BUILT_IN_THEMES,
     CanaryBlock,
@@ -326,6 +334,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),
         smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
+        subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
     )
 
 

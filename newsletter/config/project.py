@@ -111,6 +111,14 @@ class DigestConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeConfig:
+    """How people sign up on the public pages: with a mail to confirm it, and whether there is a form at all."""
+
+    confirm: bool = True
+    form: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole project.  Paths are absolute; `store` is a path or a postgresql:// address.
 
@@ -138,6 +146,7 @@ class Config:
     feeds: tuple[Feed, ...] = field(repr=False)
     digests: tuple[DigestConfig, ...] = field(repr=False)
     smtp: SmtpConfig | None
+    subscribe: SubscribeConfig = SubscribeConfig()
 
     @property
     def digest_names(self) -> tuple[str, ...]:

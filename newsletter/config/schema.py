@@ -325,6 +325,13 @@ class SmtpBlock(Block):
     dkim: Annotated[list[DkimBlock], BeforeValidator(_one_or_two), Field(min_length=1)] | None = None
 
 
+class SubscribeBlock(Block):
+    """How people sign up on the public pages."""
+
+    confirm: bool = True
+    form: bool = True
+
+
 class ProjectBlock(Block):
     """The whole file."""
 
@@ -359,6 +366,7 @@ class ProjectBlock(Block):
         | None
     ) = None
     smtp: SmtpBlock | None = None
+    subscribe: SubscribeBlock = SubscribeBlock()
 
 
 #: Settings of the design that this version does not follow yet; better refused than ignored.
@@ -369,4 +377,5 @@ LATER: dict[type[Block], frozenset[str]] = {
     CanaryBlock: frozenset(),
     SmtpBlock: frozenset(),
     DkimBlock: frozenset(),
+    SubscribeBlock: frozenset(),
 }

@@ -172,6 +172,14 @@ class Roster:
                 raise UsageError(f"{one_line(email, 100)} is not in {draft.shown}")
         return removed[-1]
 
+    def read(self, nodes: Iterator[Node], shown: str) -> Iterator[Subscriber]:
+        """Read people from the entries of a list that is, or will be, the file `shown`.
+
+        Raises:
+            ConfigError: after the last person, with every mistake.
+        """
+        return self._people(nodes, shown)
+
     def _people(self, nodes: Iterator[Node], shown: str) -> Iterator[Subscriber]:
         problems, first_lines = Problems(shown), dict[str, int]()
         try:

@@ -140,6 +140,21 @@ class Deliveries(Suppressions):
         with self._database.read() as connection:
             return [delivery_of(row) for row in connection.execute(wanted)]
 
+    def last_address(self, key: str) -> str | None:
+        """The address that the person's last message went to, as it was written; None if there was none.
+
+        Transaction: one read.
+        """
+        found = self.deliveries(email_key=key, limit=1, newest_first=True)
+        return found[0].email if found else None
+
+    def is_sending_to(self, key: str) -> bool:
+        """Whether a message to this person is on its way, or was when a run died.
+
+        Transaction: one read.
+        """
+        return bool(self.deliveries(email_key=key, state=DeliveryState.sending, limit=1))
+
     @overload
     def outbox_writer(self, trace: Callable[[str], None] = silent) -> OutboxWriter: ...
 
