@@ -25,6 +25,8 @@ from newsletter.model import (
 from newsletter.web.ports import Memory, People
 from newsletter.web.site import Site
 
+#: Lines of the record that say how somebody came to be on the list.
+_BEGINNINGS = frozenset({ConsentEvent.confirmed, ConsentEvent.added, ConsentEvent.imported})
 #: What a person can lift by showing that the address is theirs and works.
 PROVEN = frozenset({SuppressionReason.unsubscribed, SuppressionReason.bounced, SuppressionReason.erased})
 
@@ -33,7 +35,7 @@ PROVEN = frozenset({SuppressionReason.unsubscribed, SuppressionReason.bounced, S
 class Standing:
     """Where a person stands: their entry in the list, and what keeps mail from them.
 
-    `since` is when they first said anything; `paused_until` holds for all digests.
+    `since` is when they came to be on the list, as far as the record says; `paused_until` holds for all digests.
     """
 
     key: str
@@ -119,7 +121,7 @@ class Members:
             person=person,
             suppressions=tuple(self._memory.suppressions_of(key)),
             paused_until=next((one.until for one in pauses if one.digest == EVERY_DIGEST), None),
-            since=record[0].at if record else None,
+            since=next((line.at for line in record if line.event in _BEGINNINGS), None),
         )
 
     # ---------------------------------------------------------------- leaving, and back

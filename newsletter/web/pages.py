@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from newsletter.issues.language import direction, isolated, language_name, long_date, short_date
 from newsletter.issues.words import Words, languages, words_in
-from newsletter.web.site import CONFIRM_DAYS, Site
+from newsletter.web.site import Site
 
 #: A browser says a handful; more is not read.
 _MOST_LANGUAGES: Final = 10
@@ -88,7 +88,6 @@ class Pages:
             "site": self._site,
             "language": words.language,
             "dir": around,
-            "days": CONFIRM_DAYS,
             "_": partial(_said, words.one, around, html=html),
             "ngettext": partial(_counted, words, around, html=html),
             "date": lambda moment: long_date(moment, words.language, self._zone),
@@ -110,9 +109,10 @@ def _counted(words: Words, around: str, singular: str, plural: str, n: int, *, h
 
 def _filled(text: str, around: str, values: Mapping[str, object], *, html: bool) -> str:
     """A message with values in it, each kept from turning the words around it the other way."""
-    if html:
-        return escape(text) % {name: isolated(around, value, html=True) for name, value in values.items()}
-    return text % {name: isolated(around, value, html=False) for name, value in values.items()}
+    kept = {
+        name: value if isinstance(value, int) else isolated(around, value, html=html) for name, value in values.items()
+    }
+    return (escape(text) if html else text) % kept
 
 
 def accepted_languages(header: str) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-#: How long the link in a confirmation mail is good.
+#: How long the link in a confirmation mail is good; the pages and the mail say "a week".
 CONFIRM_DAYS: Final = 7
 
 
