@@ -11,6 +11,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    consent,  # noqa: F401 - adds to the group `subscriber`
     daily,
     database,
     delivery,

@@ -26,6 +26,9 @@ def add(
         list[str] | None,
         typer.Option("--attribute", metavar="KEY=VALUE", help="May be given again.", show_default=False),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also somebody who was erased and asks to be back.", show_default=False)
+    ] = False,
 ) -> None:
     """Add a person to subscribers.yaml; comments and order stay."""
     attributes = {}
@@ -34,15 +37,18 @@ def add(
         if not equals or not key.strip():
             raise UsageError(f"--attribute {pair!r} is not KEY=VALUE")
         attributes[key.strip()] = value.strip()
+    from newsletter.app.consents import add_person
     from newsletter.model import Format
 
-    subscriber = session.app.roster.add(
+    subscriber = add_person(
+        session.app,
         email,
         name=name or "",
         digests=digest or (),
         language=language,
         format_=Format(format_),
         attributes=attributes,
+        again=again,
     )
     suppression = session.app.store.suppression(subscriber.key)
     if session.json:
@@ -81,7 +87,9 @@ def list_(
 
 def remove(session: Session, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
     """Take a person out of subscribers.yaml; what was delivered stays known."""
-    gone = session.app.roster.remove(email)
+    from newsletter.app.consents import remove_person
+
+    gone = remove_person(session.app, email)
     if session.json:
         session.out.data({"email": gone.email})
     session.out.say(f"removed {gone.email}")

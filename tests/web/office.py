@@ -137,7 +137,8 @@ class Office:
     def link(self, email: str, kind: str = "c") -> str:
         """The path of the link in the last mail to this person."""
         text = self.mails(email)[-1].get_content()
-        return next(line.partition(NAME)[2] for line in text.splitlines() if f"{NAME}/{kind}/" in line)
+        found: str = next(line.partition(NAME)[2] for line in text.splitlines() if f"{NAME}/{kind}/" in line)
+        return found
 
     # ------------------------------------------------------------------ the list
 

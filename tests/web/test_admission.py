@@ -194,7 +194,7 @@ FIELDS = st.sampled_from(
     method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"]),
 )  # fmt: skip
 def test_whatever_somebody_sends_the_fault_is_not_ours(
-    office: Office, path: str, rest: bytes, body: object, kind: str, method: str
+    office: Office, *, path: str, rest: bytes, body: object, kind: str, method: str
 ) -> None:
     from urllib.parse import quote, urlencode
 
