@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from newsletter.address import mask
 from newsletter.clock import Clock
-from newsletter.errors import UsageError
+from newsletter.errors import ConfigError, UsageError
 from newsletter.model import (
     EVERY_DIGEST,
     Consent,
@@ -22,6 +22,7 @@ from newsletter.model import (
     Suppression,
     SuppressionReason,
 )
+from newsletter.web.pages import offered
 from newsletter.web.ports import Memory, People
 from newsletter.web.site import Site
 
@@ -106,6 +107,13 @@ class Members:
         """The key of the person whom a personal link is for."""
         return self._memory.whose(digest, token)
 
+    def glimpse(self, key: str) -> Standing:
+        """As much of where a person stands as can be seen: a mistake in the list keeps nobody from a way out."""
+        try:
+            return self.standing(key)
+        except ConfigError:
+            return Standing(key=key, email=key, person=None, suppressions=())
+
     def standing(self, key: str, *, with_record: bool = False) -> Standing:
         """Read where a person stands; with the record also pause and history.
 
@@ -176,7 +184,9 @@ class Members:
         if before.has_left_all and asked:
             # What they had before they left must not come back with what they want now.
             digests = asked if tuple(asked) != tuple(person.digests) else None
-        language = wanted.language if wanted.language != (person.language or self._site.language) else None
+        # Whoever left the choice as it was shown keeps what they have, region and all.
+        is_same = wanted.language == offered(person.language, self._site.language)
+        language = None if is_same else wanted.language
         format_ = wanted.format if wanted.format is not person.format else None
         if digests is None and language is None and format_ is None:
             return

@@ -59,10 +59,8 @@ class Pages:
 
     def choices(self, current: str | None) -> list[tuple[str, str, bool]]:
         """The languages that may be chosen: tag, own name, and whether it is the current one."""
-        chosen = current or self._site.language
-        tags = dict.fromkeys([*languages(), *([chosen] if words_in(chosen).language == chosen else [])])
-        known = chosen if chosen in tags else self.words(chosen).language.partition("-")[0]
-        named = sorted((language_name(tag).capitalize(), tag) for tag in tags)
+        known = offered(current, self._site.language)
+        named = sorted((language_name(tag).capitalize(), tag) for tag in languages())
         return [(tag, name, tag == known) for name, tag in named]
 
     # --------------------------------------------------------------------------- pages
@@ -97,6 +95,12 @@ class Pages:
     def iso(self, moment: datetime) -> str:
         """A moment for machines, in the project's time zone (RFC 3339)."""
         return moment.astimezone(self._zone).isoformat(timespec="seconds")
+
+
+def offered(*wanted: str | None) -> str:
+    """The language that stands for these where one is chosen: the nearest that is spoken here, without its region."""
+    tag = words_in(*wanted).language
+    return tag if tag in languages() else tag.rpartition("-")[0]
 
 
 def _said(one: Callable[[str], str], around: str, message: str, *, html: bool, **values: object) -> str:

@@ -59,7 +59,8 @@ class PersonalPages:
 
     async def leaving(self, request: web.Request) -> web.Response:
         """Show whom and what it is about, and a button."""
-        standing = await self._standing(request, await self._key(request))
+        key = await self._key(request)
+        standing = await self._ask(lambda: self._members.glimpse(key))
         digest = request.match_info["digest"]
         return self._page(request, "leave.html.j2", standing, title=self._site.title_of(digest))
 
@@ -103,7 +104,9 @@ class PersonalPages:
 
     async def preferences(self, request: web.Request) -> web.Response:
         """Show what a person gets and how."""
-        return self._settings(request, await self._standing(request, await self._key(request), with_record=True))
+        key = await self._key(request)
+        standing = await self._ask(lambda: self._members.standing(key, with_record=True))
+        return self._settings(request, standing)
 
     async def save(self, request: web.Request) -> web.Response:
         """Take over what the page says, all of it at once."""
@@ -144,9 +147,6 @@ class PersonalPages:
             self._admission.count_in_vain(request)
             raise Refusal(404, "link")
         return key
-
-    async def _standing(self, request: web.Request, key: str, *, with_record: bool = False) -> Standing:  # noqa: ARG002
-        return await self._ask(lambda: self._members.standing(key, with_record=with_record))
 
     def _words(self, request: web.Request, standing: Standing) -> Words:
         if standing.person is not None and standing.person.language:

@@ -15,7 +15,7 @@ from newsletter.web.admission import Admission, Handler, Refusal, form_of, page,
 from newsletter.web.asking import Asking
 from newsletter.web.copies import COPY_POLICY, Copies
 from newsletter.web.members import Members
-from newsletter.web.pages import Pages
+from newsletter.web.pages import Pages, offered
 from newsletter.web.signups import LINK, Asked, SignUpDesk
 from newsletter.web.site import DigestPage, Site
 from newsletter.web.stamps import Judged, Stamps
@@ -150,8 +150,7 @@ class PublicPages:
 
     def _given(self, fields: dict[str, list[str]] | None, words: Words) -> _Given:
         if fields is None:
-            spoken = words.language if words.language in languages() else words.language.partition("-")[0]
-            return _Given(email="", name="", digests=self._site.names, language=spoken, format="html")
+            return _Given(email="", name="", digests=self._site.names, language=offered(words.language), format="html")
         language = fields.get("language", [""])[0]
         return _Given(
             email=fields.get("email", [""])[0].strip()[: 2 * _LONGEST_ADDRESS],

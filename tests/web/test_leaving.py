@@ -113,6 +113,7 @@ def test_a_mistake_in_the_list_keeps_nobody_from_leaving(office: Office, reader:
     path = f"/u/daily/{office.token(reader)}"
     office.people("- : [\n")
 
+    assert 200 == office.get(path).status
     assert 200 == office.post(path, ONE_CLICK).status
     assert office.store.suppression(reader, "daily") is not None
 

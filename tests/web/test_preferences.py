@@ -58,6 +58,36 @@ def test_language_and_format_are_written_into_the_list(office: Office, reader: s
     assert '<html lang="ar" dir="rtl">' in text
 
 
+def test_what_is_left_as_it_was_shown_stays_as_it_is_written(office: Office, reader: str) -> None:
+    """The page offers Portuguese; the list says which."""
+    office.people(f"- {{email: {reader}, language: pt-BR, digests: [weekly], attributes: {{city: Łódź}}}}\n")
+    before = (office.folder / "subscribers.yaml").read_text()
+    assert '<option value="pt" lang="pt" selected>' in office.get(f"/p/daily/{office.token(reader)}").text
+
+    save(office, reader, "weekly", language="pt")
+
+    assert before == (office.folder / "subscribers.yaml").read_text()
+
+
+def test_what_else_the_list_says_of_a_person_is_kept(office: Office, reader: str) -> None:
+    office.people(f"- {{email: {reader}, attributes: {{city: Łódź, code: '007'}}}}\n- ada@example.com\n")
+
+    save(office, reader, "daily", "weekly", format="text")
+
+    person = office.person(reader)
+    assert ({"city": "Łódź", "code": "007"}, Format.text) == (dict(person.attributes), person.format)
+
+
+def test_an_address_in_another_script_has_its_page(office: Office) -> None:
+    office.people("- Zoë@Bücher.example\n")
+    key = "zoë@xn--bcher-kva.example"
+    path = f"/p/daily/{office.token(key)}"
+
+    assert 200 == office.get(path).status
+    assert 200 == office.post(path, {"digest": "weekly", "language": "de", "format": "html"}).status
+    assert ["weekly"] == office.gets(key)
+
+
 def test_a_break_lasts_as_long_as_was_said_and_can_be_ended(office: Office, reader: str) -> None:
     save(office, reader, "weekly", pause="2")
     (pause,) = office.store.pauses_of(reader)
