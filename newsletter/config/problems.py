@@ -12,6 +12,7 @@ from newsletter.config.schema import (
     FeedBlock,
     ProjectBlock,
     SmtpBlock,
+    SubscribeBlock,
 )
 from newsletter.text import one_line
 from newsletter.yamlfile import (
@@ -31,7 +32,12 @@ from newsletter.yamlfile import (
 #: A place in the file: keys and indexes from the top.
 Place = Sequence[str | int]
 
-_MISPLACED: dict[str, type[Block]] = {"feeds": FeedBlock, "digests": DigestBlock, "smtp": SmtpBlock}
+_MISPLACED: dict[str, type[Block]] = {
+    "feeds": FeedBlock,
+    "digests": DigestBlock,
+    "smtp": SmtpBlock,
+    "subscribe": SubscribeBlock,
+}
 _BLOCKS: dict[str, type[Block]] = {"": ProjectBlock, **_MISPLACED}
 _NO_PASSWORD = (
     "does not belong in this file: put it into an environment variable and name that with password_env, "  # noqa: S105
