@@ -545,7 +545,8 @@ class Envelope:
     """All header material of an issue, fixed at freeze so that a retry is the same message.
 
     `date` goes into Date:, `boundary` separates the parts, `merge_token`
-    marks the merge fields in the renderings.
+    marks the merge fields in the renderings.  `links_secret` is the name under
+    which the store keeps the secret that personal links are made with.
     """
 
     from_name: str
@@ -559,6 +560,7 @@ class Envelope:
     date: datetime
     boundary: str
     merge_token: str
+    links_secret: str = "links"  # noqa: S105 - a name, not a secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ from typing import Protocol
 from newsletter.clock import Clock, Ids
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
-from newsletter.delivery.links import SECRET_NAME, Tokens
+from newsletter.delivery.known import know_links
+from newsletter.delivery.links import Tokens
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ParseError
 from newsletter.feeds.fetch import FetchLimits, fetch_all
@@ -254,6 +255,7 @@ def freeze(
         date=draft.date,
         boundary=parts.ids.token(),
         merge_token=parts.ids.token(),
+        links_secret=parts.store.links_secret(),
     )
     renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
     issue = parts.store.freeze(
@@ -269,15 +271,15 @@ def freeze(
         renderings=renderings,
         pictures=draft.pictures,
         canary=canary,
-        link_of=_link_of(parts, draft.digest),
+        link_of=_link_of(parts, draft.digest, envelope),
         trace=trace,
     )
     on_rendered(renderings)
     return issue
 
 
-def _link_of(parts: Parts, digest: str) -> Callable[[str], str]:
-    return Tokens(parts.store.secret(SECRET_NAME), digest).of
+def _link_of(parts: Parts, digest: str, envelope: Envelope) -> Callable[[str], str]:
+    return Tokens(parts.store.secret(envelope.links_secret), digest).of
 
 
 def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:
@@ -415,8 +417,9 @@ async def resend(
     parts.store.check()
     parts.store.recover(issue.id, parts.on_unknown)
     row, before = parts.store.readdress(
-        issue.id, delivery, link=_link_of(parts, issue.digest)(delivery.key), force=force
+        issue.id, delivery, link=_link_of(parts, issue.digest, issue.envelope)(delivery.key), force=force
     )
+    know_links(issue, parts.store)
     report = await deliver(
         issue,
         parts.store.only([row]),
@@ -430,6 +433,7 @@ async def resend(
 
 
 async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
+    know_links(issue, parts.store)
     return await deliver_in_turn(
         issue,
         parts.store,

@@ -14,7 +14,6 @@ from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.deliver import send_one
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.related import picture_parts
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.demo.feeds import SAMPLES
@@ -164,7 +163,7 @@ async def next_letter(
         issue,
         rendering,
         delivery.format,
-        secret=store.secret(SECRET_NAME),
+        secret=store.secret(issue.envelope.links_secret),
         pictures=picture_parts(draft.pictures),
         signers=signers,
     )

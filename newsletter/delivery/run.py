@@ -19,7 +19,6 @@ from newsletter.delivery.circuit import Circuit
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.lane import Lane
 from newsletter.delivery.limits import Pacers, longest_window
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
 from newsletter.delivery.related import PicturePart, picture_parts
 from newsletter.delivery.replies import Phase, Verdict
@@ -97,7 +96,7 @@ class Run:
         self._on_unknown = on_unknown
         self._on_progress = on_progress
         self._sleep = sleep
-        self._secret = outbox.secret(SECRET_NAME)
+        self._secret = outbox.secret(issue.envelope.links_secret)
         self._skeletons: OrderedDict[tuple[str, Format], Skeleton] = OrderedDict()
         self._pictures: tuple[PicturePart, ...] | None = None
         self._signers = smtp.signers

@@ -60,6 +60,10 @@ class Memory(Protocol):
         """The key of the person who has this token in this digest."""
         ...
 
+    def links_secret(self) -> str:
+        """The name of the secret that new links are made with."""
+        ...
+
     def remember_link(self, digest: str, token: str, key: str) -> None:
         """Know a token from now on."""
         ...

@@ -14,7 +14,7 @@ from typing import Final
 
 from newsletter.address import Address, parse_address
 from newsletter.clock import Clock
-from newsletter.delivery.links import SECRET_NAME, token
+from newsletter.delivery.links import token
 from newsletter.errors import NewsletterError
 from newsletter.model import Format, SignUp
 from newsletter.web.limits import Allowance, Limiter
@@ -171,7 +171,7 @@ class SignUpDesk:
         return self._compose(signup, "mail_confirm.txt.j2", link=self._site.url("c", signup.token))
 
     def _preferences(self, digest: str, key: str) -> str:
-        made = token(self._memory.secret(SECRET_NAME), digest, key)
+        made = token(self._memory.secret(self._memory.links_secret()), digest, key)
         self._memory.remember_link(digest, made, key)
         return self._site.url("p", digest, made)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from newsletter.app.project import App
 from newsletter.app.public import public_server
-from newsletter.delivery.links import SECRET_NAME, Tokens, token
+from newsletter.delivery.links import Tokens, token
 from newsletter.model import Format, Issue, NewDelivery, Picture, Rendering
 from newsletter.store import Store
 from newsletter.web.server import PublicServer, ServerSettings
@@ -150,7 +150,7 @@ class Office:
 
     def token(self, key: str, digest: str = "daily") -> str:
         """A personal link of somebody who has got a message."""
-        made = token(self.store.secret(SECRET_NAME), digest, key)
+        made = token(self.store.secret(self.store.links_secret()), digest, key)
         self.store.remember_link(digest, made, key)
         return made
 
@@ -181,7 +181,7 @@ class Office:
                 "number": number,
                 "slot": f"slot {number}",
                 "subject": f"Number {number} <of> & more",
-                "envelope": replace(ENVELOPE, base_url=f"https://{NAME}"),
+                "envelope": replace(ENVELOPE, base_url=f"https://{NAME}", links_secret=self.store.links_secret()),
                 "renderings": [rendering],
                 "consumed": [],
                 "mentioned": [],
@@ -198,7 +198,7 @@ class Office:
                     )
                     for email in emails
                 ],
-                "link_of": Tokens(self.store.secret(SECRET_NAME), digest).of,
+                "link_of": Tokens(self.store.secret(self.store.links_secret()), digest).of,
                 **other,
             }
         )
