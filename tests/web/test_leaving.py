@@ -7,7 +7,7 @@ import time
 import pytest
 
 from newsletter.delivery.deliver import deliver
-from newsletter.model import DeliveryState, Issue, SuppressionReason
+from newsletter.model import DeliveryState, Issue, Settlement, SuppressionReason
 from tests.delivery.samples import settings
 from tests.delivery.sink import Script, Sink, Step
 from tests.web.office import Office
@@ -168,6 +168,24 @@ def test_when_the_answer_is_there_no_message_to_the_person_follows(office: Offic
         assert office.store.suppression(leaver, "daily") is not None
 
     assert [] == came_late
+
+
+def test_the_answer_waits_for_a_message_that_had_begun(office: Office, reader: str) -> None:
+    issue = office.freeze(reader)
+    (row,) = office.store.deliveries(issue.id)
+    answers: list[int] = []
+    path = f"/u/daily/{office.token(reader)}"
+    leaving = threading.Thread(target=lambda: answers.append(office.post(path, ONE_CLICK).status))
+    with office.store.outbox_writer(lambda _: None) as writer:
+        assert writer.intend(row.id).result()
+        leaving.start()
+        leaving.join(0.4)
+        assert [] == answers
+        assert office.store.suppression(reader, "daily") is not None
+        writer.settle(Settlement(delivery_id=row.id, state=DeliveryState.sent)).result()
+        leaving.join()
+
+    assert [200] == answers
 
 
 def test_a_message_that_hangs_is_not_waited_for_for_ever(office: Office, reader: str) -> None:
