@@ -16,7 +16,9 @@ from newsletter.web.site import DigestPage, Site
 from newsletter.yamlfile import shown_path
 
 
-def public_server(app: App, settings: ServerSettings, log: Callable[[str], None]) -> PublicServer:
+def public_server(
+    app: App, settings: ServerSettings, *, log: Callable[[str], None], warn: Callable[[str], None]
+) -> PublicServer:
     """Make the server of a project's public pages.
 
     Raises:
@@ -25,7 +27,9 @@ def public_server(app: App, settings: ServerSettings, log: Callable[[str], None]
     """
     site = site_of(app)
     post = ProjectsPost(app)
-    return PublicServer(site, app.store, RosterPeople(app.roster), post, clock=app.clock, settings=settings, log=log)
+    return PublicServer(
+        site, app.store, RosterPeople(app.roster), post, clock=app.clock, settings=settings, log=log, warn=warn
+    )
 
 
 def site_of(app: App) -> Site:

@@ -28,7 +28,7 @@ def serve(
     """Serve the public pages: sign-up, settings, unsubscribe, past issues and their feed.
 
     They are meant to stand behind a web server that speaks TLS (docs/serve.md).
-    With -v every request is a line on stderr, without what is personal in it.
+    What goes wrong is said on stderr.  With -v every request is a line there, without what is personal in it.
     SIGTERM or Ctrl-C lets what is under way end.
     """
     import asyncio
@@ -38,7 +38,7 @@ def serve(
     from newsletter.web.server import ServerSettings
 
     settings = ServerSettings(host=host, port=port, behind_proxy=behind_proxy, connections=connections)
-    server = public_server(session.app, settings, session.out.detail)
+    server = public_server(session.app, settings, log=session.out.detail, warn=session.out.warn)
 
     async def work(stop: asyncio.Event) -> None:
         async with server.serving() as address:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from newsletter.clock import Clock
 from newsletter.errors import BusyError, NewsletterError
-from newsletter.text import one_line
+from newsletter.web.discretion import masked_path, without_addresses
 from newsletter.web.limits import Allowance, Limiter, client_key
 from newsletter.web.pages import Pages
 from newsletter.web.site import Site
@@ -44,7 +44,6 @@ _ALWAYS: Final = {
 #: Where nothing is to be shown at all.
 _BARE_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _PERSONAL: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
-_LONGEST_SHOWN: Final = 12
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:\[\]]{2,60}", re.ASCII)
 
 
@@ -69,16 +68,25 @@ class Admission:
         clock: what time it is.
         behind_proxy: whether the last address in X-Forwarded-For is the visitor's.
         log: told each request in one line, without what is secret or personal in it.
+        warn: told what went wrong, likewise.
     """
 
     def __init__(
-        self, site: Site, pages: Pages, clock: Clock, *, behind_proxy: bool, log: Callable[[str], None]
+        self,
+        site: Site,
+        pages: Pages,
+        clock: Clock,
+        *,
+        behind_proxy: bool,
+        log: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._site = site
         self._pages = pages
         self._clock = clock
         self._behind_proxy = behind_proxy
         self._log = log
+        self._warn = warn
         self._in_vain = Limiter(IN_VAIN, clock)
         self._sign_ups = Limiter(SIGN_UPS, clock)
         self._requests = Limiter(REQUESTS, clock)
@@ -100,11 +108,11 @@ class Admission:
             if "Allow" in refused.headers:
                 response.headers["Allow"] = refused.headers["Allow"]
         except NewsletterError as error:
-            self._log(f"cannot answer: {error}")
+            self._warn(f"a visitor could not be answered: {without_addresses(str(error))}")
             response = self._refused(request, Refusal(503, "later"))
             response.headers["Retry-After"] = "10" if isinstance(error, BusyError) else "60"
         except Exception as error:  # noqa: BLE001 - a visitor is told that it is not their fault
-            self._log(f"a fault of the program: {type(error).__name__}: {one_line(str(error), 200)}")
+            self._warn(f"a fault of the program: {type(error).__name__}: {without_addresses(str(error))}")
             response = self._refused(request, Refusal(500, "later"))
         for name, value in (_ALWAYS | {"Content-Security-Policy": _BARE_POLICY}).items():
             response.headers.setdefault(name, value)
@@ -191,16 +199,3 @@ async def form_of(request: web.Request) -> dict[str, list[str]]:
         if isinstance(value, str):
             fields.setdefault(name, []).append(value)
     return fields
-
-
-def masked_path(path: str) -> str:
-    """A path for the log: tokens, and whatever might be one, are left out."""
-    parts = path.split("/")
-    shown = [part if len(part) <= _LONGEST_SHOWN and part.isascii() and part.isprintable() else "…" for part in parts]
-    for place, part in enumerate(shown[:-1]):
-        if part in ("u", "p", "c"):
-            # After the letter come the digest, if any, and the token.
-            last = place + (1 if part == "c" else 2)
-            shown[last:] = ["…"] if len(shown) > last else []
-            break
-    return one_line("/".join(shown), 100)

@@ -63,6 +63,7 @@ class PublicServer:
         clock: what time it is.
         settings: where to listen.
         log: told in one line what happens.
+        warn: told in one line what went wrong.
         sleep: waits for seconds.
     """
 
@@ -76,18 +77,19 @@ class PublicServer:
         clock: Clock,
         settings: ServerSettings,
         log: Callable[[str], None],
+        warn: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._site = site
         self._memory = memory
         self._clock = clock
         self._settings = settings
-        self._log = log
+        self._warn = warn
         self._ask = Asking()
         pages = Pages(site)
         members = Members(site, memory, people, clock)
-        self._admission = Admission(site, pages, clock, behind_proxy=settings.behind_proxy, log=log)
-        self._desk = SignUpDesk(site, memory, members, post, pages, clock=clock, ask=self._ask, log=log, sleep=sleep)
+        self._admission = Admission(site, pages, clock, behind_proxy=settings.behind_proxy, log=log, warn=warn)
+        self._desk = SignUpDesk(site, memory, members, post, pages, clock=clock, ask=self._ask, warn=warn, sleep=sleep)
         stamps = Stamps(memory.secret(SECRET_NAME), clock)
         copies = Copies(site, memory, pages)
         self._personal = PersonalPages(site, members, pages, self._admission, self._ask)
@@ -127,7 +129,6 @@ class PublicServer:
             ) from error
         self.port = server.sockets[0].getsockname()[1]
         self._admission.hosts |= _own_names(self._settings.host, self.port)
-        self._desk.start()
         forgetting = asyncio.create_task(self._forget())
         try:
             yield f"http://{_shown(self._settings.host)}:{self.port}{self._site.prefix}/"
@@ -157,7 +158,7 @@ class PublicServer:
             try:
                 await self._ask(lambda: self._memory.forget_signups(self._clock.now() - self._site.patience))
             except NewsletterError as error:
-                self._log(f"old sign-ups could not be forgotten: {error}")
+                self._warn(f"old sign-ups could not be forgotten: {error}")
             await asyncio.sleep(_FORGET_EVERY)
 
     # ------------------------------------------------------------------ for programs

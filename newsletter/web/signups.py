@@ -7,7 +7,6 @@ looks who it is and decides which mail goes out, if any.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -17,6 +16,8 @@ from newsletter.clock import Clock
 from newsletter.delivery.links import token
 from newsletter.errors import NewsletterError
 from newsletter.model import Format, SignUp
+from newsletter.web.asking import Asking
+from newsletter.web.discretion import without_addresses
 from newsletter.web.limits import Allowance, Limiter
 from newsletter.web.members import Members, Standing
 from newsletter.web.pages import Pages
@@ -57,7 +58,7 @@ class SignUpDesk:
         pages: what the mails say.
         clock: what time it is.
         ask: does something that may block, elsewhere.
-        log: told what went wrong, without addresses.
+        warn: told what went wrong, without addresses.
         sleep: waits for seconds.
     """
 
@@ -70,8 +71,8 @@ class SignUpDesk:
         pages: Pages,
         *,
         clock: Clock,
-        ask: "Callable[[Callable[[], object]], Awaitable[object]]",
-        log: Callable[[str], None],
+        ask: Asking,
+        warn: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._site = site
@@ -81,25 +82,25 @@ class SignUpDesk:
         self._pages = pages
         self._clock = clock
         self._ask = ask
-        self._log = log
+        self._warn = warn
         self._sleep = sleep
         self._in_all = Limiter(IN_ALL, clock)
-        self._waiting: asyncio.Queue[SignUp] = asyncio.Queue(_MOST_WAITING)
-        self._workers: list[asyncio.Task[None]] = []
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._sending = asyncio.Semaphore(_AT_ONCE)
 
     # -------------------------------------------------------------------------- asking
 
     @property
     def is_full(self) -> bool:
         """Whether nobody may sign up now; the same for everybody."""
-        return self._waiting.full() or not self._in_all.allows("")
+        return len(self._jobs) >= _MOST_WAITING or not self._in_all.allows("")
 
     async def take(self, asked: Asked) -> None:
         """Write down that somebody asked; a mail follows, or does not."""
-        found: list[SignUp] = []
-        await self._ask(lambda: found.append(self._written(asked)))
-        with suppress(asyncio.QueueFull):  # is_full was asked a moment ago
-            self._waiting.put_nowait(found[0])
+        signup = await self._ask(lambda: self._written(asked))
+        job = asyncio.create_task(self._work(signup))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
 
     def _written(self, asked: Asked) -> SignUp:
         return self._memory.sign_up(
@@ -114,39 +115,35 @@ class SignUpDesk:
 
     # -------------------------------------------------------------------------- mailing
 
-    def start(self) -> None:
-        """Begin to mail."""
-        self._workers = [asyncio.create_task(self._work()) for _ in range(_AT_ONCE)]
+    async def settled(self, seconds: float | None = None) -> None:
+        """Wait until everybody who asked has been answered, but for no longer than this."""
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=seconds)
 
     async def stop(self, seconds: float) -> None:
         """Mail what is waiting, but for no longer than this; then end."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._waiting.join(), seconds)
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self.settled(seconds)
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
 
-    async def _work(self) -> None:
-        while True:
-            signup = await self._waiting.get()
-            try:
-                await self._answer(signup)
-            except NewsletterError as error:
-                self._log(f"a sign-up could not be answered: {error}")
-            except Exception as error:  # noqa: BLE001 - one sign-up must not end all the others
-                self._log(f"a sign-up could not be answered: an unexpected {type(error).__name__}")
-            finally:
-                self._waiting.task_done()
+    async def _work(self, signup: SignUp) -> None:
+        try:
+            await self._answer(signup)
+        except NewsletterError as error:
+            self._warn(f"a sign-up could not be answered: {without_addresses(str(error))}")
+        except Exception as error:  # noqa: BLE001 - one sign-up must not end all the others
+            self._warn(f"a sign-up could not be answered: an unexpected {type(error).__name__}")
 
     async def _answer(self, signup: SignUp) -> None:
-        found: list[bytes | None] = []
-        await self._ask(lambda: found.append(self._mail_for(signup)))
-        message = found[0]
+        message = await self._ask(lambda: self._mail_for(signup))
         if message is None:
             return
         for pause in (*_RETRIES, None):
             try:
-                await self._post.send(message, parse_address(signup.email).wire)
+                # Whoever waits for another attempt waits outside.
+                async with self._sending:
+                    await self._post.send(message, parse_address(signup.email).wire)
             except NewsletterError:
                 if pause is None:
                     raise

@@ -4,7 +4,8 @@ import asyncio
 import http.client
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes, policy
 from itertools import count
@@ -119,13 +120,25 @@ class Office:
     def settle(self) -> None:
         """Wait until every sign-up has been answered."""
         assert self.server is not None
-        asyncio.run_coroutine_threadsafe(self.server._desk._waiting.join(), self.loop).result(30)
+        asyncio.run_coroutine_threadsafe(self.server._desk.settled(), self.loop).result(30)
+
+    def wait_until(self, holds: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Wait for what is going to be true."""
+        deadline = time.monotonic() + seconds
+        while not holds() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert holds()
+
+    def give_up(self) -> None:
+        """Answer nobody who still waits."""
+        assert self.server is not None
+        asyncio.run_coroutine_threadsafe(self.server._desk.stop(0.0), self.loop).result(30)
 
     @property
     def unanswered(self) -> int:
         """How many sign-ups nobody has written to yet."""
         assert self.server is not None
-        return self.server._desk._waiting._unfinished_tasks  # type: ignore[attr-defined,no-any-return]
+        return len(self.server._desk._jobs)
 
     # ------------------------------------------------------------------ the mail
 
@@ -246,7 +259,7 @@ class Opened:
         said: list[str] = []
         settings = ServerSettings(port=port if self._base is None else 0, behind_proxy=self._base is not None)
         office = Office(self._folder, app, self._clock, self._sink, self._loop, said)
-        office.server = public_server(app, settings, said.append)
+        office.server = public_server(app, settings, log=said.append, warn=said.append)
         self._serving = office.server.serving()
         await self._serving.__aenter__()
         self._app = app

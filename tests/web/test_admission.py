@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.web.admission import IN_VAIN, LARGEST, masked_path
+from newsletter.web.admission import IN_VAIN, LARGEST
+from newsletter.web.discretion import masked_path, without_addresses
 from newsletter.web.limits import Allowance, Limiter, client_key
 from newsletter.web.pages import accepted_languages
 from tests.conftest import FakeClock
@@ -279,3 +280,12 @@ def test_whatever_a_browser_says_of_its_languages_is_read(header: str) -> None:
 
 def test_the_language_that_is_liked_best_comes_first() -> None:
     assert ["de-AT", "ar", "en"] == accepted_languages("en;q=0.3, ar;q=0.8, de-AT, fr;q=0, xx;q=nan-x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["550 5.1.1 <ada@example.com>: unknown", "subscribers.yaml:2: ada@example.com is there already", "ada@example.com"],
+)
+def test_what_goes_wrong_is_said_without_anybodys_address(text: str) -> None:
+    assert "ada" not in without_addresses(text)
+    assert "…@…" in without_addresses(text)

@@ -141,6 +141,21 @@ def test_the_answer_waits_for_no_mail(office: Office, email: str) -> None:
     assert 1 == len(office.mails(email))
 
 
+def test_an_address_that_the_server_refuses_holds_up_nobody_and_is_named_in_no_log(office: Office, email: str) -> None:
+    office.sink.script = lambda step: f"550 5.1.1 <{step.recipient}> unknown" if "bad" in step.recipient else None
+    try:
+        for number in range(4):
+            office.sign_up(f"bad-{number}-{email}", wait=False)
+        office.sign_up(email, wait=False)
+        office.wait_until(lambda: bool(office.mails(email)))
+    finally:
+        office.sink.script = lambda _: None
+
+    assert 4 == office.unanswered
+    office.give_up()
+    assert not [line for line in office.said if "bad-" in line]
+
+
 def test_an_address_is_not_written_to_again_and_again(office: Office, email: str) -> None:
     answers = {office.sign_up(email).body for _ in range(PER_ADDRESS + 3)}
 
