@@ -144,7 +144,6 @@ def shown(office: Office) -> dict[str, str]:
         "leave": f"/u/daily/{token}",
         "preferences": f"/p/daily/{token}",
         "archive": "/i/daily",
-        "missing": "/nothing",
         "link": "/u/daily/0",
     }
 
@@ -178,12 +177,13 @@ def test_axe_finds_nothing_on_any_page(
                 *(["scrolls sideways"] if wider_than(page, width) else []),
             ]
 
-    for name, path in paths.items():
+    is_brief = (language, len(windows)) == ("ar", 1)
+    for name, path in list(paths.items())[: 4 if is_brief else None]:
         page.goto(at(open_office, path))
         look(name)
     for name, path, button in (
         ()
-        if (language, len(windows)) == ("ar", 1)
+        if is_brief
         else (
             ("left", paths["leave"], "button[value=this]"),
             ("back", "", "button[name=undo]"),
