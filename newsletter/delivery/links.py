@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from newsletter.model import Envelope
 
+#: The name of the first secret behind the tokens; which one an issue has says its envelope.
+SECRET_NAME = "links"  # noqa: S105 - a name, not a secret
 _VERSION = "v1"
 
 
