@@ -76,12 +76,12 @@ class Standing:
 class Wanted:
     """What the preferences page sent: the digests that are ticked, and how they come.
 
-    `pause` is for how many weeks; 0 ends one, None leaves it as it is.
+    `pause` is for how many weeks, and 0 ends one; None leaves a value as it is.
     """
 
     digests: frozenset[str]
     language: str | None
-    format: Format
+    format: Format | None
     pause: int | None
 
 
@@ -187,7 +187,7 @@ class Members:
         # Whoever left the choice as it was shown keeps what they have, region and all.
         is_same = wanted.language == offered(person.language, self._site.language)
         language = None if is_same else wanted.language
-        format_ = wanted.format if wanted.format is not person.format else None
+        format_ = None if wanted.format is person.format else wanted.format
         if digests is None and language is None and format_ is None:
             return
         self._people.edit(person.email, digests=digests, language=language, format_=format_)

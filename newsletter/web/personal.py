@@ -78,8 +78,7 @@ class PersonalPages:
         return self._page(
             request,
             "left.html.j2",
-            # The list is not read for this: a mistake in it keeps nobody from leaving.
-            Standing(key=key, email=key, person=None, suppressions=()),
+            await self._ask(lambda: self._members.glimpse(key)),
             title=self._site.title if is_all else self._site.title_of(digest),
             scope="all" if is_all else "this",
         )
@@ -175,6 +174,6 @@ def _wanted(form: dict[str, list[str]]) -> Wanted:
     return Wanted(
         digests=frozenset(form.get("digest", [])),
         language=language if language in languages() else None,
-        format=Format.text if form.get("format") == ["text"] else Format.html,
+        format=Format(said) if (said := form.get("format", [""])[0]) in ("html", "text") else None,
         pause=weeks,
     )

@@ -81,6 +81,16 @@ def test_leaving_can_be_undone(office: Office, reader: str, scope: str) -> None:
     assert "returned" == office.record(reader)[-1][0]
 
 
+def test_the_pages_speak_the_language_that_the_list_says(office: Office, reader: str) -> None:
+    office.people(f"- {{email: {reader}, language: he}}\n")
+    path = f"/u/daily/{office.token(reader)}"
+
+    answers = [office.get(path, Accept_Language="de")]
+    answers += [office.post(path, fields, Accept_Language="de") for fields in ({"from": "this"}, {"undo": "this"})]
+
+    assert ['<html lang="he" dir="rtl">'] * 3 == [answer.text.splitlines()[1] for answer in answers]
+
+
 def test_undoing_lifts_nothing_but_what_the_person_did(office: Office, reader: str) -> None:
     office.store.suppress(reader, reader, SuppressionReason.complained)
     path = f"/u/daily/{office.token(reader)}"

@@ -158,6 +158,15 @@ def test_values_that_no_page_offers_are_ignored(office: Office, reader: str) -> 
     assert [] == office.store.pauses_of(reader)
 
 
+def test_what_a_form_does_not_say_stays_as_it_is(office: Office, reader: str) -> None:
+    save(office, reader, "weekly", language="de", format="text")
+    path = f"/p/daily/{office.token(reader)}"
+
+    assert 200 == office.post(path, {"digest": "weekly"}).status
+    person = office.person(reader)
+    assert ("de", Format.text) == (person.language, person.format)
+
+
 def test_a_list_that_cannot_be_edited_is_left_alone_and_the_visitor_told(office: Office, reader: str) -> None:
     token = office.token(reader)
     office.people(f"- {reader}\n- no address\n")
