@@ -84,7 +84,7 @@ def confirm_until_killed(folder: Path, paths: dict[str, str], chance: random.Ran
     return answered
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(40, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.soak)])
 def test_whoever_was_told_so_is_on_the_list_and_in_the_record(tmp_path: Path, kills: int) -> None:
     """And whoever was not is not lost: the same link works when the server is back, which then ends in order."""
     chance = random.Random(20260302)
