@@ -56,10 +56,11 @@ def look(minute: float) -> Look:
 
 def _serve(pipe: Connection) -> None:
     async def serve() -> None:
-        async with Sink(Faults.parse(FAULTS), 1, clock=SystemClock(), on_kill=lambda: None) as sink:
+        async with Sink(Faults.parse(FAULTS), 1, clock=SystemClock()) as sink:
             pipe.send(sink.port)
             await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-            pipe.send((sink.taken.total(), len(sink.taken), sink.changed, dict(sink.injected)))
+            taken = sink.taken
+            pipe.send((taken.total, taken.distinct, taken.changed, dict(sink.injected)))
 
     asyncio.run(serve())
 

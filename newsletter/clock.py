@@ -63,14 +63,20 @@ class LateClock:
 
     def __init__(self, seconds: float) -> None:
         self._ahead = timedelta(seconds=seconds)
+        self._skipped = 0.0
 
     def now(self) -> datetime:
         """The moment that will be: aware, UTC."""
         return datetime.now(UTC) + self._ahead
 
     def monotonic(self) -> float:
-        """Seconds that never jump: durations are real."""
-        return time.monotonic()
+        """Seconds that never jump: durations are real, but for what was skipped."""
+        return time.monotonic() + self._skipped
+
+    def skip(self, seconds: float) -> None:
+        """Be so many seconds later at once."""
+        self._ahead += timedelta(seconds=seconds)
+        self._skipped += seconds
 
 
 class Ids:

@@ -259,7 +259,8 @@ class Subscriber:
 
     `email` is as written; `wire_email` is what goes on the wire (IDN domain as
     A-label); `key` is what two spellings of one mailbox share.  An empty
-    `digests` means all of them.  `line` is where the file has the person.
+    `digests` means all of them.  `timezone` is an IANA name; None is the
+    project's.  `line` is where the file has the person.
     """
 
     email: str
@@ -269,6 +270,8 @@ class Subscriber:
     digests: tuple[str, ...] = ()
     language: str | None = None
     format: Format = Format.html
+    timezone: str | None = None
+    tags: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     line: int | None = None
 
@@ -285,6 +288,16 @@ class SuppressionReason(StrEnum):
 
 #: Stands for all digests where one may be named.
 EVERY_DIGEST: Final = ""
+
+#: From weak to strong.  A stronger reason replaces a weaker one, never the other
+#: way round: a bounce that is forgiven later must not lift what a person has asked for.
+REASONS_BY_STRENGTH = (
+    SuppressionReason.bounced,
+    SuppressionReason.manual,
+    SuppressionReason.unsubscribed,
+    SuppressionReason.complained,
+    SuppressionReason.erased,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +367,117 @@ class Pause:
     key: str
     until: datetime
     digest: str = EVERY_DIGEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSuppression:
+    """An address that must not be mailed from now on, and why; never `erased`, which is more than that."""
+
+    key: str
+    email: str
+    reason: SuppressionReason
+    note: str = ""
+
+
+# ------------------------------------------------------------------------- bounces
+
+
+class BounceKind(StrEnum):
+    """What came back: a rejection, a spam report, or nothing that concerns the mailbox.
+
+    `policy` refuses the message or its sender and blames no recipient; `delay`
+    says that a server still tries.
+    """
+
+    hard = "hard"
+    soft = "soft"
+    policy = "policy"
+    delay = "delay"
+    complaint = "complaint"
+    reply = "reply"  # an answer by a machine: a vacation notice, a receipt
+    other = "other"  # nothing of the kind
+
+
+class Proof(StrEnum):
+    """What shows that a report is about a message of ours to that person."""
+
+    message_id = "message-id"  # our Message-ID came back
+    return_path = "return-path"  # it came to the address that only this message had
+    smtp = "smtp"  # the server told us itself while we were sending
+    assumed = "assumed"  # none: we had written there, and the project takes that for enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewReport:
+    """A message that was found in the mailbox, read, and is to be remembered.
+
+    `fingerprint` is the same for every copy of it; `raw` is as much of its bytes
+    as is kept, `size` how many it had.
+    """
+
+    fingerprint: str
+    mailbox: str
+    name: str
+    kind: BounceKind
+    sender: str
+    subject: str
+    size: int
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBounce:
+    """What a report (or the mail server itself) says of one address.
+
+    `proof` is None where nothing shows that we wrote there: such a bounce is
+    kept and counts for nothing.  `delivery_id` is the message it is about.
+    """
+
+    key: str
+    email: str
+    kind: BounceKind
+    status: str
+    words: str
+    happened_at: datetime
+    delivery_id: int | None = None
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounce(NewBounce):
+    """One that is remembered; `report_id` is None for what the mail server said while we were sending.
+
+    One that is `forgiven` counts no more: somebody has lifted what it led to.
+    """
+
+    id: int
+    report_id: int | None
+    recorded_at: datetime
+    forgiven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceReport(NewReport):
+    """A report that is remembered, with what it says of whom."""
+
+    id: int
+    recorded_at: datetime
+    bounces: tuple[Bounce, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceRules:
+    """When bounces stop mail to a person.
+
+    `hard` and `soft` are how many it takes (0: never), each of another message
+    and within `days`; a complaint takes one.  `trust_unproven` counts a report
+    without proof if we wrote to the address within `days`.
+    """
+
+    hard: int = 1
+    soft: int = 5
+    days: int = 30
+    trust_unproven: bool = False
 
 
 # -------------------------------------------------------------------------- issues
@@ -545,7 +669,8 @@ class Envelope:
     """All header material of an issue, fixed at freeze so that a retry is the same message.
 
     `date` goes into Date:, `boundary` separates the parts, `merge_token`
-    marks the merge fields in the renderings.
+    marks the merge fields in the renderings.  `links_secret` is the name under
+    which the store keeps the secret that personal links are made with.
     """
 
     from_name: str
@@ -559,6 +684,7 @@ class Envelope:
     date: datetime
     boundary: str
     merge_token: str
+    links_secret: str = "links"  # noqa: S105 - a name, not a secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -726,13 +852,14 @@ class Audience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """How one attempt ended, to be written to its row."""
+    """How one attempt ended, to be written to its row; `doubtful` where nobody knows whether the message arrived."""
 
     delivery_id: int
     state: DeliveryState
     code: int | None = None
     reply: str = ""
     next_attempt_at: datetime | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

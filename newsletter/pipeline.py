@@ -12,30 +12,26 @@ Nothing else in the program calls two stages in a row.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
-from newsletter.clock import Clock, Ids
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
-from newsletter.delivery.links import SECRET_NAME, Tokens
+from newsletter.delivery.known import know_links
+from newsletter.delivery.links import Tokens
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ParseError
-from newsletter.feeds.fetch import FetchLimits, fetch_all
+from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.identity import decide, document_keys
 from newsletter.feeds.parse import parse
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
-from newsletter.issues.digest import DigestRules
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
 from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
-from newsletter.issues.render import Masthead, Renderings, Templates
+from newsletter.issues.render import Renderings
 from newsletter.model import (
     Canary,
-    CanaryRule,
     Decision,
     DeliveryState,
     Draft,
@@ -49,56 +45,12 @@ from newsletter.model import (
     KnownFeed,
     NewDelivery,
     NotModified,
-    OnUnknown,
     Picture,
     SendReport,
     Subscriber,
 )
-from newsletter.store.store import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """A digest as the stages need it: what goes in, how it looks, who signs it.
-
-    `note` is the editor's, as Markdown; one that the last issue had is left out,
-    unless `repeat_note` says that it is meant again.  `hidden` are ids of
-    entries that the editor leaves out.
-    """
-
-    rules: DigestRules
-    feeds: tuple[Feed, ...]
-    masthead: Masthead
-    templates: Templates
-    from_name: str
-    from_email: str
-    reply_to: str | None
-    list_id: str
-    unsubscribe_email: str
-    mention_edits: bool = False
-    note: str = ""
-    repeat_note: bool = False
-    canary: CanaryRule | None = None
-    hidden: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The concrete parts that `app` picked for this run.
-
-    `digests_of` names, per feed address, the digests that have the feed;
-    `people` yields the subscribers of a digest, streaming, as often as asked.
-    """
-
-    store: Store
-    digests_of: Mapping[str, tuple[str, ...]]
-    people: Callable[[str], Iterable[Subscriber]]
-    limits: FetchLimits
-    first_run: int | None
-    on_unknown: OnUnknown
-    clock: Clock
-    ids: Ids
-
+from newsletter.people.bounces.failures import judge_failures
+from newsletter.stages import Parts, Publication, Sent, Watch
 
 # --------------------------------------------------------------- fetch and parse
 
@@ -254,6 +206,7 @@ def freeze(
         date=draft.date,
         boundary=parts.ids.token(),
         merge_token=parts.ids.token(),
+        links_secret=parts.store.links_secret(),
     )
     renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
     issue = parts.store.freeze(
@@ -269,15 +222,15 @@ def freeze(
         renderings=renderings,
         pictures=draft.pictures,
         canary=canary,
-        link_of=_link_of(parts, draft.digest),
+        link_of=_link_of(parts, draft.digest, envelope),
         trace=trace,
     )
     on_rendered(renderings)
     return issue
 
 
-def _link_of(parts: Parts, digest: str) -> Callable[[str], str]:
-    return Tokens(parts.store.secret(SECRET_NAME), digest).of
+def _link_of(parts: Parts, digest: str, envelope: Envelope) -> Callable[[str], str]:
+    return Tokens(parts.store.secret(envelope.links_secret), digest).of
 
 
 def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:
@@ -295,49 +248,6 @@ def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterato
 
 
 # ----------------------------------------------------------------------- deliver
-
-
-class Watch(Protocol):
-    """Somebody who wants to see a send happen, and may say no to it."""
-
-    def fetched(self, result: FetchResult) -> None:
-        """One feed has been polled, and what it held is recorded."""
-
-    def finishing(self, issue: Issue) -> None:
-        """An issue that an earlier run left unfinished is taken up again."""
-
-    def illustrated(self, draft: Draft) -> None:
-        """The letter has its pictures; `Draft.missing_pictures` names those it could not get."""
-
-    def agrees(self, draft: Draft, recipients: int) -> bool:
-        """Whether this draft may become an issue and go to that many people."""
-        ...
-
-    def frozen(self, issue: Issue) -> None:
-        """The issue is durable; delivery begins."""
-
-    def delivered(self, progress: Progress) -> None:
-        """Another message is settled."""
-
-    def watching(self, until: datetime, first: int) -> None:
-        """So many have got the issue before the others; what servers say of it is watched until then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """What a run of `send` did.
-
-    `finished` are older issues it completed; `draft` is None where the run was
-    stopped before building; `recipients` is None where nothing was new, and 0
-    where there was nobody to mail; `report` is None where nothing was sent.
-    """
-
-    finished: tuple[SendReport, ...] = ()
-    fetched: tuple[FetchResult, ...] = ()
-    draft: Draft | None = None
-    recipients: int | None = None
-    declined: bool = False
-    report: SendReport | None = None
 
 
 async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> list[SendReport]:
@@ -370,6 +280,8 @@ async def send(
         ConfigError: the subscribers file has mistakes; nothing has been frozen.
     """
     parts.store.check()
+    # What a run that died could not judge any more.
+    judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
     finished = tuple(await finish(parts, smtp, watch, stop))
     if stop.is_set() or any(report.stopped for report in finished):
         return Sent(finished=finished)
@@ -415,8 +327,9 @@ async def resend(
     parts.store.check()
     parts.store.recover(issue.id, parts.on_unknown)
     row, before = parts.store.readdress(
-        issue.id, delivery, link=_link_of(parts, issue.digest)(delivery.key), force=force
+        issue.id, delivery, link=_link_of(parts, issue.digest, issue.envelope)(delivery.key), force=force
     )
+    know_links(issue, parts.store)
     report = await deliver(
         issue,
         parts.store.only([row]),
@@ -430,7 +343,8 @@ async def resend(
 
 
 async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
-    return await deliver_in_turn(
+    know_links(issue, parts.store)
+    report = await deliver_in_turn(
         issue,
         parts.store,
         smtp,
@@ -440,3 +354,5 @@ async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch,
         on_watch=watch.watching,
         stop=stop,
     )
+    judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
+    return report

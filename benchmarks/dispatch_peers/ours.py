@@ -20,7 +20,6 @@ from benchmarks.dispatch_peers.common import HOST, NAME, NAME_HTML, URL, Job, jo
 from newsletter.clock import Ids, SystemClock
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.deliver import deliver
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.ports import Writer
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.issues.merge import make_token
@@ -112,6 +111,9 @@ class _NoLedger:
         self._given = rows[-1].id if rows else self._given
         return rows
 
+    def may_go(self, delivery_id: int) -> bool:  # noqa: ARG002
+        return True
+
     @contextmanager
     def outbox_writer(self, trace: Callable[[str], None], *, loop: asyncio.AbstractEventLoop) -> Iterator[Writer]:  # noqa: ARG002
         yield _Forgetful(loop)
@@ -128,6 +130,8 @@ class _Forgetful:
         future.set_result(True)
         return future
 
+    renew = intend
+
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":  # noqa: ARG002
         future: asyncio.Future[None] = self._loop.create_future()
         future.set_result(None)
@@ -138,7 +142,11 @@ def compose_cost(store: Store, issue: Issue, count: int = 500) -> float:
     """Microseconds of CPU to make one message of a skeleton, the best of five turns."""
     rows = store.due(issue.id, limit=count)
     skeleton = Skeleton.build(
-        issue, store.rendering(issue.id, "en"), Format.html, secret=store.secret(SECRET_NAME), pictures=()
+        issue,
+        store.rendering(issue.id, "en"),
+        Format.html,
+        secret=store.secret(issue.envelope.links_secret),
+        pictures=(),
     )
     turns = []
     for _ in range(5):

@@ -87,7 +87,7 @@ async def resend(
             f"{person.email} is at a reserved domain, which is mailed only through a server on this machine",
             hint="newsletter subscriber add EMAIL, with a real address",
         )
-    smtp = app.smtp()
+    smtp = app.smtp_for_issues()
     with app.store.lock():
         delivery = _addressed(app, issue, person)
         return await pipeline.resend(

@@ -1,10 +1,12 @@
 """`check`: whether the project is in order, down to the bytes of the message it would send."""
 
 import asyncio
+import http
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from newsletter.app.bounces import mailbox
 from newsletter.app.letters import Copy, Letter, invented_reader, letter, nobody_to_mail, sample_letter
 from newsletter.app.project import App
 from newsletter.app.signing import key_notes
@@ -18,9 +20,13 @@ from newsletter.issues.filters import SLOW_HINT, slow_words
 from newsletter.issues.words import languages, spoken, words_in
 from newsletter.model import Fetched, Format, NotModified
 from newsletter.store import Store
+from newsletter.text import one_line
 
 __all__ = ["Finding", "Level", "check"]
 
+#: What the public pages say when they are asked how they are.
+_WELL = b"ok\n"
+_PAGES_PATIENCE = 15.0
 #: How many languages one line names beside the first.
 _NAMED = 7
 _CATALOG = "to add one, copy newsletter/issues/catalogs/en.po to {}.po, translate it, and send it to us: CONTRIBUTING.md, A language"
@@ -50,9 +56,10 @@ def check(app: App, *, online: bool) -> list[Finding]:
     Args:
         app: the project.
         online: also fetch every feed and the pictures that letters bring along, and log in to the
-            mail server; records nothing.
+            mail server and to the mailbox for reports; records nothing.
     """
     findings = [_config(app), *_language(app), *_people(app), *_store(app), *_mail(app)]
+    findings.extend(_mailbox(app, online=online))
     for digest in app.config.digests:
         findings.extend(_digest(app, digest, online=online))
     if online:
@@ -148,13 +155,37 @@ def _mail(app: App) -> Iterator[Finding]:
         else:
             yield Finding(level=Level.ok, what="mail", text=f"through {app.config.smtp.host}:{app.config.smtp.port}")
         yield from _signing(app)
-    if app.config.base_url:
+    base_url = app.config.base_url
+    if base_url and not base_url.startswith("https://"):
         yield Finding(
             level=Level.warning,
-            what="mail",
-            text="base_url is set, but this version serves no pages: its unsubscribe links need a server of yours",
-            hint="leave base_url out to unsubscribe by mail",
+            what="pages",
+            text=f"{base_url} is not https: there is no one-click unsubscribe, and only this machine can follow the links",
+            hint="put the pages behind a server that speaks TLS: docs/serve.md",
         )
+
+
+def _mailbox(app: App, *, online: bool) -> Iterator[Finding]:
+    """Look into the mailbox for reports, where the project has one; one on a server only online."""
+    bounces = app.config.bounces
+    if bounces.maildir is None and bounces.imap is None:
+        if bounces.address is not None:
+            yield Finding(
+                level=Level.warning,
+                what="bounces",
+                text=f"reports go to {bounces.address.email}, and nothing here reads them",
+                hint="name the mailbox, as maildir or imap under bounces",
+            )
+        return
+    if bounces.maildir is None and not online:
+        return
+    try:
+        with mailbox(app, None, None, read_only=True) as box:
+            count = len(box.names())
+    except NewsletterError as error:
+        yield Finding(level=Level.error, what="bounces", text=str(error), hint=error.hint)
+        return
+    yield Finding(level=Level.ok, what="bounces", text=f"{count:,} messages in {box.name}")
 
 
 def _signing(app: App) -> Iterator[Finding]:
@@ -231,6 +262,8 @@ async def _online(app: App) -> list[Finding]:
             findings.append(Finding(level=Level.ok, what="feed", text=f"{url}: {len(document.entries)} entries"))
         elif not isinstance(outcome, NotModified):
             findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {outcome.reason}", hint=outcome.hint))
+    if app.config.base_url:
+        findings.append(await _pages(app.config.base_url, app.limits.user_agent))
     if app.config.smtp is not None:
         try:
             connection = await SmtpTransport(app.smtp()).open()
@@ -240,3 +273,29 @@ async def _online(app: App) -> list[Finding]:
         else:
             findings.append(Finding(level=Level.ok, what="mail", text="connected, secured and logged in"))
     return findings
+
+
+async def _pages(base_url: str, user_agent: str) -> Finding:
+    """Whether somebody serves the public pages that every message will link to."""
+    import aiohttp
+
+    wrong = ""
+    try:
+        timeout = aiohttp.ClientTimeout(total=_PAGES_PATIENCE)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers={"User-Agent": user_agent}, trust_env=False) as session,
+            session.get(f"{base_url}/healthz", allow_redirects=False) as answer,
+        ):
+            text = await answer.content.read(len(_WELL) + 1)
+            if answer.status != http.HTTPStatus.OK or text != _WELL:
+                wrong = f"something else than newsletter serve answers there ({answer.status})"
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        wrong = f"nobody answers there: {one_line(str(error) or type(error).__name__, 200)}"
+    if wrong:
+        return Finding(
+            level=Level.warning,
+            what="pages",
+            text=f"{base_url} is where unsubscribe links lead, and {wrong}",
+            hint="run newsletter serve behind it (docs/serve.md), or leave base_url out to unsubscribe by mail",
+        )
+    return Finding(level=Level.ok, what="pages", text=f"served at {base_url}")

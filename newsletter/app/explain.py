@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from newsletter.address import Address, parse_address
+from newsletter.app.bounces import BounceRow, bounce_rows, story
 from newsletter.app.project import App
 from newsletter.app.status import DeliveryRow, rows_of
 from newsletter.errors import ConfigError, UsageError
@@ -39,7 +40,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """One person: their place, what keeps mail from them, every message, the newest first, and what comes next.
+    """One person: their place, what keeps mail from them, every message, what came back, and what comes next.
+
+    Messages stand with the newest first, bounces with the oldest.
 
     `suppressions` and `pauses` hold for one digest each or for all; `consents`
     is the record of what the person, or somebody for them, has said.
@@ -56,6 +59,8 @@ class Explained:
     consents: tuple[Consent, ...]
     at_reserved_domain: bool
     deliveries: tuple[DeliveryRow, ...]
+    bounces: tuple[BounceRow, ...]
+    bounce_story: str
     next_send: str
 
 
@@ -72,7 +77,7 @@ def explain(app: App, what: str) -> Explained:
             hint="newsletter explain EMAIL; newsletter issue show N and newsletter feed test FEED tell of the others",
         )
     address = parse_address(what.strip())
-    person, mistakes = _find(app, address)
+    person, mistakes = find_person(app, address)
     suppressions = tuple(app.store.suppressions_of(address.key))
     pauses = tuple(app.store.pauses_of(address.key))
     history = app.store.deliveries(email_key=address.key, newest_first=True)
@@ -89,12 +94,14 @@ def explain(app: App, what: str) -> Explained:
         consents=tuple(app.store.consents_of(address.key)),
         at_reserved_domain=address.is_reserved,
         deliveries=tuple(rows_of(app, history)),
+        bounces=bounce_rows(app, address.key),
+        bounce_story=story(app, address.key),
         next_send=" ".join(sentences),
     )
 
 
-def _find(app: App, address: Address) -> tuple[Subscriber | None, str | None]:
-    """The person in the file, and what is wrong with the file."""
+def find_person(app: App, address: Address) -> tuple[Subscriber | None, str | None]:
+    """The person in the file, as far as it can be read, and what is wrong with the file."""
     found = None
     try:
         for person in app.roster.people():

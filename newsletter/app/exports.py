@@ -6,7 +6,6 @@ from newsletter.app.past import addressed
 from newsletter.app.project import App
 from newsletter.app.status import find_issue, issue_row
 from newsletter.delivery.compose import Skeleton
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.related import picture_parts
 from newsletter.errors import UsageError
 from newsletter.issues.archive import archive_files
@@ -41,7 +40,7 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
         issue,
         rendering,
         Format.html,
-        secret=app.store.secret(SECRET_NAME),
+        secret=app.store.secret(issue.envelope.links_secret),
         pictures=picture_parts(pictures),
         signers=app.signers() if form == "eml" else (),
     )

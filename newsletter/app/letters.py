@@ -12,16 +12,18 @@ from pathlib import Path
 from newsletter import pipeline
 from newsletter.address import parse_address
 from newsletter.app.project import App
+from newsletter.config import canary_given
+from newsletter.delivery.canary import canary_for
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.deliver import send_one
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.related import picture_parts
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.demo.feeds import SAMPLES
 from newsletter.errors import NewsletterError
 from newsletter.issues.illustrate import standalone
 from newsletter.issues.render import SizeReport
-from newsletter.model import DeliveryState, Draft, Feed, FetchResult, Format, Subscriber
+from newsletter.model import Canary, DeliveryState, Draft, Feed, FetchResult, Format, Subscriber
+from newsletter.stages import Publication
 from newsletter.store import Store
 
 
@@ -109,7 +111,7 @@ async def letter(
 
 async def _letter(
     app: App,
-    publication: pipeline.Publication,
+    publication: Publication,
     reader: Subscriber,
     store: Store,
     *,
@@ -125,7 +127,7 @@ async def _letter(
 
 async def next_letter(
     app: App,
-    publication: pipeline.Publication,
+    publication: Publication,
     reader: Subscriber,
     store: Store,
     fetched: tuple[FetchResult, ...] = (),
@@ -164,7 +166,7 @@ async def next_letter(
         issue,
         rendering,
         delivery.format,
-        secret=store.secret(SECRET_NAME),
+        secret=store.secret(issue.envelope.links_secret),
         pictures=picture_parts(draft.pictures),
         signers=signers,
     )
@@ -238,7 +240,8 @@ async def mail_test(app: App, found: Copy, smtp: SmtpSettings) -> str:
 class Plan:
     """What a send would do now; `subject` is None where it would send nothing new.
 
-    `size` is what the size budget did to the rendering that lost most by it.
+    `size` is what the size budget did to the rendering that lost most by it;
+    `canary` is who would go first.
     """
 
     draft: Draft
@@ -248,15 +251,24 @@ class Plan:
     suppressed: int
     unfinished: tuple[str, ...]
     size: SizeReport | None = None
+    canary: Canary | None = None
 
 
-async def plan(app: App, digest: str | None, *, note: str | None = None) -> Plan:
+async def plan(app: App, digest: str | None, *, note: str | None = None, canary: str | None = None) -> Plan:
     """Do a whole send on a scratch copy, up to the first message.
+
+    Args:
+        app: the project.
+        digest: its name, or None for the only one.
+        note: the editor's, instead of the file that the project names.
+        canary: how many would get it first, instead of what the digest says (see `send`).
 
     Raises:
         ConfigError: a send would end at once, because a DKIM key cannot be used.
+        UsageError: that is no canary.
     """
     publication = app.publication(digest, note=note)
+    rule = publication.canary if canary is None else canary_given(canary, publication.canary)
     app.signers()
     name = publication.rules.name
     waiting = _unfinished(app)
@@ -266,12 +278,18 @@ async def plan(app: App, digest: str | None, *, note: str | None = None) -> Plan
         draft = pipeline.build(parts, publication)
         if draft.total < publication.rules.min_entries:
             return Plan(draft=draft, fetched=fetched, subject=None, recipients=0, suppressed=0, unfinished=waiting)
-        if sum(1 for _ in parts.people(name)) == 0:
+        people = sum(1 for _ in parts.people(name))
+        if people == 0:
             raise nobody_to_mail(app, name)
         draft = await pipeline.illustrate(parts, publication, draft)
         sizes: dict[str, SizeReport] = {}
         issue = pipeline.freeze(
-            parts, publication, draft, slot="dry run", on_rendered=lambda renderings: sizes.update(renderings.sizes)
+            parts,
+            publication,
+            draft,
+            slot="dry run",
+            canary=canary_for(rule, people),
+            on_rendered=lambda renderings: sizes.update(renderings.sizes),
         )
         counts = store.counts(issue.id)
         return Plan(
@@ -282,6 +300,7 @@ async def plan(app: App, digest: str | None, *, note: str | None = None) -> Plan
             suppressed=counts.get(DeliveryState.suppressed, 0),
             unfinished=waiting,
             size=max(sizes.values(), key=lambda report: (report.counted, report.bytes_before), default=None),
+            canary=issue.canary,
         )
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from newsletter.app.letters import Copy
 from newsletter.app.project import App
 from newsletter.delivery.compose import Skeleton
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.related import picture_parts
 from newsletter.issues.illustrate import standalone
 from newsletter.issues.merge import merge_values
@@ -61,7 +60,7 @@ def past_copy(app: App, issue: Issue, reader: Subscriber, *, as_sent: bool) -> t
         issue,
         rendering,
         delivery.format,
-        secret=store.secret(SECRET_NAME),
+        secret=store.secret(issue.envelope.links_secret),
         pictures=picture_parts(pictures),
         signers=signers,
     )

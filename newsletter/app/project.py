@@ -1,6 +1,7 @@
 """A project, opened: its config turned into the concrete parts that the stages work with."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,7 @@ from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.config import Config, DigestConfig, load_project
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
+from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, NewsletterError, UsageError
 from newsletter.feeds.fetch import FetchLimits
@@ -21,7 +23,7 @@ from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
 from newsletter.model import Feed, Subscriber
 from newsletter.people.roster import Roster
-from newsletter.pipeline import Parts, Publication
+from newsletter.stages import Parts, Publication
 from newsletter.store import Store
 
 
@@ -42,6 +44,7 @@ class App:
         self.clock: Clock = clock or SystemClock()
         self.ids = ids or Ids()
         self._store = store
+        self._empty: Store | None = None
         self._signers: tuple[Signer, ...] | None = None
 
     @classmethod
@@ -76,6 +79,15 @@ class App:
             self._store = Store.open(self.config.store, clock=self.clock, ids=self.ids, migrate=True)
         return self._store.info().schema
 
+    @property
+    def memory(self) -> Store:
+        """The project's memory for a look: where there is none yet, none is made."""
+        if self._store is not None or Store.exists(self.config.store):
+            return self.store
+        if self._empty is None:
+            self._empty = Store.in_memory(clock=self.clock, ids=self.ids)
+        return self._empty
+
     def scratch(self) -> Store:
         """Make a copy of the memory that may be changed without changing anything."""
         if self._store is None and not Store.exists(self.config.store):
@@ -84,9 +96,10 @@ class App:
 
     def close(self) -> None:
         """Let go of the store."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        for store in (self._store, self._empty):
+            if store is not None:
+                store.close()
+        self._store = self._empty = None
 
     # -------------------------------------------------------------------- the parts
 
@@ -101,6 +114,7 @@ class App:
             on_unknown=self.config.on_unknown,
             clock=self.clock,
             ids=self.ids,
+            bounce_rules=self.config.bounces.rules,
         )
 
     @property
@@ -157,7 +171,7 @@ class App:
             from_email=config.from_address.wire,
             reply_to=config.reply_to.wire if config.reply_to else None,
             list_id=digest.list_id,
-            unsubscribe_email=(config.reply_to or config.from_address).wire,
+            unsubscribe_email=config.mail_address.wire,
             mention_edits=config.mention_edits,
             note=note,
             repeat_note=repeat_note,
@@ -211,6 +225,22 @@ class App:
             timeout=smtp.timeout,
             signers=self.signers(),
         )
+
+    def smtp_for_issues(self) -> SmtpSettings:
+        """The same for the messages of issues: reports on them go where the project wants them.
+
+        Raises:
+            ConfigError: the project names no server, or a DKIM key cannot be used.
+            NewsletterError: the password is not where the project says.
+        """
+        return replace(self.smtp(), return_path=self.return_path())
+
+    def return_path(self) -> ReturnPath | None:
+        """Where reports on each message go; None: to the sender."""
+        bounces = self.config.bounces
+        if bounces.address is None:
+            return None
+        return ReturnPath(bounces.address.wire, self.store.secret(SECRET_NAME) if bounces.verp else None)
 
     def slot(self, now: datetime, digest: DigestConfig) -> str:
         """Name a send that somebody asked for by hand; schedules name theirs by date."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from newsletter import pipeline
 from newsletter.app.letters import nobody_to_mail
 from newsletter.app.project import App
+from newsletter.delivery.canary import canary_for
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.rehearsal.faults import Faults
 from newsletter.delivery.rehearsal.rehearse import Stage, Verdict
@@ -16,6 +17,7 @@ from newsletter.delivery.rehearsal.rehearse import rehearse as run
 from newsletter.demo.feeds import SAMPLES
 from newsletter.errors import NewsletterError
 from newsletter.model import Draft, Feed, Format, Issue, Subscriber
+from newsletter.stages import Publication
 from newsletter.store import Store
 
 #: Invented people live at so many domains, nine of ten of them want HTML.
@@ -87,7 +89,8 @@ async def rehearse(
         scratch.save(database)
         with Store.open(str(database), clock=app.clock, ids=app.ids) as store:
             parts = app.parts(store, people=lambda _: people)
-            issue = pipeline.freeze(parts, publication, draft, slot="rehearsal")
+            canary = canary_for(publication.canary, expected)
+            issue = pipeline.freeze(parts, publication, draft, slot="rehearsal", canary=canary)
             on_frozen(issue, expected)
             verdict = await run(
                 folder,
@@ -117,6 +120,7 @@ def _stage(app: App, server_time: float) -> Stage:
     smtp = app.config.smtp
     return Stage(
         connections=smtp.connections if smtp else _CONNECTIONS,
+        window=smtp.window if smtp else 1,
         per_connection=smtp.per_connection if smtp else None,
         rates=tuple(map(Rate.parse, smtp.rates)) if smtp else (),
         on_unknown=app.config.on_unknown,
@@ -125,8 +129,8 @@ def _stage(app: App, server_time: float) -> Stage:
 
 
 async def _draft(
-    app: App, publication: pipeline.Publication, scratch: Store, *, fetch_first: bool
-) -> tuple[pipeline.Publication, Draft, bool]:
+    app: App, publication: Publication, scratch: Store, *, fetch_first: bool
+) -> tuple[Publication, Draft, bool]:
     """What the next issue would be; where nothing is new, one of the bundled samples."""
     parts = app.parts(scratch)
     if fetch_first:

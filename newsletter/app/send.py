@@ -10,6 +10,7 @@ from newsletter.app.project import App
 from newsletter.config import canary_given
 from newsletter.delivery.deliver import Progress
 from newsletter.model import Draft, FetchResult, Issue
+from newsletter.stages import Sent, Watch
 
 
 class Watcher:
@@ -42,11 +43,11 @@ async def send(
     app: App,
     digest: str | None,
     *,
-    watch: pipeline.Watch,
+    watch: Watch,
     stop: asyncio.Event,
     note: str | None = None,
     canary: str | None = None,
-) -> pipeline.Sent:
+) -> Sent:
     """Finish what is unfinished, then fetch, freeze and deliver a digest.
 
     Args:
@@ -65,7 +66,7 @@ async def send(
     publication = app.publication(digest, note=note)
     if canary is not None:
         publication = replace(publication, canary=canary_given(canary, publication.canary))
-    smtp = app.smtp()
+    smtp = app.smtp_for_issues()
     name = publication.rules.name
     with app.store.lock():
         slot = app.slot(app.clock.now(), app.config.digest(digest))

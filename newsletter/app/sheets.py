@@ -20,6 +20,7 @@ from newsletter.issues.filters import slow_words
 from newsletter.model import Draft, FetchResult, StoredEntry, Subscriber
 from newsletter.preview.answers import EntryRow, SectionRow
 from newsletter.preview.choice import Choice
+from newsletter.stages import Publication
 from newsletter.store import Store
 
 #: How many older entries stand in where nothing is new.
@@ -131,11 +132,11 @@ class SheetMaker:
             sample=sample,
         )
 
-    def _letter(self, app: App, publication: pipeline.Publication, reader: Subscriber, store: Store) -> Letter:
+    def _letter(self, app: App, publication: Publication, reader: Subscriber, store: Store) -> Letter:
         return asyncio.run(next_letter(app, publication, reader, store, shelf=self._shelf))
 
     def _stand_in(
-        self, app: App, publication: pipeline.Publication, reader: Subscriber
+        self, app: App, publication: Publication, reader: Subscriber
     ) -> tuple[Letter, tuple[str, ...], list[StoredEntry]]:
         """A letter for where nothing is new: of the newest entries there are, or of the bundled samples."""
         name = publication.rules.name
@@ -191,7 +192,7 @@ class SheetMaker:
             format=choice.format or reader.format,
         )
 
-    def _before(self, publication: pipeline.Publication, draft: Draft, *, sample: bool) -> Iterator[str]:
+    def _before(self, publication: Publication, draft: Draft, *, sample: bool) -> Iterator[str]:
         """What a person should know before this issue is sent."""
         for result in self._fetched:
             if result.error:

@@ -16,8 +16,8 @@ from newsletter.model import (
     FeedHealth,
     Issue,
     IssueState,
-    Subscriber,
 )
+from newsletter.store.bounces import BounceCounts
 
 _LAST_ISSUES = 10
 #: How many days of a feed, and how many issues of a list, are worth drawing.
@@ -84,6 +84,7 @@ class Status:
     growth: tuple[Audience, ...]
     subscribers: int
     suppressions: int
+    bounces: BounceCounts
 
 
 def status(app: App) -> Status:
@@ -111,6 +112,7 @@ def status(app: App) -> Status:
         growth=tuple(with_store.recipients(_GROWTH)),
         subscribers=sum(1 for _ in app.roster.people()),
         suppressions=len(with_store.suppressions()),
+        bounces=with_store.bounce_counts(app.clock.now() - timedelta(days=_DAYS)),
     )
 
 
@@ -254,11 +256,3 @@ def rows_of(app: App, deliveries: Sequence[Delivery]) -> list[DeliveryRow]:
         )
         for one in deliveries
     ]
-
-
-def subscribers_with_status(app: App, digest: str | None) -> list[tuple[Subscriber, dict[str, str]]]:
-    """Everybody in the file, with "active" or the reason why they are not mailed."""
-    name = app.config.digest(digest).name if digest else None
-    suppressed = {s.key: s.reason.value for s in app.store.suppressions()}
-    people = app.roster.people_of(name) if name else app.roster.people()
-    return [(person, {"status": suppressed.get(person.key, "active")}) for person in people]

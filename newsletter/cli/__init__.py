@@ -11,10 +11,13 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    bounce,
+    consent,  # noqa: F401 - adds to the group `subscriber`
     daily,
     database,
     delivery,
     demo,
+    exchange,
     explain,
     feed,
     issue,
@@ -22,6 +25,7 @@ from newsletter.cli import (
     project,
     rehearse,
     send,
+    serve,
     subscriber,
     suppression,
     template,
@@ -60,9 +64,10 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, explain, preview, send, rehearse, demo):
+for commands in (project, daily, explain, preview, send, serve, rehearse, demo):
     commands.register(app)
-for nouns in (feed, subscriber, issue, delivery, suppression, template, database):
+exchange.register(subscriber.group)
+for nouns in (feed, subscriber, issue, delivery, suppression, bounce, template, database):
     app.add_typer(nouns.group)
 
 

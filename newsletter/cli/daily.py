@@ -97,6 +97,15 @@ def status(session: Session) -> int:
             ("feed in trouble", "what", "since the last good fetch"),
             [(f.title or f.url, f.last_error or f"{f.held} entries held", moment(f.last_success_at)) for f in trouble],
         )
+    back = picture.bounces
+    if back.kinds:
+        words = ", ".join(f"{number} {kind}" for kind, number in sorted(back.kinds.items()))
+        out.say(f"came back within 30 days: {words} (newsletter bounce list)")
+    if back.unproven:
+        out.warn(
+            f"{back.unproven} bounces have no proof that we wrote there, and count for nothing",
+            "newsletter bounce list --unproven",
+        )
     never = sum(1 for feed in picture.feeds if feed.status == "never")
     out.say(
         f"{len(picture.feeds)} feeds ({len(trouble)} in trouble, {never} never fetched), "

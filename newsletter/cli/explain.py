@@ -6,6 +6,7 @@ import typer
 
 from newsletter.cli.report import moment
 from newsletter.cli.session import Session, command
+from newsletter.text import one_line
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +62,25 @@ def explain(
         )
     else:
         out.line("  no message was ever addressed to this person")
+    if found.bounces:
+        out.line("")
+        out.table(
+            ("came back", "kind", "status", "words", "proof", ">report"),
+            [
+                (
+                    moment(r.at),
+                    r.kind if r.counts or not r.proof else f"{r.kind} (forgiven)",
+                    r.status,
+                    one_line(r.words, 120),
+                    r.proof or "none",
+                    r.report or "—",
+                )
+                for r in found.bounces
+            ],
+        )
     out.line("")
+    if found.bounce_story:
+        out.line(found.bounce_story)
     out.line(found.next_send)
 
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from newsletter.errors import UsageError
+
 DigestArgument = Annotated[
     str | None, typer.Argument(help="Which digest; may be left out where there is one.", show_default=False)
 ]
@@ -14,3 +16,18 @@ NoteFlag = Annotated[
         "--note", metavar="TEXT", help="The editor's note, as Markdown; @FILE reads a file.", show_default=False
     ),
 ]
+
+
+def pairs_of(option: str, given: list[str] | None) -> dict[str, str]:
+    """`KEY=VALUE`, any number of times, as a mapping.
+
+    Raises:
+        UsageError: one of them has no key.
+    """
+    pairs = {}
+    for pair in given or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{option} {pair!r} is not KEY=VALUE")
+        pairs[key.strip()] = value.strip()
+    return pairs

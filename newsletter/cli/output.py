@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from newsletter.asjson import as_json
 
+#: A longer table is not drawn by Rich, which takes a minute for a hundred thousand rows.
+_LONG_TABLE = 2000
+
 
 class Steps(Protocol):
     """A progress bar that can be moved."""
@@ -65,8 +68,15 @@ class Output:
         """Print one line of data to stdout."""
         print(printable(text))
 
+    def raw(self, text: str) -> None:
+        """Print data to stdout as it is: for files in a format of their own, which may be piped."""
+        sys.stdout.write(text)
+
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-        """Print a table to stdout; on a terminal in colour and cut to its width."""
+        """Print a table to stdout; on a terminal in colour and cut to its width, unless it is a very long one."""
+        if len(rows) > _LONG_TABLE:
+            self._plain_table([column.removeprefix(">") for column in columns], rows)
+            return
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
@@ -80,6 +90,14 @@ class Output:
         for row in rows:
             table.add_row(*(Text(printable("" if cell is None else str(cell))) for cell in row))
         console.print(table)
+
+    @staticmethod
+    def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Aligned columns and nothing else: a hundred thousand rows in a second."""
+        texts = [[printable("" if cell is None else str(cell)) for cell in row] for row in rows]
+        widths = [max(map(len, cells)) for cells in zip(columns, *texts, strict=True)]
+        for row in (columns, *texts):
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     @property
     def shows_bars(self) -> bool:

@@ -29,7 +29,7 @@ def rehearse(
         typer.Option(
             "--inject",
             metavar="FAULTS",
-            help="What goes wrong how often: 421@5%,451@2%,550@1%,drop@0.5%,silent@0.1%,kill@100.",
+            help="What goes wrong how often: 421@5%,451@2%,550@1%,drop@0.5%,silent@0.1%,garbage@0.1%,kill@100.",
             show_default=False,
         ),
     ] = "",
@@ -86,6 +86,8 @@ def _report(session: Session, done: "Rehearsed", digest: str | None) -> int:
     else:
         what = "the bundled samples, as nothing is new" if done.is_sample else done.subject
         out.table((f"rehearsal of {done.digest}: {what}", ">"), _rows(verdict))
+    if verdict.canary_stopped:
+        out.warn(f"{verdict.canary_stopped}; a real send would wait for a person here, and this one went on")
     if verdict.stopped:
         out.warn(f"the last run ended early: {verdict.stopped}")
     words = [
@@ -113,6 +115,7 @@ def _rows(verdict: "Verdict") -> list[tuple[object, ...]]:
         ("times told to come later", f"{verdict.deferred:,}"),
         ("times not known whether it arrived", f"{verdict.unknown:,}"),
         ("times killed", f"{verdict.kills:,}"),
+        *([("went first, as the canary", f"{verdict.canary:,}")] if verdict.canary is not None else []),
         ("lost", f"{verdict.lost:,}"),
         ("copies too many", f"{verdict.duplicates:,} (at most {verdict.bound:,})"),
         ("messages a second, here", f"{verdict.rate:,.0f}"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from newsletter.cli.meter import Meter
+from newsletter.cli.meter import Meter, duration
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
 from newsletter.cli.report import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
     from newsletter.model import Draft, FetchResult, Issue, SendReport
-    from newsletter.pipeline import Sent
+    from newsletter.stages import Sent
 
 
 def register(app: typer.Typer) -> None:
@@ -70,10 +70,10 @@ def send(
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
     if dry_run and test:
         raise UsageError("--dry-run and --test cannot go together")
-    if canary is not None and (dry_run or test):
-        raise UsageError("--canary is for sending: it cannot go with --dry-run or --test")
+    if canary is not None and test:
+        raise UsageError("--canary is for sending: it cannot go with --test")
     if dry_run:
-        return _dry_run(session, digest, note)
+        return _dry_run(session, digest, note, canary)
     if test:
         return _test(session, digest, test, note)
     if not yes and not sys.stdin.isatty():
@@ -219,12 +219,12 @@ def _incomplete(report: "SendReport") -> bool:
     return any(report.counts.get(state) for state in bad)
 
 
-def _dry_run(session: Session, digest: str | None, note: str | None) -> int:
+def _dry_run(session: Session, digest: str | None, note: str | None, canary: str | None) -> int:
     import asyncio
 
     from newsletter.app.letters import plan as make_plan
 
-    plan = asyncio.run(make_plan(session.app, digest, note=note))
+    plan = asyncio.run(make_plan(session.app, digest, note=note, canary=canary))
     for result in plan.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
@@ -243,6 +243,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None) -> int:
                 "suppressed": plan.suppressed,
                 "unfinished": plan.unfinished,
                 "size": plan.size,
+                "canary": plan.canary,
                 "pictures": pictures_json(plan.draft),
             }
         )
@@ -270,6 +271,12 @@ def _tell_plan(out: Output, plan: "Plan") -> None:
         out.line(plan.size.words)
     if plan.draft.pictures:
         out.line(pictures_words(plan.draft))
+    if plan.canary is not None:
+        first = min(plan.canary.first, plan.recipients)
+        out.line(
+            f"{plural(first, 'subscriber')} would get it first, watched for {duration(plan.canary.wait)}: "
+            f"if more than {plan.canary.stop_at:.0%} were refused, the others would not get it"
+        )
     skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
     out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
 

@@ -1,5 +1,6 @@
 """`suppression`: who must not be mailed, whatever the file says."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
@@ -24,10 +25,13 @@ def add(
     from newsletter.model import SuppressionReason
 
     suppression = suppress(session.app, email, SuppressionReason(reason), note, digest)
+    on_the_way = session.app.store.on_the_way(suppression.key, suppression.digest)
     if session.json:
-        session.out.data(suppression)
+        session.out.data({**asdict(suppression), "on_the_way": on_the_way})
     what = f"get no {suppression.digest}" if suppression.digest else "not be mailed"
     session.out.say(f"{suppression.email} will {what} ({suppression.reason})")
+    if on_the_way:
+        session.out.say(f"{plural(on_the_way, 'message is', 'messages are')} on the way just now and may still arrive")
 
 
 def list_(session: Session) -> None:

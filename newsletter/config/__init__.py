@@ -3,6 +3,7 @@
     schema    what may be written        problems   every mistake, with its line       load   file → Config
     project   what comes out of it       secret     passwords                          edit   add or remove a feed
     starter   the two files of a new project           filters  include and exclude           canary  who goes first
+    bounces   what comes back           block      what all blocks share
 
 The only part of the program that reads the environment.
 """

@@ -10,10 +10,20 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from newsletter.address import parse_address, parse_mailbox
+from newsletter.config.bounces import bounces_config, check_bounces
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
-from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback, shown_url
+from newsletter.config.project import (
+    Config,
+    DigestConfig,
+    DkimConfig,
+    SmtpConfig,
+    SubscribeConfig,
+    is_loopback,
+    shown_url,
+)
 from newsletter.config.schema import (
     BUILT_IN_THEMES,
+    BouncesBlock,
     CanaryBlock,
     DigestBlock,
     DkimBlock,
@@ -33,7 +43,7 @@ CONFIG_NAME = "newsletter.yaml"
 #: Overrides `store`, path or address.
 STORE_VARIABLE = "NEWSLETTER_STORE"
 
-_Part = TypeVar("_Part", FeedBlock, DigestBlock, SmtpBlock)
+_Part = TypeVar("_Part", FeedBlock, DigestBlock, SmtpBlock, BouncesBlock)
 _PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 _FILE_ENDINGS = (".xml", ".rss", ".atom", ".json", ".rdf", ".txt", ".html", ".feed")
 
@@ -160,6 +170,9 @@ def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
     for smtp in _parts(SmtpBlock, [raw["smtp"]] if isinstance(raw.get("smtp"), dict) else []):
         if smtp is not None:
             _check_smtp(check, smtp)
+    for bounces in _parts(BouncesBlock, [raw["bounces"]] if isinstance(raw.get("bounces"), dict) else []):
+        if bounces is not None:
+            check_bounces(bounces, check.wrong)
     if isinstance(store := raw.get("store"), str):
         _check_store(check, store)
 
@@ -326,6 +339,8 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),
         smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
+        bounces=bounces_config(whole.bounces, folder, _path),
+        subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
     )
 
 

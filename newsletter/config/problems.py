@@ -6,12 +6,15 @@ from typing import Any
 from newsletter.config.schema import (
     LATER,
     Block,
+    BouncesBlock,
     CanaryBlock,
     DigestBlock,
     DkimBlock,
     FeedBlock,
+    ImapBlock,
     ProjectBlock,
     SmtpBlock,
+    SubscribeBlock,
 )
 from newsletter.text import one_line
 from newsletter.yamlfile import (
@@ -31,7 +34,13 @@ from newsletter.yamlfile import (
 #: A place in the file: keys and indexes from the top.
 Place = Sequence[str | int]
 
-_MISPLACED: dict[str, type[Block]] = {"feeds": FeedBlock, "digests": DigestBlock, "smtp": SmtpBlock}
+_MISPLACED: dict[str, type[Block]] = {
+    "feeds": FeedBlock,
+    "digests": DigestBlock,
+    "smtp": SmtpBlock,
+    "bounces": BouncesBlock,
+    "subscribe": SubscribeBlock,
+}
 _BLOCKS: dict[str, type[Block]] = {"": ProjectBlock, **_MISPLACED}
 _NO_PASSWORD = (
     "does not belong in this file: put it into an environment variable and name that with password_env, "  # noqa: S105
@@ -161,6 +170,8 @@ def _block(place: Place) -> type[Block]:
         return DkimBlock
     if "canary" in place[2:-1]:
         return CanaryBlock
+    if tuple(place[:2]) == ("bounces", "imap") and len(place) > 2:  # noqa: PLR2004
+        return ImapBlock
     return _MISPLACED.get(str(place[0]), ProjectBlock) if len(place) > 1 else ProjectBlock
 
 
@@ -172,7 +183,7 @@ def _unknown(place: Place) -> str:
     block, key = _block(place), str(place[-1])
     if key in LATER[block]:
         return "not in this version yet"
-    if block is SmtpBlock and key.lower() in ("password", "pass"):
+    if block in (SmtpBlock, ImapBlock) and key.lower() in ("password", "pass"):
         return _NO_PASSWORD
     known = [*_names(block), *LATER[block]]
     guess = nearest(key, known)

@@ -10,7 +10,7 @@ from typing import Literal
 from newsletter.address import Address
 from newsletter.config.secret import PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
-from newsletter.model import CanaryRule, Feed, OnUnknown
+from newsletter.model import BounceRules, CanaryRule, Feed, OnUnknown
 from newsletter.urls import canonical_url
 from newsletter.yamlfile import did_you_mean, shown_path
 
@@ -86,6 +86,38 @@ class SmtpConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImapConfig:
+    """A folder on an IMAP server; `timeout` is in seconds."""
+
+    host: str
+    port: int
+    tls: Tls
+    username: str
+    folder: str
+    timeout: float
+    password_source: PasswordSource = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BouncesConfig:
+    """Where reports come to, and when they stop mail; for a project that says nothing, the usual rules.
+
+    `address` is the sender of the envelope, where there is one; with `verp` each
+    message has one of its own.  `commands` says whether people may write there
+    to unsubscribe and subscribe.
+    """
+
+    address: Address | None = None
+    verp: bool = False
+    maildir: Path | None = None
+    imap: ImapConfig | None = None
+    delete: bool = False
+    commands: bool = True
+    keep_days: int = 180
+    rules: BounceRules = field(default_factory=BounceRules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigestConfig:
     """One digest: its feeds in the order of its sections, and its rules.
 
@@ -108,6 +140,14 @@ class DigestConfig:
     pictures: Pictures = "link"
     note: Path | None = None
     canary: CanaryRule | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeConfig:
+    """How people sign up on the public pages: with a mail to confirm it, and whether there is a form at all."""
+
+    confirm: bool = True
+    form: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +178,24 @@ class Config:
     feeds: tuple[Feed, ...] = field(repr=False)
     digests: tuple[DigestConfig, ...] = field(repr=False)
     smtp: SmtpConfig | None
+    subscribe: SubscribeConfig = SubscribeConfig()
+    bounces: BouncesConfig = field(default_factory=BouncesConfig)
+
+    @property
+    def mail_address(self) -> Address:
+        """Where people write to: to unsubscribe, for help, with an answer.
+
+        The mailbox for reports, where the project has one that is read for such
+        mail, else the address for answers, else the sender.
+        """
+        bounces = self.bounces
+        if (
+            bounces.address is not None
+            and bounces.commands
+            and (bounces.maildir is not None or bounces.imap is not None)
+        ):
+            return bounces.address
+        return self.reply_to or self.from_address
 
     @property
     def digest_names(self) -> tuple[str, ...]:

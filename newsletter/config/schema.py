@@ -8,7 +8,6 @@ import re
 import shlex
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
@@ -19,7 +18,7 @@ from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
 from newsletter.text import one_line
 from newsletter.urls import safe_url
-from newsletter.yamlfile import Unclear, did_you_mean, language_tag
+from newsletter.yamlfile import Unclear, language_tag, time_zone
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", re.ASCII)  # RFC 9110 §5.6.2
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4000}", re.ASCII)
@@ -53,18 +52,6 @@ def _postal(text: str) -> str:
     if not found:
         raise ValueError("is empty")
     return found
-
-
-def _timezone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        known = available_timezones()
-        place = {name.rpartition("/")[2]: name for name in sorted(known)}
-        guess = place.get(text.strip().replace(" ", "_").title())
-        hint = f": did you mean {guess}?" if guess else did_you_mean(text, known)
-        raise ValueError(f"{one_line(text, 60)!r} is not a time zone such as Europe/Berlin{hint}") from error
-    return text
 
 
 def _mailbox(text: str) -> str:
@@ -243,7 +230,7 @@ def _one_file(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(_line)]
 Language = Annotated[str, AfterValidator(language_tag)]
-Timezone = Annotated[str, AfterValidator(_timezone)]
+Timezone = Annotated[str, AfterValidator(time_zone)]
 Rates = Annotated[list[str], PlainValidator(_rates)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -325,6 +312,45 @@ class SmtpBlock(Block):
     dkim: Annotated[list[DkimBlock], BeforeValidator(_one_or_two), Field(min_length=1)] | None = None
 
 
+class ImapBlock(Block):
+    """A folder on an IMAP server."""
+
+    host: Annotated[str, AfterValidator(_host)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    username: Line
+    password_env: (
+        Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*", re.ASCII), "is not a variable's name")] | None
+    ) = None
+    password_file: Line | None = None
+    password_command: Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)] | None = None
+    folder: Line = "INBOX"
+    timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
+
+
+class BouncesBlock(Block):
+    """What comes back, where it comes to, and when it stops mail."""
+
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    verp: bool = False
+    maildir: Line | None = None
+    imap: ImapBlock | None = None
+    delete: bool = False
+    commands: bool = True
+    hard: Annotated[int, Field(ge=0, le=1000)] = 1
+    soft: Annotated[int, Field(ge=0, le=1000)] = 5
+    days: Annotated[int, Field(ge=1, le=365)] = 30
+    unproven: Literal["keep", "count"] = "keep"
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 180
+
+
+class SubscribeBlock(Block):
+    """How people sign up on the public pages."""
+
+    confirm: bool = True
+    form: bool = True
+
+
 class ProjectBlock(Block):
     """The whole file."""
 
@@ -359,6 +385,8 @@ class ProjectBlock(Block):
         | None
     ) = None
     smtp: SmtpBlock | None = None
+    bounces: BouncesBlock | None = None
+    subscribe: SubscribeBlock = SubscribeBlock()
 
 
 #: Settings of the design that this version does not follow yet; better refused than ignored.
@@ -369,4 +397,7 @@ LATER: dict[type[Block], frozenset[str]] = {
     CanaryBlock: frozenset(),
     SmtpBlock: frozenset(),
     DkimBlock: frozenset(),
+    BouncesBlock: frozenset(),
+    ImapBlock: frozenset(),
+    SubscribeBlock: frozenset(),
 }

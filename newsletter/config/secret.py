@@ -51,52 +51,60 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordSource:
-    """Where the project says its SMTP password is kept; read only when a send needs it."""
+    """Where the project says a password is kept; read only when it is needed.
 
+    `protocol` is what it is for ("SMTP", "IMAP"); NEWSLETTER_SMTP_PASSWORD in the
+    environment, or the other's, wins over what the project says.
+    """
+
+    protocol: str = "SMTP"
     variable: str | None = None
     file: Path | None = None
     command: tuple[str, ...] | None = None
     folder: Path = Path()
 
     def read(self) -> Secret:
-        """Get the password; NEWSLETTER_SMTP_PASSWORD in the environment wins over what the project says.
+        """Get the password.
 
         Raises:
             NewsletterError: saying where it was looked for; never with what was found.
         """
-        given = os.environ.get(PASSWORD_VARIABLE)
+        usual = PASSWORD_VARIABLE.replace("SMTP", self.protocol)
+        nothing = f"no {self.protocol} password"
+        given = os.environ.get(usual)
         if given:
-            return _checked(given, PASSWORD_VARIABLE)
+            return _checked(given, usual, nothing)
         if self.file is not None:
-            return _checked(_from_file(self.file), shown_path(self.file))
+            return _checked(_from_file(self.file, nothing), shown_path(self.file), nothing)
         if self.command is not None:
-            return _checked(_from_command(self.command, self.folder), "password_command")
-        variable = self.variable or PASSWORD_VARIABLE
+            return _checked(_from_command(self.command, self.folder), "password_command", nothing)
+        variable = self.variable or usual
         found = os.environ.get(variable)
         if not found:
+            block = "smtp" if self.protocol == "SMTP" else f"bounces.{self.protocol.lower()}"
             raise NewsletterError(
-                f"no SMTP password: the environment variable {variable} is not set",
-                hint=f"export {variable}=…, or name a password_file or password_command under smtp",
+                f"{nothing}: the environment variable {variable} is not set",
+                hint=f"export {variable}=…, or name a password_file or password_command under {block}",
             )
-        return _checked(found, variable)
+        return _checked(found, variable, nothing)
 
 
-def _checked(text: str, where: str) -> Secret:
+def _checked(text: str, where: str, nothing: str) -> Secret:
     """The password without the line break that files and commands end in."""
     text = text.removesuffix("\n").removesuffix("\r")
     if not text or "\n" in text or "\0" in text:
-        raise NewsletterError(f"no SMTP password: {where} {'holds more than one line' if text else 'is empty'}")
+        raise NewsletterError(f"{nothing}: {where} {'holds more than one line' if text else 'is empty'}")
     return Secret(text)
 
 
-def _from_file(path: Path) -> str:
+def _from_file(path: Path, nothing: str) -> str:
     shown = shown_path(path)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as stream:
             found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
-                raise NewsletterError(f"no SMTP password: {shown} is not a file")
+                raise NewsletterError(f"{nothing}: {shown} is not a file")
             if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 mode = stat.S_IMODE(found.st_mode)
                 raise NewsletterError(
@@ -106,9 +114,9 @@ def _from_file(path: Path) -> str:
             return stream.read(_LONGEST).decode()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise NewsletterError(f"no SMTP password: {shown} cannot be read: {reason}") from error
+        raise NewsletterError(f"{nothing}: {shown} cannot be read: {reason}") from error
     except UnicodeDecodeError:
-        raise NewsletterError(f"no SMTP password: {shown} is not UTF-8") from None  # the cause would show the bytes
+        raise NewsletterError(f"{nothing}: {shown} is not UTF-8") from None  # the cause would show the bytes
 
 
 def _from_command(command: tuple[str, ...], folder: Path) -> str:

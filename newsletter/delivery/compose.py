@@ -93,7 +93,7 @@ class Skeleton:
             issue: frozen; its envelope goes into the headers.
             rendering: one of the issue's.
             wanted: both parts, or plain text only.
-            secret: what personal links are made with (`links.SECRET_NAME`).
+            secret: what personal links are made with (`Envelope.links_secret`).
             pictures: the issue's; those that this rendering shows travel with it, if it goes out as HTML.
             signers: whose DKIM signatures every message carries, in this order.
 

@@ -15,12 +15,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from newsletter.clock import Clock
+from newsletter.delivery.attempt import AlwaysOpen
 from newsletter.delivery.files import FilesTransport
 from newsletter.delivery.ports import Outbox, Progress
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.run import Run, is_open
 from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
-from newsletter.delivery.transaction import AlwaysOpen
 from newsletter.errors import TransportError
 from newsletter.model import UNSETTLED, Issue, OnUnknown, SendReport
 
@@ -99,7 +99,7 @@ async def send_one(message: bytes, *, sender: str, recipient: str, smtp: SmtpSet
 
     Args:
         message: as `Skeleton.message` makes it.
-        sender: for the envelope, as it goes on the wire.
+        sender: for the envelope, as it goes on the wire; "" for a message that no report is wanted on.
         recipient: for the envelope, as it goes on the wire.
         smtp: the mail server.
 

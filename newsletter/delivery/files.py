@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from newsletter.delivery.attempt import Gate, Outcome
 from newsletter.delivery.replies import Verdict
-from newsletter.delivery.transaction import Gate, Outcome
 from newsletter.errors import TransportError
 from newsletter.text import slug
 

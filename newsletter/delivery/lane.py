@@ -6,21 +6,26 @@ announced.  Each place takes a row, and sees it through to its result.
 """
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from newsletter.address import is_reserved
+from newsletter.delivery.attempt import Outcome
 from newsletter.delivery.learning import is_about_rate
 from newsletter.delivery.ports import Carrier
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.smtp import ServerRefused
-from newsletter.delivery.transaction import Outcome
 from newsletter.errors import MessageError, TransportError
 from newsletter.model import Delivery
 
 if TYPE_CHECKING:
     from newsletter.delivery.run import Run
+
+#: Seconds after which an intent is looked at again before its message goes: it may have waited for the server, for
+#: a connection or for its place, and its person may have left meanwhile.
+_FRESH: Final = 0.02
 
 
 class Lane:
@@ -85,15 +90,17 @@ class Lane:
             message = await run.pieces(delivery, skeleton)
         except MessageError as error:
             return Outcome(verdict=Verdict.failed, text=str(error))
-        outcome, has_turn = None, False
+        outcome = None
         while outcome is None and not self._is_over:
             async with run.circuit.turn():
-                if not has_turn:
+                try:
                     # Only here: what is learned about rates while waiting for the server must hold for this one too.
-                    await run.turn(delivery.domain)
-                    has_turn = True
-                if not self._is_over and (link := await self._linked()) is not None:
-                    outcome = await self._attempt(link, intent, message)
+                    await intent.take_turn()
+                    if not self._is_over and (link := await self._linked()) is not None:
+                        outcome = await self._attempt(link, intent, message)
+                finally:
+                    # Whoever waits for the server must not keep others from their turn.
+                    intent.free_turn()
         return outcome
 
     @property
@@ -161,7 +168,7 @@ class Lane:
             return Outcome(verdict=Verdict.failed, text=text)
         began = run.clock.monotonic()
         outcome = await connection.transaction(
-            sender=run.issue.envelope.from_email, recipient=delivery.wire_email, gate=intent, message=message
+            sender=run.sender(delivery), recipient=delivery.wire_email, gate=intent, message=message
         )
         holds_back = is_about_rate(outcome)
         if outcome.is_stale and not holds_back and not link.is_known_ended:
@@ -235,13 +242,36 @@ class _Intent:
 
     The place is given back when the result is handed in, or when an attempt has
     led to nothing; the intent is written once, however many attempts it takes.
+    Whoever waits between the intent and the message opens the gate again.
     """
 
     def __init__(self, lane: Lane, delivery: Delivery) -> None:
         self.delivery = delivery
         self._lane = lane
         self._has_place = False
+        self._has_turn = False
+        self._has_begun = False
         self._answer: asyncio.Future[bool] | None = None
+        #: When it was last known that the message may go, on the loop's clock.
+        self._seen = -math.inf
+
+    async def take_turn(self) -> None:
+        """Wait until the rates let it start; a second try needs no turn of its own."""
+        if not self._has_begun:
+            await self._lane.run.turn(self.delivery.domain)
+            self._has_turn = True
+
+    def free_turn(self) -> None:
+        """Let another message start; nothing happens if this one has."""
+        if self._has_turn:
+            self._has_turn = False
+            self._lane.run.pacers.release(self.delivery.domain)
+
+    def begin(self) -> None:
+        """It starts now."""
+        self.free_turn()
+        self._has_begun = True
+        self._lane.run.pacers.begin(self.delivery.domain)
 
     @property
     def is_asked(self) -> bool:
@@ -255,11 +285,21 @@ class _Intent:
             self._ask()
 
     async def open(self) -> bool:
-        """Wait for a place and for the intent; False also if the run is over before it was handed in."""
+        """Wait for a place and for the intent; False also if the run is over before it was handed in.
+
+        An intent that is there already and not fresh any more is looked at again.
+        """
+        run, clock = self._lane.run, asyncio.get_running_loop().time
         await self._take_place()
-        if self._answer is None and self._lane.run.is_over:
+        if self._answer is None and run.is_over:
             return False
-        return await self._ask()
+        is_stale = self._answer is not None and self._answer.done() and clock() - self._seen > _FRESH
+        if is_stale and not run.may_go(self.delivery):
+            # To be decided by the writer, and written down.
+            self._answer = run.writer.renew(self.delivery.id)
+        is_open = await self._ask()
+        self._seen = clock()
+        return is_open
 
     async def granted(self) -> bool:
         """Wait for the intent: there is a result to be written."""

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Final
 
 from newsletter.clock import Clock
+from newsletter.delivery.attempt import Outcome
 from newsletter.delivery.limits import Rate
-from newsletter.delivery.transaction import Outcome
 from newsletter.model import ServerLimits
 
 #: Windows in which servers count, and until how long a wait means that it was this one.

@@ -51,7 +51,10 @@ class Pacer:
     """Says when a message may start so that no window of a rate's length sees more of them than it allows.
 
     A burst up to a rate's count goes at once; then each waits until the one
-    `count` before it is old enough.
+    `count` before it is old enough.  Between the moment when a message may start
+    and the one when it does, a connection may have to be opened first: until
+    then its place is taken (`reserve`), and its time counts from its start
+    (`begin`), which is what the server sees.
 
     Args:
         rates: all of them hold; none lets everything go at once.
@@ -62,6 +65,7 @@ class Pacer:
     def __init__(self, rates: Sequence[Rate], *, clock: Clock, past: Iterable[datetime] = ()) -> None:
         self._clock = clock
         self._starts = [(rate, deque[float](maxlen=rate.count)) for rate in rates]
+        self._reserved = 0
         now, ticks = clock.now(), clock.monotonic()
         for moment in past:
             # A clock that was set back must not make anybody wait for more than a window.
@@ -80,11 +84,25 @@ class Pacer:
     def wait(self) -> float:
         """Seconds until a message may start; 0.0 for at once."""
         now = self._clock.monotonic()
-        full = (starts[0] + rate.seconds - now for rate, starts in self._starts if len(starts) == rate.count)
-        longest = max((0.0, *full))
+        longest = max((self._wait(rate, starts, now) for rate, starts in self._starts), default=0.0)
         return longest if longest > _NOW else 0.0
 
-    def note(self) -> None:
+    def _wait(self, rate: Rate, starts: deque[float], now: float) -> float:
+        # Those that have not started will do so now at the earliest.
+        others = rate.count - self._reserved
+        if others <= 0:
+            return rate.seconds
+        return starts[-others] + rate.seconds - now if len(starts) >= others else 0.0
+
+    def reserve(self) -> None:
+        """A message will start as soon as it can."""
+        self._reserved += 1
+
+    def release(self) -> None:
+        """One for which there was a place has started, or will not after all."""
+        self._reserved -= 1
+
+    def begin(self) -> None:
         """A message starts now."""
         self._note(self._clock.monotonic())
 
@@ -132,11 +150,23 @@ class Pacers:
         """Seconds until a message to this domain may start; 0.0 for at once."""
         return max(self._all.wait(), self._own(domain).wait() if self._per_domain else 0.0)
 
-    def note(self, domain: str) -> None:
+    def reserve(self, domain: str) -> None:
+        """A message to this domain will start as soon as it can."""
+        for pacer in self._of(domain):
+            pacer.reserve()
+
+    def release(self, domain: str) -> None:
+        """One for which there was a place has started, or will not after all."""
+        for pacer in self._of(domain):
+            pacer.release()
+
+    def begin(self, domain: str) -> None:
         """A message to this domain starts now."""
-        self._all.note()
-        if self._per_domain:
-            self._own(domain).note()
+        for pacer in self._of(domain):
+            pacer.begin()
+
+    def _of(self, domain: str) -> tuple[Pacer, ...]:
+        return (self._all, self._own(domain)) if self._per_domain else (self._all,)
 
     def _own(self, domain: str) -> Pacer:
         if domain not in self._domains:

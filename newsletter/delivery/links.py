@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from newsletter.model import Envelope
 
-#: The name under which the store keeps the secret behind the tokens (`Store.secret`).
+#: The name of the first secret behind the tokens; which one an issue has says its envelope.
 SECRET_NAME = "links"  # noqa: S105 - a name, not a secret
 _VERSION = "v1"
 
@@ -47,7 +47,7 @@ def token(secret: bytes, digest: str, key: str) -> str:
     """The token of one subscriber for one digest.
 
     Args:
-        secret: the project's, 32 bytes (`Store.secret(SECRET_NAME)`).
+        secret: the project's, 32 bytes (`Envelope.links_secret` is its name in the store).
         digest: the digest's name.
         key: the subscriber's key (`Subscriber.key`).
     """
@@ -58,7 +58,7 @@ class Tokens:
     """The tokens of many subscribers for one digest.
 
     Args:
-        secret: the project's, 32 bytes (`Store.secret(SECRET_NAME)`).
+        secret: as for `token`.
         digest: the digest's name.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from newsletter.delivery.transaction import Gate, Outcome
+from newsletter.delivery.attempt import Gate, Outcome
 from newsletter.model import Delivery, DeliveryState, Issue, Picture, Rendering, ServerLimits, Settlement
 
 
@@ -16,6 +16,10 @@ class Writer(Protocol):
 
     def intend(self, delivery_id: int) -> "asyncio.Future[bool]":
         """Ask to send a delivery; False: it may not go."""
+        ...
+
+    def renew(self, delivery_id: int) -> "asyncio.Future[bool]":
+        """Take back what was granted, if it may not go any more; False: it may not, and is ours no more."""
         ...
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
@@ -52,6 +56,10 @@ class Outbox(Protocol):
 
     def learn_limits(self, server: str, limits: ServerLimits) -> None:
         """Remember what a server allows."""
+        ...
+
+    def may_go(self, delivery_id: int) -> bool:
+        """Whether a message whose intent was granted may still begin; a look that waits for nobody."""
         ...
 
     def counts(self, issue_id: int) -> dict[DeliveryState, int]:

@@ -15,18 +15,17 @@ from typing import Final, TypeVar
 
 from newsletter.clock import Clock
 from newsletter.delivery.ahead import Ahead
+from newsletter.delivery.attempt import Outcome
 from newsletter.delivery.circuit import Circuit
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.lane import Lane
 from newsletter.delivery.learning import Learner, is_about_connections, is_about_rate
 from newsletter.delivery.limits import Pacers, Rate, longest_window
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
 from newsletter.delivery.related import PicturePart, picture_parts
 from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.settling import settle
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.delivery.transaction import Outcome
 from newsletter.errors import TransportError
 from newsletter.model import (
     UNSETTLED,
@@ -108,14 +107,15 @@ class Run:
         self._most_connected = 0
         self._has_too_many = False
         self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
-        self._pacers = _pacers(smtp, outbox, clock, self.learner.limits)
+        self._return_path = smtp.return_path
+        self.pacers = _pacers(smtp, outbox, clock, self.learner.limits)
         self._may_choose = bool(smtp.per_domain)
         self._outbox = outbox
         self.clock = clock
         self._on_unknown = on_unknown
         self._on_progress = on_progress
         self._sleep = sleep
-        self._secret = outbox.secret(SECRET_NAME)
+        self._secret = outbox.secret(issue.envelope.links_secret)
         self._skeletons: OrderedDict[tuple[str, Format], Skeleton] = OrderedDict()
         self._pictures: tuple[PicturePart, ...] | None = None
         self._signers = smtp.signers
@@ -237,16 +237,24 @@ class Run:
         if self._may_choose:
             # A domain that has had enough for now does not hold up the others.
             for place, delivery in zip(range(_LOOKED_AT), self._chunk, strict=False):
-                if not self._pacers.wait(delivery.domain):
+                if not self.pacers.wait(delivery.domain):
                     del self._chunk[place]
                     return delivery
         return self._chunk.popleft() if self._chunk else None
 
     async def turn(self, domain: str) -> None:
-        """Wait until a message to this domain may start, or the run is over."""
-        while not self.is_over and (seconds := self._pacers.wait(domain)):
+        """Wait until a message to this domain may start, or the run is over; `pacers` keeps its place from then on."""
+        while not self.is_over and (seconds := self.pacers.wait(domain)):
             await self.rest(seconds)
-        self._pacers.note(domain)
+        self.pacers.reserve(domain)
+
+    def may_go(self, delivery: Delivery) -> bool:
+        """Whether a message that has waited since its intent may still begin."""
+        return self._outbox.may_go(delivery.id)
+
+    def sender(self, delivery: Delivery) -> str:
+        """Where reports on this message go: the sender of its envelope."""
+        return self.issue.envelope.from_email if self._return_path is None else self._return_path.of(delivery.id)
 
     def skeleton(self, delivery: Delivery) -> Skeleton:
         """The encoded rendering this delivery is filled into.
@@ -317,7 +325,7 @@ class Run:
         """
         if outcome.verdict is Verdict.sent:
             if (rate := self.learner.accepted()) is not None:
-                self._pacers.slow_down(rate, began)
+                self.pacers.slow_down(rate, began)
                 self._learn(f"{rate.count:,} messages in {rate.window}")
         elif is_about_rate(outcome) and (seconds := self.learner.held_back(began)) is not None:
             self.circuit.held_back(seconds)

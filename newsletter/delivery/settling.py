@@ -14,8 +14,8 @@ Nothing here asks the time or writes anything.
 from datetime import datetime, timedelta
 from typing import Final
 
-from newsletter.delivery.replies import Verdict
-from newsletter.delivery.transaction import Outcome
+from newsletter.delivery.attempt import Outcome
+from newsletter.delivery.replies import Phase, Verdict
 from newsletter.model import Delivery, DeliveryState, OnUnknown, Settlement
 
 #: RFC 5321 §4.5.4.1 and Postfix's practice: greylisting wants five minutes, and nobody wants to be asked all day.
@@ -53,8 +53,9 @@ def settle(
         delivery_id=delivery.id,
         state=state,
         code=outcome.code,
-        reply=f"expired after {PATIENCE.days} days: {outcome.text}" if expired else outcome.text,
+        reply=f"expired after {PATIENCE.days} days: {outcome.text}" if expired else _told(outcome, state),
         next_attempt_at=None if after is None else now + after,
+        doubtful=outcome.verdict is Verdict.unknown,
     )
 
 
@@ -80,6 +81,13 @@ def _decide(
             resend = on_unknown is OnUnknown.resend and attempts < COPIES
             state = DeliveryState.queued if resend else DeliveryState.held
     return state, after
+
+
+def _told(outcome: Outcome, state: DeliveryState) -> str:
+    """A server's words; of a refusal also that it had the message, for then they may mean the message."""
+    is_permanent = state is DeliveryState.failed and (outcome.code or 0) >= _PERMANENT
+    late = is_permanent and outcome.phase in (Phase.data, Phase.dot)
+    return f"{outcome.text} (in reply to end of DATA)" if late else outcome.text
 
 
 def _was_rejected(delivery: Delivery) -> bool:

@@ -22,6 +22,7 @@ from aiosmtplib import SMTPAuthenticationError, SMTPHeloError, SMTPResponseExcep
 from newsletter.delivery.conversation import Conversation
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
+from newsletter.delivery.returnpath import ReturnPath
 from newsletter.delivery.transaction import Abilities, Connection
 from newsletter.errors import TransportError
 from newsletter.text import one_line
@@ -59,7 +60,8 @@ class SmtpSettings:
     CHUNKING (RFC 3030).  `local_hostname` is said in EHLO; None says our
     address.  A server that fails is tried `patience` times in a row, after
     pauses that grow from `back_off` seconds.  `signers` are whose DKIM
-    signatures its messages carry.
+    signatures its messages carry.  `return_path` is where reports on them go, the
+    sender of the envelope; None: to the sender of the message.
     """
 
     host: str
@@ -80,6 +82,7 @@ class SmtpSettings:
     patience: int = 4
     back_off: float = 1.0
     signers: tuple[Signer, ...] = ()
+    return_path: ReturnPath | None = None
 
     @property
     def server(self) -> str:

@@ -20,8 +20,9 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
+from newsletter.delivery.attempt import Gate, Outcome
 from newsletter.delivery.conversation import Answers, Conversation, ConversationOver
 from newsletter.delivery.replies import GARBAGE, Phase, Reply, Verdict, judge
 
@@ -39,51 +40,6 @@ _LAST = frozenset({Verdict.back_off, Verdict.refused, Verdict.rejected, Verdict.
 #: Answers to BDAT that mean the command, not the message (RFC 5321 §4.2.4, RFC 3030 §2).
 _NO_COMMAND = frozenset({500, 501, 502, 503, 504})
 _Phases = tuple[Phase, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one attempt to hand over one message ended; `code` is None where no reply decided it.
-
-    `is_stale`: the connection had carried others and ended before it came to
-    this message; servers do so, it is nobody's failure, and another connection
-    is worth a try at once.
-    """
-
-    verdict: Verdict
-    phase: Phase | None = None
-    code: int | None = None
-    text: str = ""
-    is_stale: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.text}".strip() if self.code is not None else self.text
-
-
-class Gate(Protocol):
-    """What stands between a message and its last byte: the intent to send it, on disk."""
-
-    def hurry(self) -> None:
-        """Ask for the intent now, if that is possible without waiting; it will be wanted soon."""
-
-    async def open(self) -> bool:
-        """Wait for the intent; False withholds the message.
-
-        Raises:
-            StoreError: it could not be written.
-        """
-        ...
-
-
-class AlwaysOpen:
-    """The gate of a message of which no record is kept."""
-
-    def hurry(self) -> None:
-        """Nothing to wait for."""
-
-    async def open(self) -> bool:
-        """It is open."""
-        return True
 
 
 @dataclass(slots=True)
@@ -152,10 +108,17 @@ class Connection:
         #: Messages written in chunks whose answers nobody has looked at yet.
         self._unjudged = 0
         self._is_over = False
+        #: Nothing more is to begin; what has begun may go.
+        self._is_leaving = False
 
     @property
     def is_usable(self) -> bool:
         """Whether another message may be tried over this connection."""
+        return not self._is_leaving and self._is_alive
+
+    @property
+    def _is_alive(self) -> bool:
+        """Whether a message that has begun may go on."""
         return not self._is_over and self._conversation.is_quiet
 
     async def transaction(self, *, sender: str, recipient: str, gate: Gate, message: Sequence[bytes]) -> Outcome:
@@ -193,9 +156,10 @@ class Connection:
         return outcome
 
     async def close(self) -> None:
-        """Let what is in flight end, take leave (QUIT) where the server still listens, and close."""
-        self._is_over = True
+        """Let what has begun end, take leave (QUIT) where the server still listens, and close."""
+        self._is_leaving = True
         await self._idle.wait()
+        self._is_over = True
         if self._conversation.is_quiet:
             await self._conversation.ask(b"QUIT\r\n", min(self._timeout, _PARTING))
         self._conversation.abort("the connection is closed")
@@ -208,7 +172,8 @@ class Connection:
     # -------------------------------------------------------------- what need not be tried
 
     def _impossible(self, sender: str, recipient: str, size: int) -> Outcome | None:
-        if not _PATH.fullmatch(sender) or not sender.isascii():
+        # The null path is for what nobody is to answer (RFC 5321 §4.5.5).
+        if sender and (not _PATH.fullmatch(sender) or not sender.isascii()):
             return Outcome(verdict=Verdict.refused, text=f"{sender!r} cannot be a sender's address")
         if not _PATH.fullmatch(recipient):
             return Outcome(verdict=Verdict.failed, text=f"{recipient!r} cannot be a recipient's address")
@@ -240,7 +205,7 @@ class Connection:
 
     def _ended_before(self) -> Outcome | None:
         """The outcome for a message whose turn comes when the connection is no good any more."""
-        if self.is_usable:
+        if self._is_alive:
             return None
         return Outcome(verdict=Verdict.back_off, phase=Phase.mail, text="the connection had ended", is_stale=True)
 
@@ -250,6 +215,7 @@ class Connection:
         async with self._turn:
             if (ended := self._ended_before()) is not None:
                 return ended
+            gate.begin()
             gate.hurry()
             refusal = await self._announced(parameters, recipient, gate)
             if refusal is not None:
@@ -287,7 +253,7 @@ class Connection:
                     return refusal
             if not await gate.open():
                 return Outcome(verdict=Verdict.withheld)
-            return self._refusal((Phase.data,), await self._conversation.ask(b"DATA\r\n", self._timeout))
+            phases, commands = (), []
         answers = await self._ask(*commands, b"DATA\r\n")
         refusal = self._refusal((*phases, Phase.data), answers)
         waits_for_data = answers.over is None and answers.replies[-1].code == _GO_AHEAD
@@ -316,27 +282,31 @@ class Connection:
             return Outcome(verdict=Verdict.withheld)
         data = b"".join(message)
         async with self._turn:
-            if (ended := self._ended_before()) is not None:
-                return ended
             carried = self.carried
-            if not self._chunking_works:
-                return await self._first_chunks(parameters, recipient, data)
             try:
                 # One message at a time in our own buffer, however large the window.
                 await self._conversation.drained(_DATA_SHARE * self._timeout)
             except ConversationOver as over:
                 self.abort(str(over))
                 return self._ended_before() or Outcome(verdict=Verdict.back_off, text=str(over))
+            if not await gate.open():
+                return Outcome(verdict=Verdict.withheld)
+            if (ended := self._ended_before()) is not None:
+                return ended
+            if not self._chunking_works:
+                gate.begin()
+                return await self._first_chunks(parameters, recipient, gate, data)
             # What is in flight may be refused in the middle and leave its transaction open; perhaps it has been, and
             # the answer is here, but its own turn has not come to read it.
             self._in_transaction = self._in_transaction or self._unjudged > 0
+            gate.begin()
             phases, commands = self._envelope(parameters, recipient)
             answer = self._last_chunk(commands, data)
         outcome = await self._judged_last((*phases, Phase.dot), answer)
         is_stale = outcome.phase is Phase.mail and outcome.verdict is Verdict.back_off and carried > 0
         return replace(outcome, is_stale=True) if is_stale else outcome
 
-    async def _first_chunks(self, parameters: str, recipient: str, data: bytes) -> Outcome:
+    async def _first_chunks(self, parameters: str, recipient: str, gate: Gate, data: bytes) -> Outcome:
         """The first message of a connection: its first line alone, to see whether BDAT is understood.
 
         A server that takes BDAT for an unknown command would read what follows
@@ -354,6 +324,11 @@ class Connection:
         if refusal is not None:
             return refusal
         self._chunking_works = True
+        if not await gate.open():
+            # Half a message is none: RSET comes before the next one.
+            return Outcome(verdict=Verdict.withheld)
+        if not self.is_usable:
+            return Outcome(verdict=Verdict.back_off, phase=Phase.data, text="the connection ended")
         return await self._judged_last((Phase.dot,), self._last_chunk([], data[cut:]))
 
     def _last_chunk(self, commands: Sequence[bytes], data: bytes) -> "asyncio.Future[Answers]":

@@ -1,4 +1,4 @@
-"""The people of subscribers.yaml: read one at a time, added and removed without disturbing a comment.
+"""The people of subscribers.yaml: read one at a time, added, changed and removed without disturbing a comment.
 
 A list is followed only if all of it is right: whoever asks for its people gets
 every mistake, each with its line, after the last person, and must then undo
@@ -9,46 +9,34 @@ The store's suppressions win over what stands here; they are no business of
 this module.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from newsletter.address import Address, parse_address
-from newsletter.errors import AddressError, ConfigError, UsageError
+from newsletter.address import parse_address
+from newsletter.errors import AddressError, ConfigError, Problem, UsageError
 from newsletter.model import Format, Subscriber
-from newsletter.text import multi_line, one_line
+from newsletter.people.editing import Edit, difference
+from newsletter.people.entry import KEYS, Wrong, data_of, entry_data, person_from, person_of, written
+from newsletter.text import one_line
 from newsletter.yamlfile import (
-    Broken,
+    Change,
     Data,
     EditedText,
-    ListNode,
     MapNode,
     Node,
     Problems,
     Scalar,
-    block_item,
     did_you_mean,
     editing,
-    language_tag,
-    not_text,
     parse_items,
     read_items,
     shown_path,
 )
 
-KEYS = ("email", "name", "digests", "language", "format", "attributes")
-_KNOWN = frozenset(KEYS)
-_LONGEST_LINE = 200
-_LONGEST_VALUE = 2000
-_MOST_ATTRIBUTES = 100
-
-
-class _Wrong(Exception):  # noqa: N818  never leaves this module
-    """One entry cannot be used; without a text, where that has been said already."""
-
-    def __init__(self, line: int, text: str, key: str = "") -> None:
-        super().__init__(text)
-        self.line, self.text, self.key = line, text, key
+__all__ = ["KEYS", "Draft", "Roster", "read_people"]
 
 
 class Roster:
@@ -69,7 +57,7 @@ class Roster:
         Raises:
             ConfigError: after the last person, with every mistake in the file.
         """
-        return self._people(self._nodes(), shown_path(self.path))
+        return self.read(self._nodes(), shown_path(self.path))
 
     def _nodes(self) -> Iterator[Node]:
         try:
@@ -113,6 +101,8 @@ class Roster:
         digests: Sequence[str] = (),
         language: str | None = None,
         format_: Format = Format.html,
+        timezone: str | None = None,
+        tags: Sequence[str] = (),
         attributes: Mapping[str, str] | None = None,
     ) -> Subscriber:
         """Add a person at the end of the file; it is begun where there is none.
@@ -124,33 +114,85 @@ class Roster:
             BusyError: another run is editing it.
         """
         address = parse_address(email.strip())
-        details: dict[str, Data] = {
-            "email": address.email,
-            "name": name,
-            "digests": list(digests),
-            "language": language or "",
-            "format": "" if format_ is Format.html else format_.value,
-            "attributes": dict(attributes or {}),
-        }
-        item: dict[str, Data] = {key: value for key, value in details.items() if value}
-        with editing(self.path, create=True) as draft:
-            for person in self._people(parse_items(draft.text, draft.shown), draft.shown):
+        item = entry_data(
+            email=address.email,
+            name=name,
+            digests=digests,
+            language=language,
+            format_=format_,
+            timezone=timezone,
+            tags=tags,
+            attributes=attributes,
+        )
+        with self.draft(create=True) as draft:
+            for person in draft.people():
                 if person.key == address.key:
-                    place = f"{draft.shown}:{person.line}"
-                    raise UsageError(f"{person.email} is there already: {place}", hint="edit that line to change it")
-            added = self._alone(item)
-            draft.append(address.email if len(item) == 1 else item)
-            line = draft.text.count("\n", 0, draft.text.rfind(address.email)) + 1
+                    raise _there_already(person, draft.shown)
+            added = person_from(item, self.check_digest)
+            draft.extend((written(item),))
+        line = draft.text.count("\n", 0, draft.text.rfind(address.email)) + 1
         return replace(added, line=line)
 
-    def _alone(self, item: Mapping[str, Data]) -> Subscriber:
-        """Read a person as the file will have them."""
-        try:
-            [person] = self._people(parse_items("\n".join(block_item(item, 0)), ""), "")
-        except ConfigError as error:
-            words = (f"{problem.key}: {problem.text}" if problem.key else problem.text for problem in error.problems)
-            raise UsageError("; ".join(words)) from error
-        return person
+    def edit(
+        self, email: str, edit: Edit, *, before_writing: Callable[[], object] = lambda: None
+    ) -> tuple[Subscriber, Subscriber]:
+        """Change what is said about a person; nothing but their entry is touched.
+
+        Args:
+            email: the person's address.
+            edit: what is to be another way.
+            before_writing: called when all is well and before the file is replaced.
+
+        Returns:
+            the person before and after; they are equal where there was nothing to change.
+
+        Raises:
+            AddressError: one of the addresses is none.
+            UsageError: there is no such person, the new address is another one's, or a value cannot be used.
+            ConfigError: the file has mistakes, or cannot be edited safely.
+            BusyError: another run is editing it.
+        """
+        wanted = parse_address(email.strip()).key
+        new = wanted if edit.email is None else parse_address(edit.email.strip()).key
+        with self.draft() as draft:
+            index, before, other = 0, None, None
+            for number, person in enumerate(draft.people()):
+                if person.key == wanted:
+                    index, before = number, person
+                elif person.key == new:
+                    other = person
+            if before is None:
+                raise UsageError(
+                    f"{one_line(email, 100)} is not in {draft.shown}", hint="newsletter subscriber list shows who is"
+                )
+            if other is not None:
+                raise _there_already(other, draft.shown)
+            meant = person_from(data_of(edit.applied(before)), self.check_digest)
+            change = difference(before, meant)
+            if not change:
+                return before, before
+            draft.change({index: change})
+            # Every other entry is proved to say what it said; this one must be read as it was meant.
+            found = next(islice(draft.people(), index, None))
+            if replace(found, line=None) != replace(meant, line=None):
+                problem = Problem(path=draft.shown, line=before.line, key="", text="cannot be edited safely")
+                raise ConfigError([problem], hint="make this change in an editor")
+            before_writing()
+        return before, replace(meant, line=before.line)
+
+    @contextmanager
+    def draft(self, *, create: bool = False) -> Iterator["Draft"]:
+        """Change the list inside the block; it is written when the block ends without an error.
+
+        Args:
+            create: begin the file where there is none.
+
+        Raises:
+            ConfigError: the file cannot be read or edited safely, or was changed meanwhile.
+            BusyError: another run is editing it.
+        """
+        with editing(self.path, create=create) as text:
+            yield Draft(text, self)
 
     def remove(self, email: str) -> Subscriber:
         """Take a person out of the file, with the comment above; every entry, if there are several.
@@ -165,20 +207,25 @@ class Roster:
         wanted = _key_of(email)
         removed = []
         with editing(self.path) as draft:
-            for index, node, written in reversed(_find_all(wanted, draft)):
-                removed.append(_as_far_as_right(node, written))
+            for index, node, found in reversed(_find_all(wanted, draft)):
+                removed.append(_as_far_as_right(node, found))
                 draft.remove(index)
             if not removed:
                 raise UsageError(f"{one_line(email, 100)} is not in {draft.shown}")
         return removed[-1]
 
-    def _people(self, nodes: Iterator[Node], shown: str) -> Iterator[Subscriber]:
+    def read(self, nodes: Iterator[Node], shown: str) -> Iterator[Subscriber]:
+        """Read people from the entries of a list that is, or will be, the file `shown`.
+
+        Raises:
+            ConfigError: after the last person, with every mistake.
+        """
         problems, first_lines = Problems(shown), dict[str, int]()
         try:
             for node in nodes:
                 try:
-                    person = _person(node, self._check_digest, problems)
-                except _Wrong as wrong:
+                    person = person_of(node, self.check_digest, problems)
+                except Wrong as wrong:
                     if wrong.text:
                         problems.add(wrong.line, wrong.text, wrong.key)
                     continue
@@ -193,10 +240,49 @@ class Roster:
         if problems:
             raise ConfigError(problems.all())
 
-    def _check_digest(self, name: str) -> str | None:
+    def check_digest(self, name: str) -> str | None:
+        """Why a person cannot have a digest, in words; None if they can."""
         if self._digests is None or name in self._digests:
             return None
         return f"there is no digest {one_line(name, 60)}{did_you_mean(name, self._digests)}"
+
+
+class Draft:
+    """The list while it is being changed."""
+
+    def __init__(self, text: EditedText, roster: Roster) -> None:
+        self._text = text
+        self._roster = roster
+        self.shown = text.shown
+
+    @property
+    def text(self) -> str:
+        """The file as it will be."""
+        return self._text.text
+
+    def people(self) -> Iterator[Subscriber]:
+        """Read everybody, as the draft has them now.
+
+        Raises:
+            ConfigError: after the last person, with every mistake in the file.
+        """
+        return self._roster.read(parse_items(self.text, self.shown), self.shown)
+
+    def extend(self, entries: Iterable[Data]) -> None:
+        """Add entries at the end, at least one; they are asked for more than once.
+
+        Raises:
+            ConfigError: the layout allows no edit that is sure to change nothing else.
+        """
+        self._text.extend(entries)
+
+    def change(self, changes: Mapping[int, Change]) -> None:
+        """Change entries, by their index from 0 (`difference` says how).
+
+        Raises:
+            ConfigError: the layout allows no edit that is sure to change nothing else.
+        """
+        self._text.change(changes, short="email")
 
 
 def read_people(path: Path, digests: Collection[str] | None = None) -> Iterator[Subscriber]:
@@ -212,132 +298,6 @@ def read_people(path: Path, digests: Collection[str] | None = None) -> Iterator[
     return Roster(path, digests).people()
 
 
-# ------------------------------------------------------------- from nodes to people
-
-
-def _person(node: Node, check_digest: Callable[[str], str | None], problems: Problems) -> Subscriber:
-    if isinstance(node, Scalar):
-        address = _address(node)
-        return Subscriber(email=address.email, wire_email=address.wire, key=address.key, line=node.line)
-    if isinstance(node, Broken):
-        raise _Wrong(node.line, "")
-    if not isinstance(node, MapNode):
-        raise _Wrong(node.line, "must be an address, or `email: address` and more about the person")
-    if not node.pairs.keys() <= _KNOWN:
-        for key in node.pairs.keys() - _KNOWN:
-            problems.add(node.key_line(key), f"no such key{did_you_mean(key, KEYS)}", one_line(key, 60))
-    if "email" not in node.pairs:
-        raise _Wrong(node.line, "is missing", "email")
-    address = _address(node.pairs["email"])
-    details = _Details(node, problems)
-    return Subscriber(
-        email=address.email,
-        wire_email=address.wire,
-        key=address.key,
-        name=details.text("name"),
-        digests=details.digests(check_digest),
-        language=details.language(),
-        format=details.format(),
-        attributes=details.attributes(),
-        line=node.line,
-    )
-
-
-def _address(node: Node) -> Address:
-    if not isinstance(node, Scalar):
-        raise _Wrong(node.line, "" if isinstance(node, Broken) else "must be text", "email")
-    # Nothing that YAML takes for something else has an @ in it.
-    wrong = None if node.quoted or "@" in node.value else not_text(node.value)
-    if wrong is not None:
-        raise _Wrong(node.line, wrong, "email")
-    try:
-        return parse_address(node.value)
-    except AddressError as error:
-        raise _Wrong(node.line, str(error)) from error
-
-
-class _Details:
-    """The optional values of one person; each mistake is noted, and the reading goes on."""
-
-    __slots__ = ("_pairs", "_problems")
-
-    def __init__(self, node: MapNode, problems: Problems) -> None:
-        self._pairs = node.pairs
-        self._problems = problems
-
-    def text(self, key: str) -> str:
-        """One line of text, "" where there is none."""
-        node = self._pairs.get(key)
-        if node is None:
-            return ""
-        text = self._value(node, key, _LONGEST_LINE)
-        # Most of it is one line already, and is seen to be at a tenth of the cost.
-        is_tidy = text.isprintable() and "  " not in text and text == text.strip()
-        return text if is_tidy else one_line(text)
-
-    def _value(self, node: Node, key: str, limit: int) -> str:
-        wrong = "must be text"
-        if isinstance(node, Scalar):
-            unquoted = None if node.quoted else not_text(node.value)
-            if unquoted is None and len(node.value) <= limit:
-                return node.value
-            wrong = unquoted or f"is longer than {limit:,} characters"
-        if not isinstance(node, Broken):
-            self._problems.add(node.line, wrong, key)
-        return ""
-
-    def digests(self, check: Callable[[str], str | None]) -> tuple[str, ...]:
-        node = self._pairs.get("digests")
-        if node is None:
-            return ()
-        if not isinstance(node, ListNode):
-            fix = f", such as [{node.value}]" if isinstance(node, Scalar) and node.value else ""
-            self._problems.add(node.line, f"must be a list{fix}", "digests")
-            return ()
-        names = []
-        for item in node.items:
-            name = self._value(item, "digests", _LONGEST_LINE)
-            wrong = check(name) if name else None
-            if wrong is not None:
-                self._problems.add(item.line, wrong, "digests")
-            names.append(name)
-        if not names:
-            self._problems.add(node.line, "is empty: leave it out for all digests", "digests")
-        return tuple(dict.fromkeys(names))
-
-    def language(self) -> str | None:
-        text = self.text("language")
-        try:
-            return language_tag(text) if text else None
-        except ValueError as error:
-            self._problems.add(self._pairs["language"].line, str(error), "language")
-            return None
-
-    def format(self) -> Format:
-        text = self.text("format")
-        if not text:
-            return Format.html
-        found = _FORMATS.get(text)
-        if found is None:
-            line = self._pairs["format"].line
-            self._problems.add(line, f"must be html or text{did_you_mean(text, _FORMATS)}", "format")
-        return found or Format.html
-
-    def attributes(self) -> Mapping[str, str]:
-        node = self._pairs.get("attributes")
-        if node is None:
-            return {}
-        if not isinstance(node, MapNode):
-            self._problems.add(node.line, "must be `key: value` pairs, such as {city: Arlington}", "attributes")
-            return {}
-        if len(node.pairs) > _MOST_ATTRIBUTES:
-            self._problems.add(node.line, f"are more than {_MOST_ATTRIBUTES}", "attributes")
-        return {key: multi_line(self._value(value, "attributes", _LONGEST_VALUE)) for key, value in node.pairs.items()}
-
-
-_FORMATS = {member.value: member for member in Format}
-
-
 # ------------------------------------------------------- for editing a file with mistakes
 
 
@@ -350,9 +310,9 @@ def _find_all(wanted: str, draft: EditedText) -> list[tuple[int, Node, str]]:
     found = []
     try:
         for index, node in enumerate(parse_items(draft.text, draft.shown)):
-            written = _written(node)
-            if written is not None and _key_of(written) == wanted:
-                found.append((index, node, written))
+            text = _written(node)
+            if text is not None and _key_of(text) == wanted:
+                found.append((index, node, text))
     except ConfigError:
         if not found:
             raise
@@ -363,6 +323,13 @@ def _written(node: Node) -> str | None:
     """The address of an entry as it stands in the file, right or wrong."""
     found = node.pairs.get("email") if isinstance(node, MapNode) else node
     return found.value if isinstance(found, Scalar) else None
+
+
+def _there_already(person: Subscriber, shown: str) -> UsageError:
+    return UsageError(
+        f"{person.email} is there already: {shown}:{person.line}",
+        hint=f"newsletter subscriber edit {person.email} changes what is said there",
+    )
 
 
 def _any_digest(_: str) -> None:
@@ -376,8 +343,8 @@ def _key_of(email: str) -> str:
         return email.strip()
 
 
-def _as_far_as_right(node: Node, written: str) -> Subscriber:
+def _as_far_as_right(node: Node, text: str) -> Subscriber:
     try:
-        return _person(node, _any_digest, Problems(""))
-    except _Wrong:
-        return Subscriber(email=written, wire_email=written, key=_key_of(written), line=node.line)
+        return person_of(node, _any_digest, Problems(""))
+    except Wrong:
+        return Subscriber(email=text, wire_email=text, key=_key_of(text), line=node.line)

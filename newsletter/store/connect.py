@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from newsletter.errors import StoreError
+from newsletter.store.hands import Hands, OwnThread
 from newsletter.store.lock import advisory_lock, file_lock
 from newsletter.store.trouble import damaged, explained
 
@@ -76,6 +77,10 @@ class Database(ABC):
                     yield connection
 
             yield begin
+
+    def hands(self) -> Hands:
+        """Who does the work of one outbox writer."""
+        return OwnThread()
 
     def insert(self, table: sa.Table) -> "postgresql.Insert | sqlite.Insert":
         """INSERT with this database's ON CONFLICT."""

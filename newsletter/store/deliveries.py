@@ -7,15 +7,35 @@ from typing import overload
 
 import sqlalchemy as sa
 
-from newsletter.model import Delivery, DeliveryState, IssueState, OnUnknown
+from newsletter.model import EVERY_DIGEST, Delivery, DeliveryState, IssueState, OnUnknown
 from newsletter.store import tables as t
 from newsletter.store.freeze import silent
 from newsletter.store.outbox import LoopOutboxWriter, OutboxWriter
 from newsletter.store.rows import DELIVERY, delivery_of
-from newsletter.store.suppressions import Suppressions
+from newsletter.store.suppressions import ANYBODY_ERASED, Suppressions
 
 #: States that tell of a message that a server has answered for.
 _ANSWERED = (DeliveryState.sent, DeliveryState.failed, DeliveryState.held)
+#: A row that is on the wire for an open issue, and whether its person is suppressed.
+_MAY_GO = (
+    sa.select(
+        t.deliveries.c.key,
+        t.issues.c.digest,
+        t.suppressions.c.key.label("suppressed"),
+        sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
+    )
+    .join(t.issues, t.issues.c.id == t.deliveries.c.issue_id)
+    .outerjoin(
+        t.suppressions,
+        (t.suppressions.c.key == t.deliveries.c.key)
+        & ((t.suppressions.c.digest == t.issues.c.digest) | (t.suppressions.c.digest == EVERY_DIGEST)),
+    )
+    .where(
+        t.deliveries.c.id == sa.bindparam("id"),
+        t.deliveries.c.state == DeliveryState.sending,
+        t.issues.c.state == IssueState.open,
+    )
+)
 
 
 class Deliveries(Suppressions):
@@ -47,6 +67,7 @@ class Deliveries(Suppressions):
                     state=DeliveryState.queued if resend else DeliveryState.held,
                     next_attempt_at=None,
                     settled_at=None if resend else now,
+                    doubtful=True,
                 )
             )
             return recovered.rowcount
@@ -71,6 +92,35 @@ class Deliveries(Suppressions):
                 deferred = deferred.where(ids < queued[-1].id)
             rows = [*queued, *connection.execute(deferred).all()]
         return [delivery_of(row) for row in sorted(rows, key=lambda row: row.id)[:limit]]
+
+    def may_go(self, delivery_id: int) -> bool:
+        """Whether a message whose intent was granted may still begin: a look beside the writer, which holds nobody up.
+
+        Transaction: one read; another where anybody has been erased.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_MAY_GO, {"id": delivery_id}).first()
+        if row is None or row.suppressed is not None:
+            return False
+        return not row.anybody_erased or self.suppression(row.key, row.digest) is None
+
+    def on_the_way(self, key: str, digest: str = EVERY_DIGEST) -> int:
+        """How many messages to this person, of one digest or of all, are on the wire just now and perhaps past recall.
+
+        Asked after `suppress`, it tells all that may still come.  A run that
+        died counts as well, until the next one has looked after it.
+
+        Transaction: one read.
+        """
+        row, issues = t.deliveries.c, sa.select(t.issues.c.id)
+        if digest != EVERY_DIGEST:
+            issues = issues.where(t.issues.c.digest == digest)
+        # An issue at a time: that is how the index goes.
+        wanted = sa.select(sa.func.count()).where(
+            row.issue_id.in_(issues), row.key == key, row.state == DeliveryState.sending
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(wanted).scalar_one())
 
     def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
         """When messages of any issue were answered for since then, and their domains; the last so many, oldest first.
@@ -139,6 +189,21 @@ class Deliveries(Suppressions):
             wanted = wanted.where(t.deliveries.c.key == email_key)
         with self._database.read() as connection:
             return [delivery_of(row) for row in connection.execute(wanted)]
+
+    def last_address(self, key: str) -> str | None:
+        """The address that the person's last message went to, as it was written; None if there was none.
+
+        Transaction: one read.
+        """
+        found = self.deliveries(email_key=key, limit=1, newest_first=True)
+        return found[0].email if found else None
+
+    def is_sending_to(self, key: str) -> bool:
+        """Whether a message to this person is on its way, or was when a run died.
+
+        Transaction: one read.
+        """
+        return bool(self.deliveries(email_key=key, state=DeliveryState.sending, limit=1))
 
     @overload
     def outbox_writer(self, trace: Callable[[str], None] = silent) -> OutboxWriter: ...

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from newsletter.model import DeliveryState, Suppression, SuppressionReason
 from newsletter.store import tables as t
+from newsletter.store.bounces import blank_reports
 from newsletter.store.suppressions import Suppressions, erased_key
 
 #: What is settled, or on its way, keeps its state: the counts of an issue stay true.
@@ -18,7 +19,7 @@ _OPEN: Final = (
     DeliveryState.held,
 )
 #: Tables whose rows about a person go without a trace.
-_ABOUT: Final = (t.consents, t.signups, t.links, t.pauses)
+_ABOUT: Final = (t.consents, t.signups, t.links, t.pauses, t.bounces, t.answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +57,6 @@ class Erasing(Suppressions):
                 .where(d.key == key)
                 .values(key=erased_key(key, secret), email="", wire_email="", name="", merge={}, last_reply="")
             ).rowcount
+            blank_reports(connection, key)
             gone = [connection.execute(sa.delete(table).where(table.c.key == key)).rowcount for table in _ABOUT]
         return Erased(deliveries=blanked, rows=sum(gone))

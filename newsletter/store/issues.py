@@ -194,7 +194,9 @@ class Issues(Part):
                 return bool(row.released)
             mine = t.deliveries.c.issue_id == issue_id
             reached = connection.execute(
-                sa.select(t.deliveries.c.id).where(mine, t.deliveries.c.state.in_(_REACHED)).limit(1)
+                sa.select(t.deliveries.c.id)
+                .where(mine, t.deliveries.c.state.in_(_REACHED) | t.deliveries.c.doubtful)
+                .limit(1)
             ).first()
             connection.execute(
                 sa.update(t.deliveries)

@@ -1,9 +1,9 @@
 """The gated group commit: no final dot before its intent is on disk.
 
-Every connection hands its intents and results to one thread, which writes all
-that is waiting in one transaction and answers after the commit.  While one
-commit is under way the next batch gathers, so durability costs a batch and not
-a message (ARCHITECTURE.md, "The outbox").
+Every connection hands its intents and results to one thread (`hands`), which
+writes all that is waiting in one transaction and answers after the commit.
+While one commit is under way the next batch gathers, so durability costs a
+batch and not a message (ARCHITECTURE.md, "The outbox").
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self
 
@@ -57,19 +57,20 @@ class Answer(Protocol):
 
 
 class _Request(NamedTuple):
-    """An intent, or a result where there is a settlement."""
+    """An intent, perhaps one that was granted before, or a result where there is a settlement."""
 
     delivery_id: int
     answer: Answer
     settlement: Settlement | None = None
+    is_again: bool = False
 
 
 class _Writer:
-    """Writes intents and results, on a thread and a database connection of its own.
+    """Writes intents and results, by hands and over a database connection of its own.
 
-    A context manager: leaving it writes what was handed in and stops the
-    thread.  If one commit fails (disk full, damage, a lost server), every future
-    of its batch and every later one fails with that `StoreError`: the gate does
+    A context manager: leaving it writes what was handed in and lets the hands
+    go.  If one commit fails (disk full, damage, a lost server), every future of
+    its batch and every later one fails with that `StoreError`: the gate does
     not open again.
 
     Args:
@@ -85,15 +86,15 @@ class _Writer:
         self._trace = trace
         self._sql = _Statements(database.engine.dialect)
         self._waiting: deque[_Request] = deque()
-        self._changed = threading.Condition()
+        self._turn = threading.Lock()
         self._refusal: StoreError | None = StoreError("the outbox writer is not open")
-        self._closing = False
-        self._thread: threading.Thread | None = None
+        self._hands = database.hands()
+        self._connected = ExitStack()
+        self._begin: Callable[[], AbstractContextManager[Connection]] | None = None
 
     def __enter__(self) -> Self:
         self._refusal = None
-        self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
-        self._thread.start()
+        self._hands.start(self._write_batch)
         return self
 
     def __exit__(
@@ -103,62 +104,59 @@ class _Writer:
 
     def close(self) -> None:
         """Write all that was handed in, then stop; calling it again does nothing."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
-        with self._changed:
+        with self._turn:
             self._refusal = self._refusal or StoreError("the outbox writer is closed")
+        self._hands.finish()
+        self._connected.close()
 
     def _submit(self, request: _Request) -> None:
-        with self._changed:
-            refusal = self._refusal or (StoreError("the outbox writer is closed") if self._closing else None)
+        with self._turn:
+            refusal = self._refusal
             if refusal is None:
                 self._waiting.append(request)
-                self._changed.notify()
-                return
-        self._answer([(request.answer, _again(refusal))])
+        if refusal is None:
+            self._hands.wake()
+        else:
+            self._answer([(request.answer, _again(refusal))])
 
     def _claim(self, request: _Request) -> bool:
         """Whether somebody still wants it written; from now on it cannot be cancelled."""
         raise NotImplementedError
 
     def _answer(self, answers: "Sequence[tuple[Answer, bool | StoreError | None]]") -> None:
-        """Answer requests after their commit; called on the writer's thread, or where one was refused."""
+        """Answer requests after their commit; called by the hands, or where one was refused."""
         for answer, result in answers:
             _give(answer, result)
 
-    # ------------------------------------------------------------- on the thread
+    # -------------------------------------------------------------- for the hands
 
-    def _run(self) -> None:
+    def _write_batch(self) -> bool:
+        """Write all that is waiting; False if there was nothing."""
         batch: list[_Request] = []
         try:
-            with self._database.writer() as begin:
-                while batch := self._next_batch():
-                    self._write(begin, batch)
+            if batch := self._next_batch():
+                if self._begin is None:
+                    self._begin = self._connected.enter_context(self._database.writer())
+                self._write(self._begin, batch)
         except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for an answer
             self._break(error, batch)
+        return bool(batch)
 
     def _next_batch(self) -> list[_Request]:
-        """Wait for work and take all there is; empty when there will be no more.
+        """Take all the work there is.
 
         A delivery comes once at most: its result is written before its next intent.
         """
-        with self._changed:
-            while True:
-                batch: dict[int, _Request] = {}
-                while self._waiting and len(batch) < _BATCH and self._waiting[0].delivery_id not in batch:
-                    request = self._waiting.popleft()
-                    if request.settlement is not None or self._claim(request):
-                        batch[request.delivery_id] = request
-                if batch or (self._closing and not self._waiting):
-                    return list(batch.values())
-                if not self._waiting:
-                    self._changed.wait()
+        batch: dict[int, _Request] = {}
+        with self._turn:
+            while self._waiting and len(batch) < _BATCH and self._waiting[0].delivery_id not in batch:
+                request = self._waiting.popleft()
+                if request.settlement is not None or self._claim(request):
+                    batch[request.delivery_id] = request
+        return list(batch.values())
 
     def _write(self, begin: Callable[[], AbstractContextManager[Connection]], batch: Sequence[_Request]) -> None:
-        intents = [request.delivery_id for request in batch if request.settlement is None]
+        intents = [request for request in batch if request.settlement is None]
         results = [request.settlement for request in batch if request.settlement is not None]
         steps = [step for step, some in (("intent", intents), ("settle", results)) if some]
         with begin() as connection:
@@ -183,11 +181,14 @@ class _Writer:
             self._database.lock_table(connection, t.suppressions, "SHARE")
         self._sql.lock_issues.rows(connection, self._sql.among(ids))
 
-    def _intend(self, connection: Connection, ids: Sequence[int]) -> Collection[int]:
-        """Decide which deliveries may go, and write that they do."""
+    def _intend(self, connection: Connection, intents: Sequence[_Request]) -> Collection[int]:
+        """Decide which deliveries may go, and write that they do, or that they do not go after all."""
         sql = self._sql
-        rows = [_Candidate(*row) for row in sql.candidates.rows(connection, sql.among(ids))]
-        ready = [row for row in rows if row.state in _READY and row.issue_state is IssueState.open]
+        asked = {request.delivery_id: request.is_again for request in intents}
+        rows = [_Candidate(*row) for row in sql.candidates.rows(connection, sql.among(list(asked)))]
+        again = {row.id for row in rows if row.state is DeliveryState.sending and asked[row.id]}
+        ready = [row for row in rows if row.id in again or (row.state in _READY and not asked[row.id])]
+        ready = [row for row in ready if row.issue_state is IssueState.open]
         stopped = {row.id for row in ready if row.suppressed is not None}
         if any(row.anybody_erased for row in ready):
             for digest in {row.digest for row in ready}:
@@ -197,8 +198,10 @@ class _Writer:
         allowed = [row.id for row in ready if row.id not in stopped]
         if stopped:
             sql.stop.run(connection, {**sql.among(list(stopped)), "now": self._clock.now()})
-        if allowed:
-            sql.go.run(connection, sql.among(allowed))
+        if paused := again.difference(stopped, allowed):
+            sql.back.run(connection, sql.among(list(paused)))
+        if new := [id_ for id_ in allowed if id_ not in again]:
+            sql.go.run(connection, sql.among(new))
         return allowed
 
     def _settle(self, connection: Connection, results: Sequence[Settlement]) -> None:
@@ -214,6 +217,7 @@ class _Writer:
                     "reply": one_line(result.reply[: 2 * _REPLY], _REPLY),
                     "next_at": result.next_attempt_at if result.state is DeliveryState.deferred else None,
                     "over_at": now if result.state in _OVER else None,
+                    "no_answer": result.doubtful,
                     "in_truth": result.state in (DeliveryState.sent, DeliveryState.failed),
                 }
                 for result in sorted(results, key=lambda result: result.delivery_id)
@@ -224,7 +228,7 @@ class _Writer:
         """Answer everybody, now and later, that the gate stays shut."""
         refusal = error if isinstance(error, StoreError) else StoreError(f"the outbox could not be written: {error!r}")
         refusal.__cause__ = refusal.__cause__ or (error if error is not refusal else None)
-        with self._changed:
+        with self._turn:
             self._refusal = refusal
             left = [*batch, *self._waiting]
             self._waiting.clear()
@@ -249,6 +253,19 @@ class OutboxWriter(_Writer):
         self._submit(_Request(delivery_id, future))
         return future
 
+    def renew(self, delivery_id: int) -> "Future[bool]":
+        """Take the intent back of a message that has waited, if it may not go any more (see `Store.may_go`).
+
+        True: it may, and nothing was written.  False: the person is suppressed by now,
+        or the issue paused or cancelled, and the row is not `sending` any more.
+
+        Raises (in the future):
+            StoreError: it could not be written.
+        """
+        future: Future[bool] = Future()
+        self._submit(_Request(delivery_id, future, is_again=True))
+        return future
+
     def settle(self, settlement: Settlement) -> "Future[None]":
         """Write how an attempt ended; answered after the commit.
 
@@ -270,7 +287,7 @@ class OutboxWriter(_Writer):
 
 
 class LoopOutboxWriter(_Writer):
-    """The same for one event loop: all answers of a batch cross over from the thread in one step.
+    """The same for one event loop: all answers of a batch cross over from the hands in one step.
 
     Args:
         loop: where `intend` and `settle` are called and answered.
@@ -291,6 +308,12 @@ class LoopOutboxWriter(_Writer):
         """Ask to send a delivery; see `OutboxWriter.intend`."""
         future: asyncio.Future[bool] = self._loop.create_future()
         self._submit(_Request(delivery_id, future))
+        return future
+
+    def renew(self, delivery_id: int) -> "asyncio.Future[bool]":
+        """Take an intent back if its message may not go any more; see `OutboxWriter.renew`."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._submit(_Request(delivery_id, future, is_again=True))
         return future
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
@@ -385,6 +408,7 @@ class _Statements:
             ),
             dialect,
         )
+        self.back = Prepared(sa.update(t.deliveries).where(given).values(state=DeliveryState.queued), dialect)
         self.go = Prepared(
             sa.update(t.deliveries)
             .where(given)
@@ -411,6 +435,7 @@ class _Statements:
                 last_reply=_value("reply", d.last_reply),
                 next_attempt_at=_value("next_at", d.next_attempt_at),
                 settled_at=_value("over_at", d.settled_at),
+                doubtful=d.doubtful | sa.bindparam("no_answer", type_=sa.Boolean, required=True),
             ),
             dialect,
         )

@@ -12,6 +12,7 @@ message.  Suppression wins: here, and again at the gate of the outbox.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -28,6 +29,8 @@ from newsletter.store.suppressions import Suppressions, suppressed_among
 
 #: States that `repeat` brings deliveries back from.
 REPEATABLE: Final = (DeliveryState.failed, DeliveryState.held, DeliveryState.unknown)
+
+_ARRIVED: Final = (DeliveryState.sent, DeliveryState.held, DeliveryState.unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +85,7 @@ class Repeating(Suppressions, Links):
             self._database.lock_table(connection, t.suppressions, "SHARE")
             connection.execute(_LOCK_ISSUES)
             for chunk in _judged(connection, found, which, erased, _ROWS.with_for_update(of=t.deliveries)):
-                connection.execute(
-                    sa.update(t.deliveries)
-                    .where(t.deliveries.c.id.in_(chunk))
-                    .values(state=DeliveryState.queued, queued_at=now, next_attempt_at=None, settled_at=None)
-                )
+                connection.execute(sa.update(t.deliveries).where(t.deliveries.c.id.in_(chunk)).values(**_again(now)))
         return found
 
     def repeatable(self, which: Which) -> Repeated:
@@ -146,11 +145,7 @@ class Repeating(Suppressions, Links):
                     self._remember_links(connection, issue.digest, {link: delivery.key})
                 return inserted[0], DeliveryState.queued
             _refuse(row.state, delivery.email, name, force=force)
-            connection.execute(
-                sa.update(t.deliveries)
-                .where(t.deliveries.c.id == row.id)
-                .values(state=DeliveryState.queued, queued_at=now, next_attempt_at=None, settled_at=None)
-            )
+            connection.execute(sa.update(t.deliveries).where(t.deliveries.c.id == row.id).values(**_again(now)))
             return row.id, row.state
 
 
@@ -162,6 +157,17 @@ _ROWS: Final = (
 )
 #: Keeps issues from being paused or cancelled until the transaction ends.
 _LOCK_ISSUES: Final = sa.select(t.issues.c.id).order_by(t.issues.c.id).with_for_update(read=True)
+
+
+def _again(now: datetime) -> dict[str, Any]:
+    """What makes a row a waiting one; that its message has arrived, or may have, is not forgotten."""
+    return {
+        "state": DeliveryState.queued,
+        "queued_at": now,
+        "next_attempt_at": None,
+        "settled_at": None,
+        "doubtful": _d.doubtful | _d.state.in_(_ARRIVED),
+    }
 
 
 def _judged(

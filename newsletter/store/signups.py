@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from newsletter.model import EVERY_DIGEST, Consent, ConsentEvent, Format, SignUp
+from newsletter.model import EVERY_DIGEST, Consent, ConsentEvent, Format, SignUp, SuppressionReason
 from newsletter.store import tables as t
 from newsletter.store.consents import Consents, record_consent
+from newsletter.store.suppressions import erased_key
+
+#: What answering a mail lifts.
+_LIFTED: Final = (SuppressionReason.unsubscribed, SuppressionReason.bounced, SuppressionReason.erased)
 
 
 class SignUps(Consents):
@@ -77,7 +81,11 @@ class SignUps(Consents):
             return connection.execute(wanted if key is None else wanted.where(t.signups.c.key == key)).scalar_one()
 
     def confirm(self, signup: SignUp, *, source: str) -> bool:
-        """Note that the person has confirmed, and take back that they had unsubscribed.
+        """Note that the person has confirmed, and lift what that lifts in the digests they asked for.
+
+        That is: that they had unsubscribed; that the address bounced, for it has
+        just proven to work; that they were erased, for they come back as somebody
+        new.  What the keeper of the list decided, and a complaint, stay.
 
         Returns:
             whether this was the first time.
@@ -87,7 +95,9 @@ class SignUps(Consents):
         mine = (t.signups.c.token == signup.token) & t.signups.c.confirmed_at.is_(None)
         now = self._clock.now()
         wanted = [*signup.digests, EVERY_DIGEST] if signup.digests else None
-        theirs = (t.suppressions.c.key == signup.key) & (t.suppressions.c.reason == "unsubscribed")
+        key = signup.key
+        keys = [key, erased_key(key, self._erased_secret())]
+        theirs = t.suppressions.c.key.in_(keys) & t.suppressions.c.reason.in_(_LIFTED)
         with self._database.write() as connection:
             first = connection.execute(sa.update(t.signups).where(mine).values(confirmed_at=now)).rowcount > 0
             if first:

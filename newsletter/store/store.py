@@ -18,6 +18,7 @@ from newsletter.clock import Clock, Ids
 from newsletter.errors import SchemaError, StoreError
 from newsletter.store import schema
 from newsletter.store import tables as t
+from newsletter.store.bounces import Bounces
 from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
 from newsletter.store.deliveries import Deliveries
@@ -44,7 +45,20 @@ class StoreInfo:
     counts: Mapping[str, int]
 
 
-class Store(Feeds, Issues, Freeze, Deliveries, Canaries, Repeating, Statistics, Rewinding, SignUps, Erasing, Limits):
+class Store(
+    Feeds,
+    Issues,
+    Freeze,
+    Deliveries,
+    Canaries,
+    Repeating,
+    Bounces,
+    Statistics,
+    Rewinding,
+    SignUps,
+    Erasing,
+    Limits,
+):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
     @classmethod

@@ -2,8 +2,9 @@
 
 Three kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
 became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
-`mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`), and
-what people have said (`suppressions` … `pauses`).  Decisions are rows with their reason, so that `explain` can
+`mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`),
+what people have said (`suppressions` … `pauses`), and what came back (`reports`
+… `answers`).  Decisions are rows with their reason, so that `explain` can
 tell them later.
 """
 
@@ -20,10 +21,20 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
-from newsletter.model import ConsentEvent, DeliveryState, Disposition, Format, IssueState, SuppressionReason
+from newsletter.model import (
+    BounceKind,
+    ConsentEvent,
+    DeliveryState,
+    Disposition,
+    Format,
+    IssueState,
+    Proof,
+    SuppressionReason,
+)
 from newsletter.store.types import Json, Moment, Text, Word
 
 metadata = MetaData(
@@ -247,6 +258,8 @@ deliveries = Table(
     Column("queued_at", Moment, nullable=False),
     Column("next_attempt_at", Moment),
     Column("settled_at", Moment),
+    # An attempt before the last has arrived, or may have; what becomes of later ones does not change that.
+    Column("doubtful", Boolean, nullable=False, server_default=false()),
     # Also finds one person's deliveries: an issue at a time.
     UniqueConstraint("issue_id", "key"),
     ForeignKeyConstraint(
@@ -336,6 +349,61 @@ server_limits = Table(
     Column("connections", Integer),
     Column("rates", Json, nullable=False),
     Column("learned_at", Moment, nullable=False),
+)
+
+# What was found in the mailbox for reports; each once, however many copies of it there are.
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    Column("mailbox", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Word(BounceKind), nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    # As it came, compressed, as much as is kept; empty once it is old.
+    Column("raw", LargeBinary, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+)
+
+# What a report says of one address; without a report, what the mail server said while we were sending.
+bounces = Table(
+    "bounces",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("report_id", ForeignKey("reports.id"), index=True),
+    Column("delivery_id", BigInteger, index=True),
+    Column("key", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("kind", Word(BounceKind), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    # NULL: nothing shows that we wrote there, so it counts for nothing.
+    Column("proof", Word(Proof)),
+    Column("happened_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    # Somebody has lifted what it led to.
+    Column("forgiven", Boolean, nullable=False),
+    Index("bounces_person", "key", "happened_at"),
+)
+
+# What of a mailbox has been read, by the mailbox's own name for it.
+scanned = Table(
+    "scanned",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# Whom we wrote to because of a mail of theirs, and when last: a loop ends at the second.
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("answered_at", Moment, nullable=False),
 )
 
 secrets = Table(

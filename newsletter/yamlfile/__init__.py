@@ -2,12 +2,16 @@
 
 read     nodes with lines; what surprises in YAML is refused      explain   a parser's complaint, in words
 values   what a scalar means, near misses, language tags          write     a value as a person would write it
-edit     one item in or out, proved to change nothing else        replace   lock, write, compare, rename
+edit     items in or out, proved to change nothing else           replace   lock, write, compare, rename
+entries  many entries changed, each within its own text           pairs     the keys of one mapping
+locate   where the items of a list stand                          lines     where lines begin and end
 """
 
+from newsletter.yamlfile.entries import Change
 from newsletter.yamlfile.nodes import Broken, ListNode, MapNode, Node, Scalar, Tree
 from newsletter.yamlfile.read import (
     Problems,
+    forbidden_character,
     open_file,
     parse_items,
     parse_tree,
@@ -16,11 +20,12 @@ from newsletter.yamlfile.read import (
     shown_path,
 )
 from newsletter.yamlfile.replace import EditedText, append_item, editing, remove_item
-from newsletter.yamlfile.values import Unclear, did_you_mean, language_tag, meaning, nearest, not_text
+from newsletter.yamlfile.values import Unclear, did_you_mean, language_tag, meaning, nearest, not_text, time_zone
 from newsletter.yamlfile.write import Data, block_item, flow, scalar
 
 __all__ = [
     "Broken",
+    "Change",
     "Data",
     "EditedText",
     "ListNode",
@@ -35,6 +40,7 @@ __all__ = [
     "did_you_mean",
     "editing",
     "flow",
+    "forbidden_character",
     "language_tag",
     "meaning",
     "nearest",
@@ -47,4 +53,5 @@ __all__ = [
     "remove_item",
     "scalar",
     "shown_path",
+    "time_zone",
 ]

@@ -11,28 +11,49 @@ goes with it; so does one indented deeper, below.  The comment at the very top
 of a file belongs to the file.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
 import yaml
 
+from newsletter.yamlfile.lines import (
+    COMMENT,
+    ends,
+    find_comma,
+    insert,
+    is_comment,
+    line_above,
+    line_end,
+    line_start,
+    newline_of,
+    next_line,
+)
 from newsletter.yamlfile.locate import NOTHING, CannotEdit, Shape, Span, Target, locate, shapes, shapes_of
+from newsletter.yamlfile.swift import lines_of, says
 from newsletter.yamlfile.write import Data, block_item, flow, scalar
-
-_BREAK = re.compile(r"\r\n|\r|\n")
-_COMMENT = re.compile(r"([ \t]*)#")
 
 
 @dataclass(frozen=True, slots=True)
-class _Edit:
-    """A new text, and the difference it must make: events `first` to `last` become `put`."""
+class Edit:
+    """A new text, and the difference it must make: events `first` to `last` become `put`, which can be read again."""
 
     text: str
     first: int
     last: int
-    put: tuple[Shape, ...]
+    put: Iterable[Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What items will say once they are written, told anew each time: there may be a hundred thousand."""
+
+    items: Iterable[Data]
+    before: tuple[Shape, ...] = ()
+    after: tuple[Shape, ...] = ()
+
+    def __iter__(self) -> Iterator[Shape]:
+        return chain(self.before, chain.from_iterable(map(shapes_of, self.items)), self.after)
 
 
 def append(text: str, item: Data, at: Sequence[str] = ()) -> str:
@@ -43,8 +64,29 @@ def append(text: str, item: Data, at: Sequence[str] = ()) -> str:
     Raises:
         CannotEdit: in words.
     """
+    return extend(text, (item,), at)
+
+
+def extend(text: str, items: Iterable[Data], at: Sequence[str] = ()) -> str:
+    """Add items at the end of the list under the key path `at`; () is the whole document.
+
+    Args:
+        text: the file.
+        items: at least one; they are asked for more than once.
+        at: a key path.
+
+    Raises:
+        CannotEdit: in words.
+    """
+    if not at and (found := lines_of(text)) is not None:
+        # A list of the usual form: its end is where its last entry's lines end.
+        _, end = found.extent(len(found.entries) - 1)
+        for place in ends(text, end, 0):
+            new = _inserted(text, place, _block(items, 0))
+            if says(text, new, {}, items):
+                return new
     target = locate(text, at)
-    return _prove(text, _appended(text, target, item, at[-1] if at else ""))
+    return prove(text, _appended(text, target, items, at[-1] if at else ""))
 
 
 def remove(text: str, index: int, at: Sequence[str] = ()) -> str:
@@ -57,17 +99,22 @@ def remove(text: str, index: int, at: Sequence[str] = ()) -> str:
     target = locate(text, at)
     span = target.items[index]
     if target.kind == "flow":
-        return _prove(text, [_removed_flow(text, target, index)])
+        return prove(text, [_removed_flow(text, target, index)])
     puts: list[tuple[int, int, tuple[Shape, ...]]] = [(span.first, span.last, ())]
     if len(target.items) == 1:  # the key stays, without a value; a document becomes empty
         whole = (target.span.first, target.span.last)
         puts = [(*whole, (NOTHING,)), (*whole, ())]
     begin, end = _item_lines(text, target, index, whole_file=not at)
     cut = text[:begin] + text[end:]
-    return _prove(text, (_Edit(cut, *put) for put in puts))
+    return prove(text, (Edit(cut, *put) for put in puts))
 
 
-def _prove(text: str, candidates: Iterable[_Edit]) -> str:
+def prove(text: str, candidates: Iterable[Edit]) -> str:
+    """The first candidate that says what is meant and nothing else.
+
+    Raises:
+        CannotEdit: there is none.
+    """
     for edit in candidates:
         old = shapes(text)
         meant = chain(islice(old, edit.first), edit.put, islice(old, edit.last - edit.first, None))
@@ -82,75 +129,90 @@ def _prove(text: str, candidates: Iterable[_Edit]) -> str:
 # ----------------------------------------------------------------------- appending
 
 
-def _appended(text: str, target: Target, item: Data, key: str) -> Iterator[_Edit]:
-    shape, span = tuple(shapes_of(item)), target.span
-    whole = (("[", "", ""), *shape, ("]",))
+def _appended(text: str, target: Target, items: Iterable[Data], key: str) -> Iterator[Edit]:
+    said, span = _Said(items), target.span
+    whole = _Said(items, (("[", "", ""),), (("]",),))
     if target.kind in ("block", "flow") and target.items:
-        put = (span.last - 1, span.last - 1, shape)
+        put = (span.last - 1, span.last - 1, said)
         if target.kind == "flow":
-            yield _Edit(_flow_appended(text, target, item), *put)
+            yield Edit(_flow_appended(text, target, items), *put)
             return
-        for place in _ends(text, target.items[-1].end, target.column):
-            yield _Edit(_insert(text, place, block_item(item, target.column)), *put)
+        for place in ends(text, target.items[-1].end, target.column):
+            yield Edit(_inserted(text, place, _block(items, target.column)), *put)
         return
+    named = (("=", key, "text"), ("[", "", ""))
     if target.kind == "nothing":
-        lines = [f"{scalar(key)}:", *block_item(item, 2)] if key else block_item(item, 0)
+        lines = chain([f"{scalar(key)}:"], _block(items, 2)) if key else _block(items, 0)
         # A blank line, so that a comment for all does not become the comment of one.
-        gap = [""] if _is_comment(_line_above(text, len(text)), lambda _: True) else []
-        shapes_ = (("{", "", ""), ("=", key, "text"), *whole, ("}",)) if key else whole
-        yield _Edit(_insert(text, len(text), [*gap, *lines]), 0, 0, shapes_)
+        gap = [""] if is_comment(line_above(text, len(text)), lambda _: True) else []
+        shapes_ = _Said(items, (("{", "", ""), *named), (("]",), ("}",))) if key else whole
+        yield Edit(_inserted(text, len(text), chain(gap, lines)), 0, 0, shapes_)
     elif target.kind == "absent":
-        put = (span.last - 1, span.last - 1, (("=", key, "text"), *whole))
+        new = (span.last - 1, span.last - 1, _Said(items, named, (("]",),)))
         if target.inside_flow:
-            yield _Edit(_before_bracket(text, span, f"{scalar(key)}: {flow([item])}"), *put)
+            yield Edit(before_bracket(text, span, f"{scalar(key)}: {_flow(items)}"), *new)
             return
-        lines = [" " * target.column + f"{scalar(key)}:", *block_item(item, target.column + 2)]
-        for place in _ends(text, span.end, target.column):
-            yield _Edit(_insert(text, place, lines), *put)
+        for place in ends(text, span.end, target.column):
+            lines = chain([" " * target.column + f"{scalar(key)}:"], _block(items, target.column + 2))
+            yield Edit(_inserted(text, place, lines), *new)
     else:
-        put = (span.first, span.last, whole)
+        full = (span.first, span.last, whole)
         if not target.inside_flow:
-            yield _Edit(_begun(text, target, item, is_root=not key), *put)
+            yield Edit(_begun(text, target, items, is_root=not key), *full)
         if target.kind == "flow":
-            yield _Edit(_before_bracket(text, span, flow(item)), *put)
+            yield Edit(before_bracket(text, span, ", ".join(map(flow, items))), *full)
         else:
-            yield _Edit(f"{text[: span.start]}{flow([item])}{text[span.end :]}", *put)
-            yield _Edit(f"{text[: span.start]} {flow([item])}{text[span.end :]}", *put)
+            yield Edit(f"{text[: span.start]}{_flow(items)}{text[span.end :]}", *full)
+            yield Edit(f"{text[: span.start]} {_flow(items)}{text[span.end :]}", *full)
 
 
-def _begun(text: str, target: Target, item: Data, *, is_root: bool) -> str:
+def _block(items: Iterable[Data], indent: int) -> Iterator[str]:
+    return chain.from_iterable(block_item(item, indent) for item in items)
+
+
+def _flow(items: Iterable[Data]) -> str:
+    return f"[{', '.join(map(flow, items))}]"
+
+
+def _inserted(text: str, place: int, lines: Iterable[str]) -> str:
+    line_break = newline_of(text)
+    return insert(text, place, line_break.join(lines), line_break)
+
+
+def _begun(text: str, target: Target, items: Iterable[Data], *, is_root: bool) -> str:
     """Replace an empty value (`[]`, `~` or nothing) by a list in block style, below its line."""
     start, end = target.span.start, target.span.end
-    lines = block_item(item, target.column)
-    before = text[_line_start(text, start) : start]
-    rest = text[end : _line_end(text, end)]
+    before = text[line_start(text, start) : start]
+    rest = text[end : line_end(text, end)]
     if is_root and start < end and not before.strip() and not rest.strip():
-        return text[:start] + _newline(text).join(lines) + text[end:]
+        return text[:start] + newline_of(text).join(_block(items, target.column)) + text[end:]
     kept = text[:start].rstrip(" \t") + text[end:]
     place = start - (len(text[:start]) - len(text[:start].rstrip(" \t")))
-    return _insert(kept, _next_line(kept, place), lines)
+    return _inserted(kept, next_line(kept, place), _block(items, target.column))
 
 
-def _flow_appended(text: str, target: Target, item: Data) -> str:
+def _flow_appended(text: str, target: Target, items: Iterable[Data]) -> str:
     end = target.items[-1].end
-    comma = _comma(text, end, target.span.end - 1)
+    comma = find_comma(text, end, target.span.end - 1)
     start = target.items[-1].start
-    margin = text[_line_start(text, start) : start]
+    margin = text[line_start(text, start) : start]
     after = end if comma is None else comma + 1
-    rest = text[after : _line_end(text, after)]
-    if not margin.strip() and (not rest.strip() or _COMMENT.match(rest)):  # an item a line
-        line = margin + flow(item) + ("" if comma is None else ",")
+    rest = text[after : line_end(text, after)]
+    if not margin.strip() and (not rest.strip() or COMMENT.match(rest)):  # an item a line
+        line_break = newline_of(text)
+        body = f",{line_break}".join(margin + flow(item) for item in items) + ("" if comma is None else ",")
         marked = text if comma is not None else f"{text[:end]},{text[end:]}"
-        return _insert(marked, _next_line(marked, after), [line])
+        return insert(marked, next_line(marked, after), body, line_break)
+    body = ", ".join(map(flow, items))
     if comma is not None:
-        return f"{text[: comma + 1]} {flow(item)}{text[comma + 1 :]}"
-    return f"{text[:end]}, {flow(item)}{text[end:]}"
+        return f"{text[: comma + 1]} {body}{text[comma + 1 :]}"
+    return f"{text[:end]}, {body}{text[end:]}"
 
 
-def _before_bracket(text: str, span: Span, words: str) -> str:
+def before_bracket(text: str, span: Span, words: str) -> str:
     """Put words behind an opening bracket that has nothing, or in front of a closing one."""
     inside = text[span.start + 1 : span.end - 1]
-    if not inside.strip() or _COMMENT.match(inside.lstrip()):
+    if not inside.strip() or COMMENT.match(inside.lstrip()):
         return f"{text[: span.start + 1]}{words}{text[span.start + 1 :]}"
     kept = text[: span.end - 1].rstrip()
     joint = " " if kept.endswith(",") else ", "
@@ -166,116 +228,45 @@ def _item_lines(text: str, target: Target, index: int, *, whole_file: bool) -> t
     begin = _dash_line(text, span.start, column)
     floor = target.items[index - 1].end if index else 0
     above = begin
-    while above > floor and _is_comment(line := _line_above(text, above), lambda indent: indent == column):
+    while above > floor and is_comment(line := line_above(text, above), lambda indent: indent == column):
         above -= len(line)
     if above > 0 or index or not whole_file:
         begin = above
-    return begin, next(iter(_ends(text, span.end, column)))
+    return begin, next(iter(ends(text, span.end, column)))
 
 
 def _dash_line(text: str, start: int, column: int) -> int:
     """Where the line begins that has the dash of the item whose content starts at `start`."""
-    line = _line_start(text, start)
+    line = line_start(text, start)
     while True:
-        content = text[line : _line_end(text, line)]
+        content = text[line : line_end(text, line)]
         if content[:column].strip():
             raise CannotEdit("the item shares its line with another one")
         if content[column : column + 1] == "-":
             return line
         if line == 0:
             raise CannotEdit("its layout is unusual")
-        line -= len(_line_above(text, line))
+        line -= len(line_above(text, line))
 
 
-def _removed_flow(text: str, target: Target, index: int) -> _Edit:
+def _removed_flow(text: str, target: Target, index: int) -> Edit:
     span = target.items[index]
     put = (span.first, span.last, ())
-    comma = _comma(text, span.end, target.span.end - 1)
+    comma = find_comma(text, span.end, target.span.end - 1)
     after = span.end if comma is None else comma + 1
-    line, line_end = _line_start(text, span.start), _line_end(text, after)
-    rest = text[after:line_end]
+    line = line_start(text, span.start)
+    rest = text[after : line_end(text, after)]
     column = span.start - line
-    if not text[line : span.start].strip() and (not rest.strip() or _COMMENT.match(rest)):
+    if not text[line : span.start].strip() and (not rest.strip() or COMMENT.match(rest)):
         floor = target.items[index - 1].end if index else target.span.start
-        while line > floor and _is_comment(above := _line_above(text, line), lambda indent: indent == column):
+        while line > floor and is_comment(above := line_above(text, line), lambda indent: indent == column):
             line -= len(above)
-        return _Edit(text[:line] + text[_next_line(text, after) :], *put)
+        return Edit(text[:line] + text[next_line(text, after) :], *put)
     if comma is not None:
         end = after + len(rest) - len(rest.lstrip(" \t"))
-        return _Edit(text[: span.start] + text[end:], *put)
+        return Edit(text[: span.start] + text[end:], *put)
     begin = span.start
     if index:
-        before = _comma(text, target.items[index - 1].end, span.start)
+        before = find_comma(text, target.items[index - 1].end, span.start)
         begin = span.start if before is None else before
-    return _Edit(text[:begin] + text[span.end :], *put)
-
-
-# ------------------------------------------------------------------- lines of a text
-
-
-def _line_start(text: str, place: int) -> int:
-    return max(text.rfind("\n", 0, place), text.rfind("\r", 0, place)) + 1
-
-
-def _line_end(text: str, place: int) -> int:
-    """Where the line ends, its break not included."""
-    found = _BREAK.search(text, place)
-    return found.start() if found else len(text)
-
-
-def _next_line(text: str, place: int) -> int:
-    found = _BREAK.search(text, place)
-    return found.end() if found else len(text)
-
-
-def _line_above(text: str, line: int) -> str:
-    """The line before the one that begins at `line`, with its break."""
-    end = line
-    if end and text[end - 1] in "\r\n":
-        end -= 2 if text[end - 2 : end] == "\r\n" else 1
-    return text[_line_start(text, end) : line]
-
-
-def _is_comment(line: str, fits: Callable[[int], bool]) -> bool:
-    found = _COMMENT.match(line)
-    return found is not None and fits(len(found[1]))
-
-
-def _ends(text: str, end: int, column: int) -> Iterator[int]:
-    """Where the line after a node begins: behind its last letter and deeper comments, then where its mark says."""
-    last = end
-    while last > 0 and text[last - 1] in " \t\r\n":
-        last -= 1
-    place = _next_line(text, last)
-    while place < len(text):
-        following = text[place : _next_line(text, place)]
-        if not _is_comment(following, lambda indent: indent > column):
-            break
-        place += len(following)
-    yield place
-    if last < end and text[end - 1] in "\r\n" and end != place:
-        yield end
-
-
-def _newline(text: str) -> str:
-    found = _BREAK.search(text)
-    return found[0] if found else "\n"
-
-
-def _insert(text: str, place: int, lines: list[str]) -> str:
-    """Put whole lines at the beginning of a line; a file that ends without a break stays so."""
-    newline = _newline(text)
-    body = newline.join(lines)
-    if place and text[place - 1] not in "\r\n":  # the last line has no break
-        return f"{text[:place]}{newline}{body}{text[place:]}"
-    return f"{text[:place]}{body}{newline}{text[place:]}"
-
-
-def _comma(text: str, start: int, end: int) -> int | None:
-    """Where the comma stands between two nodes of a list in brackets."""
-    place = start
-    while place < end:
-        if text[place] == ",":
-            return place
-        place = _line_end(text, place) if text[place] == "#" else place + 1
-    return None
+    return Edit(text[:begin] + text[span.end :], *put)

@@ -99,7 +99,7 @@ def shapes_of(value: Data) -> Iterator[Shape]:
         yield ("}",)
 
 
-class _Walk:
+class Walk:
     """The events of a text, counted."""
 
     def __init__(self, text: str) -> None:
@@ -107,12 +107,13 @@ class _Walk:
         self.count = 0
 
     def next(self) -> Any:
+        """The next event, or None."""
         event = next(self._events, None)
         self.count += event is not None
         return event
 
-    def span(self, event: Any) -> Span:
-        """Consume the node that begins with `event`."""
+    def span(self, event: Any, scalars: list[str] | None = None) -> Span:
+        """Consume the node that begins with `event`; its values are noted in `scalars`."""
         first, start, end = self.count - 1, event.start_mark.index, event.end_mark.index
         open_, flow_styles = 0, []
         while True:
@@ -127,6 +128,8 @@ class _Walk:
                     end = event.end_mark.index
             else:
                 end = event.end_mark.index
+                if scalars is not None and kind is ScalarEvent:
+                    scalars.append(event.value)
             if not open_:
                 return Span(start, end, first, self.count)
             event = self.next()
@@ -146,7 +149,7 @@ def locate(text: str, at: Sequence[str]) -> Target:
     Raises:
         CannotEdit: something else than a list is there.
     """
-    walk = _Walk(text)
+    walk = Walk(text)
     event, inside_flow = walk.next(), False
     if event is None:
         return Target(kind="nothing", span=Span(len(text), len(text), 0, 0))
@@ -169,7 +172,7 @@ def locate(text: str, at: Sequence[str]) -> Target:
     return _list(walk, event, inside_flow=inside_flow, indent=column + 2 if at else 0)
 
 
-def _find(walk: _Walk, mapping: Any, wanted: str) -> tuple[Any, int] | Span:
+def _find(walk: Walk, mapping: Any, wanted: str) -> tuple[Any, int] | Span:
     """The event of a key's value and the key's column, or the span of the whole mapping without it."""
     first, start, end = walk.count - 1, mapping.start_mark.index, mapping.end_mark.index
     event: Any
@@ -184,7 +187,7 @@ def _find(walk: _Walk, mapping: Any, wanted: str) -> tuple[Any, int] | Span:
     return Span(start, _end(event) if mapping.flow_style else end, first, walk.count)
 
 
-def _list(walk: _Walk, event: Any, *, inside_flow: bool, indent: int) -> Target:
+def _list(walk: Walk, event: Any, *, inside_flow: bool, indent: int) -> Target:
     first, start, style = walk.count - 1, event.start_mark.index, event.flow_style
     column, items = _column(event), []
     while type(event := walk.next()) is not SequenceEndEvent:

@@ -53,6 +53,12 @@ PARSER: Any = getattr(yaml, "CSafeLoader", PYTHON_PARSER)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+def forbidden_character(text: str) -> str | None:
+    """Why a text cannot stand in a file, in words; None where it can."""
+    found = _FORBIDDEN.search(text)
+    return found and f"the control character U+{ord(found[0]):04X} is not allowed here: remove it"
+
+
 def shown_path(path: Path) -> str:
     """How a path is best named in a message: from the current folder, if that is shorter."""
     absolute = str(path.absolute())
@@ -126,6 +132,14 @@ def parse_items(text: str, shown: str, *, parser: Any = PARSER) -> Iterator[Node
     """
     data = text.encode()
     return _items(_Reader(lambda: io.BytesIO(data), shown, len(data) + 1, parser))
+
+
+def usual_nodes(text: str) -> Iterator[Node | None]:
+    """The entries of a list by the quick way alone; None, and then nothing more, where only a parser can go on."""
+    data = text.encode()
+    reader = _Reader(lambda: io.BytesIO(data), "", len(data) + 1, PARSER)
+    with reader.lines() as lines:
+        yield from usual_items(lines, reader.alone)
 
 
 def _items(reader: "_Reader") -> Iterator[Node]:
@@ -297,8 +311,8 @@ class _Reader:
             quoted = not event.implicit[0]
             if event.anchor is not None or event.tag is not None:
                 return self._refuse(event)
-            if quoted and (control := _FORBIDDEN.search(event.value)):
-                self._problem(event, f"the control character U+{ord(control[0]):04X} is not allowed here: remove it")
+            if quoted and (found := forbidden_character(event.value)):
+                self._problem(event, found)
                 return Broken(line)
             return Scalar(line, event.value, quoted)
         if kind is AliasEvent:
@@ -358,9 +372,9 @@ class _Reader:
     def _forbidden_character(self) -> tuple[int | None, str]:
         with self._reopen() as stream:
             for number, line in enumerate(stream, 1):
-                found = _FORBIDDEN.search(line.decode(errors="replace").removeprefix("\ufeff"))
+                found = forbidden_character(line.decode(errors="replace").removeprefix("\ufeff"))
                 if found:
-                    return number, f"the control character U+{ord(found[0]):04X} is not allowed here: remove it"
+                    return number, found
         return None, "cannot be read as YAML"
 
     def _line(self, number: int) -> str:

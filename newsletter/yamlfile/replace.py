@@ -11,7 +11,7 @@ import os
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import yaml
 
 from newsletter.errors import BusyError, ConfigError, NewsletterError, Problem
 from newsletter.yamlfile import edit
+from newsletter.yamlfile.entries import Change, change_entries
 from newsletter.yamlfile.locate import CannotEdit
 from newsletter.yamlfile.read import MAX_LIST_BYTES, open_file, parse_tree, shown_path
 from newsletter.yamlfile.write import Data
@@ -42,6 +43,22 @@ class EditedText:
         """
         self.text = self._edited(edit.append, item, at)
 
+    def extend(self, items: Iterable[Data]) -> None:
+        """Add items, at least one, at the end of the list that the document is; they are asked for more than once.
+
+        Raises:
+            ConfigError: the layout allows no edit that is sure to change nothing else.
+        """
+        self.text = self._edited(edit.extend, items)
+
+    def change(self, changes: Mapping[int, Change], *, short: str) -> None:
+        """Change entries of the list that the document is; `entries` says how.
+
+        Raises:
+            ConfigError: the layout allows no edit that is sure to change nothing else.
+        """
+        self.text = self._edited(change_entries, changes, short=short)
+
     def remove(self, index: int, at: Sequence[str] = ()) -> None:
         """Take an item (counted from 0) out of the list under a key path.
 
@@ -50,9 +67,9 @@ class EditedText:
         """
         self.text = self._edited(edit.remove, index, at)
 
-    def _edited(self, change: Callable[..., str], *what: object) -> str:
+    def _edited(self, change: Callable[..., str], *what: object, **how: object) -> str:
         try:
-            return change(self.text, *what)
+            return change(self.text, *what, **how)
         except CannotEdit as error:
             reason = str(error)
         except UnicodeEncodeError:

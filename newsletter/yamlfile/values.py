@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from newsletter.text import one_line
 
@@ -132,6 +133,24 @@ def language_tag(text: str) -> str:
         raise ValueError(f"{text!r} is not a language we know: did you mean {base.lower()}?") from error
     first, *rest = text.split("-")
     return "-".join((first.lower(), *map(_subtag, rest)))
+
+
+@lru_cache(maxsize=1024)
+def time_zone(text: str) -> str:
+    """Check the name of a time zone (IANA), such as Europe/Berlin.
+
+    Raises:
+        ValueError: saying what is wrong, with a near miss where there is one.
+    """
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        known = available_timezones()
+        place = {name.rpartition("/")[2]: name for name in sorted(known)}
+        guess = place.get(text.strip().replace(" ", "_").title())
+        hint = f": did you mean {guess}?" if guess else did_you_mean(text, known)
+        raise ValueError(f"{one_line(text, 60)!r} is not a time zone such as Europe/Berlin{hint}") from error
+    return text
 
 
 def _subtag(part: str) -> str:

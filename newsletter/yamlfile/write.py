@@ -24,6 +24,19 @@ def scalar(value: str | int) -> str:
         return str(value).lower()
     if _PLAIN.fullmatch(value) and value.isprintable() and not_text(value) is None:
         return value
+    return _quoted(value)
+
+
+def scalar_like(old: str, value: str) -> str:
+    """Write a text with the quotation marks of the one it replaces, where that can be."""
+    if old.startswith('"'):
+        return _quoted(value)
+    if old.startswith("'") and value.isprintable() and not _UNPRINTABLE.search(value):
+        return f"""'{value.replace("'", "''")}'"""
+    return scalar(value)
+
+
+def _quoted(value: str) -> str:
     # JSON's escapes are YAML's (YAML 1.1 §5.6).
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 

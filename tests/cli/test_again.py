@@ -17,7 +17,7 @@ ADA, GRACE = "ada@example.com", "grace@example.com"
 def refused(wire: Wire, moody: Moody) -> Wire:
     """An issue that ada's server has refused and grace got."""
     wire.configure(wire.web.feed("/a.xml", "One"), people=f"- {ADA}\n- {GRACE}\n", smtp=moody.smtp)
-    moody.replies[ADA] = "550 5.1.1 no such person"
+    moody.replies[ADA] = "550 5.2.0 not today"
     assert 3 == wire("send", "-y").code
     return wire
 

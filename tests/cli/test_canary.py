@@ -132,7 +132,8 @@ def test_a_good_canary_is_followed_by_the_others_in_the_same_send(wire: Wire, mo
     [
         (["--canary", "120%"], "--canary 120%: 120% is more than all of them"),
         (["--canary", "few"], "--canary few: must be a share such as 1%"),
-        (["--canary", "1%", "-n"], "cannot go with --dry-run or --test"),
+        (["--canary", "1%", "--test", "me@example.com"], "cannot go with --test"),
+        (["--canary", "half", "-n"], "must be a share such as 1%"),
     ],
 )
 def test_a_canary_that_cannot_be_sends_nothing(wire: Wire, words: list[str], said: str) -> None:
@@ -141,3 +142,27 @@ def test_a_canary_that_cannot_be_sends_nothing(wire: Wire, words: list[str], sai
     done = wire("send", "-y", *words)
 
     assert (2, True, []) == (done.code, said in done.err, wire.inbox())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "1 subscriber would get it first, watched for 10 min: if more than 5% were refused, the others would not"),
+        (["--canary", "4"], "4 subscribers would get it first, watched for 10 min: if more than 5% were refused"),
+        (["--canary", "off"], None),
+        (["--canary", "100%"], None),
+    ],
+)
+def test_a_dry_run_says_who_would_go_first(wire: Wire, words: list[str], expected: str | None) -> None:
+    wire.configure(
+        wire.web.feed("/a.xml", "One"), people=people(12), more="digests:\n  daily: {canary: {share: 1%, wait: 10m}}\n"
+    )
+
+    said, data = wire("send", "-n", *words), wire("send", "-n", "--json", *words).data
+
+    assert 0 == said.code, said.err
+    assert expected is None or expected in said.out
+    assert (expected is None) == ("would get it first" not in said.out)
+    assert (expected is None) == (data["canary"] is None)
+    assert "to 12 subscribers; nothing has been sent or recorded" in said.out
+    assert [] == wire.inbox()

@@ -130,3 +130,15 @@ def switched(wire: Wire, more: str, people: str) -> Done:
     """What check says of a project with these settings and people."""
     wire.configure(wire.web.feed("/feed.xml", "One"), more=more, people=people)
     return wire("check")
+
+
+def test_pages_without_https_and_pages_that_nobody_serves_are_noticed(wire: Wire) -> None:
+    wire.configure(wire.web.feed("/rss", "First"), more=f"base_url: {wire.web.url}/wire\n")
+
+    done = wire("check", "--online")
+    assert "is not https" in done.out
+    assert "something else than newsletter serve answers there (404)" in done.out
+    wire.web.pages["/wire/healthz"] = (200, b"ok\n")
+
+    assert f"served at {wire.web.url}/wire" in wire("check", "--online").out
+    assert "answers there" not in wire("check").out

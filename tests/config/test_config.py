@@ -399,7 +399,7 @@ def test_no_setting_is_both_followed_and_put_off() -> None:
 def test_everything_the_design_names_is_followed_or_put_off() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
-        "first_run edits on_unknown reply_to list_id user_agent",
+        "first_run edits on_unknown reply_to list_id user_agent bounces subscribe",
         FeedBlock: "url title language tags max_entries include exclude headers allow_private poll",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "
         "sections pictures note send_window catch_up max_lateness canary approve",

@@ -60,7 +60,7 @@ class Accepted:
 #:   drop      reset the connection          eof    close it
 #:   silence   never answer                  raw X  send X as it is, then go silent
 #:   deaf X    send X and read no more       partly X  send X, then close
-#:   take X    for a message: take it, then do X        wait N    answer 250 after N seconds
+#:   take X    for a message: take it, then do X        wait N    give the ordinary answer after N seconds
 #: None is the ordinary answer.
 Script = Callable[[Step], str | None]
 
@@ -255,6 +255,9 @@ class _Session:
     async def step(self, name: str, ordinary: str, recipient: str = "") -> str:
         """Answer a step; the code that was sent."""
         answer = self.sink.answer(self.at(name, recipient or self.recipient)) or ordinary
+        if answer.startswith("wait "):
+            await asyncio.sleep(float(answer[5:]))
+            answer = ordinary
         await self.reply(answer)
         return answer[:3]
 

@@ -10,7 +10,6 @@ import pytest
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.deliver import deliver
 from newsletter.delivery.dkim import Algorithm, Signer
-from newsletter.delivery.links import SECRET_NAME
 from newsletter.model import DeliveryState, Format, Issue, Picture
 from tests.delivery.conftest import Office
 from tests.delivery.samples import RENDERING, people, settings
@@ -24,7 +23,7 @@ def composed(office: Office, issue: Issue, email: str) -> bytes:
     """The message to one person, made anew from the store."""
     row = office.row(issue, email)
     rendering = office.store.rendering(issue.id, row.rendering)
-    secret = office.store.secret(SECRET_NAME)
+    secret = office.store.secret(issue.envelope.links_secret)
     return Skeleton.build(issue, rendering, row.format, secret=secret, signers=both()).message(row)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from newsletter.delivery.attempt import Outcome
 from newsletter.delivery.deliver import deliver
 from newsletter.delivery.learning import Learner, is_about_connections, is_about_rate
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.replies import Phase, Verdict
-from newsletter.delivery.transaction import Outcome
 from newsletter.model import DeliveryState, Issue, SendReport, ServerLimits
 from tests.conftest import FakeClock
 from tests.delivery.conftest import Office

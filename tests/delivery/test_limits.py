@@ -41,7 +41,7 @@ def paced(pacers: Pacers, clock: FakeClock, asks: list[tuple[float, str]]) -> li
         clock.advance(pause)
         while (seconds := pacers.wait(domain)) > 0:
             clock.advance(seconds)
-        pacers.note(domain)
+        pacers.begin(domain)
         starts.append((clock.ticks, domain))
     return starts
 
@@ -101,10 +101,39 @@ def test_nobody_waits_longer_than_the_rate_asks() -> None:
     assert [0, 0, 60, 60, 120] == [at for at, _ in starts]
 
 
+def test_the_time_of_a_message_counts_from_its_start_and_not_from_its_turn() -> None:
+    """A connection that takes five seconds to open must not bring two bursts into one window of the server's."""
+    clock = FakeClock()
+    pacer = Pacer([Rate(count=2, seconds=60)], clock=clock)
+    for _ in range(2):
+        assert 0.0 == pacer.wait()
+        pacer.reserve()
+    waits = [pacer.wait()]
+
+    for _ in range(2):
+        clock.advance(5)
+        pacer.release()
+        pacer.begin()
+        waits.append(pacer.wait())
+
+    assert [60.0, 60.0, 55.0] == waits
+
+
+def test_who_gives_a_place_back_keeps_nobody_waiting() -> None:
+    pacers = Pacers([Rate(count=1, seconds=60)], {"one.example": [Rate(count=1, seconds=3600)]}, clock=FakeClock())
+    pacers.reserve("one.example")
+    waited = pacers.wait("one.example"), pacers.wait("two.example")
+
+    pacers.release("one.example")
+
+    assert (3600.0, 60.0) == waited
+    assert (0.0, 0.0) == (pacers.wait("one.example"), pacers.wait("two.example"))
+
+
 def test_a_slow_domain_costs_the_others_nothing() -> None:
     clock = FakeClock()
     pacers = Pacers([], {"one.example": [Rate(count=1, seconds=60)]}, clock=clock)
-    pacers.note("one.example")
+    pacers.begin("one.example")
 
     assert (60.0, 0.0) == (pacers.wait("one.example"), pacers.wait("two.example"))
 

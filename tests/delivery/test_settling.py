@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from newsletter.delivery.attempt import Outcome
 from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.settling import COPIES, settle, wait_after
-from newsletter.delivery.transaction import Outcome
 from newsletter.model import DeliveryState, OnUnknown, Settlement
 from tests.conftest import START
 from tests.delivery.samples import delivery
@@ -40,7 +40,26 @@ def settled(verdict: Verdict, *, last: bool = False, hold: bool = False, **row: 
 def test_a_first_attempt(verdict: Verdict, state: DeliveryState, seconds: int | None) -> None:
     when = None if seconds is None else LATER + timedelta(seconds=seconds)
 
-    assert Settlement(delivery_id=1, state=state, code=450, reply="words", next_attempt_at=when) == settled(verdict)
+    doubtful = verdict is Verdict.unknown
+
+    expected = Settlement(delivery_id=1, state=state, code=450, reply="words", next_attempt_at=when, doubtful=doubtful)
+    assert expected == settled(verdict)
+
+
+def test_a_refusal_says_whether_the_server_had_the_message() -> None:
+    """Some filters say "unknown user" of a message that they do not like."""
+    replies = {
+        phase: settle(
+            delivery(),
+            Outcome(verdict=Verdict.failed, phase=phase, code=550, text="5.1.1 no such user"),
+            now=LATER,
+            on_unknown=OnUnknown.hold,
+            is_last_pass=False,
+        ).reply
+        for phase in (Phase.rcpt, Phase.dot)
+    }
+
+    assert ["5.1.1 no such user", "5.1.1 no such user (in reply to end of DATA)"] == list(replies.values())
 
 
 def test_waits_double_up_to_a_limit() -> None:

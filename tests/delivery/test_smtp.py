@@ -18,10 +18,10 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from newsletter.config.secret import Secret
+from newsletter.delivery.attempt import AlwaysOpen, Outcome
 from newsletter.delivery.deliver import deliver, send_one
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.smtp import ServerRefused, SmtpSettings, SmtpTransport
-from newsletter.delivery.transaction import AlwaysOpen, Outcome
 from newsletter.errors import StoreError, TransportError
 from newsletter.model import DeliveryState, SendReport
 from tests.delivery.conftest import Office
@@ -477,6 +477,9 @@ def test_what_ends_before_the_final_dot_is_known_not_to_have_arrived(answer: str
 
 class _Broken:
     """The gate of a disk that is full."""
+
+    def begin(self) -> None:
+        pass
 
     def hurry(self) -> None:
         """Nothing yet."""

@@ -9,10 +9,10 @@ from typing import Self
 
 import pytest
 
+from newsletter.delivery.attempt import AlwaysOpen, Gate, Outcome
 from newsletter.delivery.deliver import deliver
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.smtp import SmtpTransport
-from newsletter.delivery.transaction import AlwaysOpen, Gate, Outcome
 from newsletter.model import DeliveryState, OnUnknown, SendReport, SuppressionReason
 from tests.delivery.conftest import Office, Ran
 from tests.delivery.samples import people, settings
@@ -557,6 +557,9 @@ class HeldGate:
     def __init__(self) -> None:
         self.opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
+    def begin(self) -> None:
+        pass
+
     def hurry(self) -> None:
         pass
 
@@ -619,3 +622,17 @@ def test_a_server_that_says_more_than_it_was_asked_is_not_believed(office: Offic
     assert {sent: 12} == ran.report.counts
     assert dict.fromkeys(people(12), 1) == ran.sink.copies()
     assert 2 == ran.sink.connections
+
+
+@pytest.mark.parametrize("window", [1, 3, 16])
+@pytest.mark.parametrize("extensions", [CHUNKING, EXTENSIONS, ()], ids=["chunks", "dots", "one by one"])
+def test_a_connection_with_a_limit_carries_what_has_begun_on_it(
+    office: Office, window: int, extensions: tuple[str, ...]
+) -> None:
+    """Nobody who waits for a place is sent away with a connection that was opened for nothing."""
+    issue = office.freeze(people(12))
+
+    ran = office.send(issue, extensions=extensions, connections=1, window=window, per_connection=2, timeout=30.0)
+
+    assert dict.fromkeys(people(12), 1) == ran.sink.copies()
+    assert 6 == ran.sink.connections

@@ -31,6 +31,7 @@ from tests.pipeline.parts import parts_for, publication_for
 from tests.pipeline.parts import reader as subscriber
 
 PACKAGE = Path(words.__file__).parent
+PAGES = PACKAGE.parent / "web" / "pages"
 PROMISED = ("ar", "de", "en", "es", "fr", "he", "ja", "pl", "pt", "ru", "uk", "zh")
 FOREIGN = [tag for tag in languages() if tag != LAST_RESORT]
 COUNTS = (0, 1, 2, 3, 5, 11, 21, 100)
@@ -44,11 +45,11 @@ def said() -> dict[Id, list[str]]:
     """Every message of the templates and the modules, with the places it stands at."""
     found: dict[Id, list[str]] = {}
     options = {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true", "silent": "false"}
-    for path in sorted(default_templates().rglob("*.j2")):
+    for path in sorted([*default_templates().rglob("*.j2"), *PAGES.rglob("*.j2")]):
         with path.open("rb") as file:
             for line, function, message, _ in babel_extract(file, ("_", "gettext", "ngettext"), [], options):
                 found.setdefault(id_of(function, message), []).append(f"{path.name}:{line}")
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted([*PACKAGE.rglob("*.py"), *PAGES.parent.glob("*.py")]):
         with path.open("rb") as file:
             for line, called, words_said, _ in extract_python(file, {"one": None, "many": None}, [], {}):
                 # `one` and `many` called with something that is no text have no id here.

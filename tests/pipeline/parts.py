@@ -11,7 +11,7 @@ from newsletter.feeds.fetch import FetchLimits
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
 from newsletter.model import Feed, Format, OnUnknown, Subscriber
-from newsletter.pipeline import Parts, Publication
+from newsletter.stages import Parts, Publication
 from newsletter.store.store import Store
 
 

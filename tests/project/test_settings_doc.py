@@ -14,7 +14,17 @@ NAMED = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.*?) \|", TEXT,
 
 
 @pytest.mark.parametrize(
-    "block", [schema.ProjectBlock, schema.FeedBlock, schema.DigestBlock, schema.SmtpBlock, schema.DkimBlock]
+    "block",
+    [
+        schema.ProjectBlock,
+        schema.FeedBlock,
+        schema.DigestBlock,
+        schema.SmtpBlock,
+        schema.DkimBlock,
+        schema.BouncesBlock,
+        schema.ImapBlock,
+        schema.SubscribeBlock,
+    ],
 )
 def test_every_setting_of_a_block_is_described(block: type[BaseModel]) -> None:
     assert {field.alias or name for name, field in block.model_fields.items()} - NAMED == set()

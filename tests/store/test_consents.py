@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from newsletter.model import EVERY_DIGEST, Consent, ConsentEvent, DeliveryState, Format, OnUnknown, SuppressionReason
@@ -184,6 +185,17 @@ def test_a_sign_up_is_confirmed_once_and_lets_the_person_back_in(store: Store, c
     assert "daily, monthly" == lines[0].note
 
 
+@pytest.mark.parametrize("reason", list(SuppressionReason))
+def test_confirming_lifts_what_it_disproves_and_no_more(store: Store, reason: SuppressionReason) -> None:
+    """The address works and its owner wants to be back; a complaint and the keeper's decision are another matter."""
+    store.suppress(*ADA, reason)
+
+    store.confirm(store.sign_up(*ADA, digests=["daily"], source="x"), source="x")
+
+    stays = reason in (SuppressionReason.complained, SuppressionReason.manual)
+    assert stays == (store.suppression(ADA[0], "daily") is not None)
+
+
 def test_asking_is_counted_for_all_and_for_one(store: Store, clock: FakeClock) -> None:
     store.sign_up(*ADA, source="x")
     clock.advance(100)
@@ -224,6 +236,30 @@ def test_a_link_is_known_from_the_freeze_on_and_only_in_its_digest(store: Store)
         assert one.key == store.whose("daily", f"token of {one.key}")
     assert store.whose("weekly", f"token of {everybody[0].key}") is None
     assert store.whose("daily", "nobody's") is None
+
+
+def test_a_new_secret_leaves_old_links_known_unless_they_are_revoked(store: Store) -> None:
+    first = store.secret(store.links_secret())
+    freeze(store, deliveries=people(3), link_of=lambda key: f"token of {key}")
+
+    assert ("links-2", 0) == ((found := store.rotate_links(revoke=False)).secret, found.forgotten)
+    assert "links-2" == store.links_secret()
+    assert first != store.secret("links-2")
+    assert first == store.secret("links")
+    assert store.whose("daily", f"token of {person(0).key}") is not None
+
+    assert ("links-3", 3) == ((found := store.rotate_links(revoke=True)).secret, found.forgotten)
+    assert store.whose("daily", f"token of {person(0).key}") is None
+
+
+def test_whom_a_message_is_on_its_way_to_is_known(store: Store) -> None:
+    issue = freeze(store, deliveries=people(2))
+    ada, bob = store.deliveries(issue.id)
+    with store.outbox_writer(lambda _: None) as writer:
+        assert writer.intend(ada.id).result()
+
+    assert (True, False) == (store.is_sending_to(ada.key), store.is_sending_to(bob.key))
+    assert (ada.email, None) == (store.last_address(ada.key), store.last_address("nobody@example.com"))
 
 
 # ---------------------------------------------------------------------------------- forgotten

@@ -337,6 +337,32 @@ def test_an_issue_that_somebody_may_have_got_keeps_its_entries(store: Store, rea
     assert [] == titles(store)
 
 
+@pytest.mark.parametrize("later", [None, DeliveryState.deferred, DeliveryState.failed])
+@pytest.mark.parametrize("how", ["no answer", "a dead run", "sent again"])
+def test_who_may_have_got_an_issue_may_have_whatever_comes_later(
+    store: Store, how: str, later: DeliveryState | None
+) -> None:
+    """`on_unknown: resend` queues the message again, a second try is refused, and still it may have arrived."""
+    record(store, entry("1"))
+    issue = freeze(store, person(1), person(2))
+    with store.outbox_writer() as writer:
+        assert writer.intend(1).result()
+        if how == "no answer":
+            writer.settle(Settlement(delivery_id=1, state=DeliveryState.queued, doubtful=True)).result()
+        elif how == "sent again":
+            writer.settle(Settlement(delivery_id=1, state=DeliveryState.sent)).result()
+            store.readdress(issue.id, person(1), force=True)
+    if how == "a dead run":
+        store.recover(issue.id, OnUnknown.resend)
+    if later is not None:
+        with store.outbox_writer() as writer:
+            assert writer.intend(1).result()
+            writer.settle(Settlement(delivery_id=1, state=later, next_attempt_at=START)).result()
+
+    assert not store.cancel(issue.id)
+    assert [] == titles(store)
+
+
 def test_a_refused_recipient_has_not_got_it(store: Store) -> None:
     record(store, entry("1"))
     issue = freeze(store)

@@ -92,7 +92,7 @@ def test_every_sqlite_connection_is_durable(open_store: Opener, sqlite_url: str)
         "synchronous": full,
         "foreign_keys": 1,
         "busy_timeout": 10_000,
-        "cache_size": -65536,
+        "cache_size": -4096,
     } == found
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from newsletter.errors import StoreError
-from newsletter.model import DeliveryState, Settlement, SuppressionReason
+from newsletter.model import Delivery, DeliveryState, Settlement, SuppressionReason
 from newsletter.store import OutboxWriter, Store
 from tests.conftest import START
 from tests.postgresql import Server
@@ -59,6 +59,66 @@ def test_an_intent_is_answered_only_when_it_is_on_disk(store: Store) -> None:
 
     assert ["sending", "queued"] == states(store)
     assert [1, 0] == [one.attempts for one in store.deliveries()]
+
+
+def test_an_intent_that_is_renewed_counts_once(store: Store) -> None:
+    freeze(store, *people(2))
+    with store.outbox_writer() as writer:
+        assert writer.intend(1).result(10)
+
+        assert store.may_go(1)
+        assert not store.may_go(2)
+        assert writer.renew(1).result(10)
+
+        assert ["sending", "queued"] == states(store)
+        assert [1, 0] == [one.attempts for one in store.deliveries()]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "state"),
+    [
+        (lambda store, row: store.suppress(row.key, row.email, SuppressionReason.unsubscribed), "suppressed"),
+        (lambda store, row: store.suppress(row.key, row.email, SuppressionReason.erased), "suppressed"),
+        (lambda store, row: store.pause(row.issue_id, "by hand"), "queued"),
+        (lambda store, row: store.cancel(row.issue_id), "cancelled"),
+    ],
+    ids=["left", "erased", "paused", "cancelled"],
+)
+def test_an_intent_is_not_renewed_where_things_have_changed_meanwhile(
+    store: Store, meanwhile: Callable[[Store, Delivery], object], state: str
+) -> None:
+    """The message had to wait, and has not begun: it must not, and the row is not on the wire any more."""
+    freeze(store, *people(1))
+    with store.outbox_writer() as writer:
+        assert writer.intend(1).result(10)
+        meanwhile(store, store.deliveries()[0])
+
+        assert not store.may_go(1)
+        assert not writer.renew(1).result(10)
+
+        assert [state] == states(store)
+        # And for good: a result that nobody can have got changes nothing.
+        writer.settle(Settlement(delivery_id=1, state=DeliveryState.queued)).result(10)
+        assert [state] == states(store)
+
+
+def test_what_is_on_the_way_to_somebody_is_known(store: Store) -> None:
+    """Of all issues; and nothing else of theirs will begin once they are suppressed."""
+    ada, grace = people(2)
+    for _ in range(3):
+        freeze(store, ada, grace)
+    mine = [row.id for row in store.deliveries(email_key=ada.key)]
+    with store.outbox_writer() as writer:
+        assert (0, 0) == (store.on_the_way(ada.key), store.on_the_way("nobody@example.com"))
+        for id_ in mine[:2]:
+            assert writer.intend(id_).result(10)
+        store.suppress(ada.key, ada.email, SuppressionReason.unsubscribed)
+
+        assert (2, 0) == (store.on_the_way(ada.key), store.on_the_way(grace.key))
+
+        assert not writer.intend(mine[2]).result(10)
+        writer.settle(sent(mine[0])).result(10)
+        assert 1 == store.on_the_way(ada.key)
 
 
 def test_all_that_waits_goes_into_one_commit(store: Store) -> None:

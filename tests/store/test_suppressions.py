@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from newsletter.errors import BusyError, StoreError
-from newsletter.model import Suppression, SuppressionReason
+from newsletter.model import NewSuppression, Suppression, SuppressionReason
 from newsletter.store import Store
 from tests.conftest import START, FakeClock
 from tests.store.samples import in_threads
@@ -186,3 +186,54 @@ def test_one_database_is_one_lock_by_whatever_link_it_is_reached(
 def test_two_databases_in_one_folder_do_not_wait_for_each_other(open_store: Opener, tmp_path: Path) -> None:
     with open_store(str(tmp_path / "a.db")).lock(), open_store(str(tmp_path / "b.db")).lock():
         pass
+
+
+# ------------------------------------------------------------------------- many at once
+
+
+def new(email: str, reason: SuppressionReason, note: str = "") -> NewSuppression:
+    return NewSuppression(key=email.lower(), email=email, reason=reason, note=note)
+
+
+def test_many_are_suppressed_in_one_go_and_only_what_is_news_counts(store: Store) -> None:
+    store.suppress(*ADA, SuppressionReason.bounced)
+    store.suppress("mary@example.com", "mary@example.com", SuppressionReason.complained, "before")
+    store.suppress("gone@example.com", "gone@example.com", SuppressionReason.erased)
+    people = [
+        new("Ada@example.com", SuppressionReason.unsubscribed, "list.csv:2"),
+        new("mary@example.com", SuppressionReason.unsubscribed, "list.csv:3"),
+        new("gone@example.com", SuppressionReason.complained, "list.csv:4"),
+        *(new(f"p{n}@example.com", SuppressionReason.manual) for n in range(2500)),
+        new("p7@example.com", SuppressionReason.complained, "stronger"),
+    ]
+
+    assert 2502 == store.suppress_all(iter(people))
+    assert 0 == store.suppress_all(people)
+    found = {one.email: (one.reason, one.note) for one in store.suppressions()}
+    assert (SuppressionReason.unsubscribed, "list.csv:2") == found["Ada@example.com"]
+    assert (SuppressionReason.complained, "before") == found["mary@example.com"]
+    assert (SuppressionReason.complained, "stronger") == found["p7@example.com"]
+    assert "gone@example.com" not in found
+    assert 2503 == len(found)
+
+
+def test_many_are_suppressed_all_or_none(store: Store) -> None:
+    def people() -> Iterator[NewSuppression]:
+        yield from (new(f"p{n}@example.com", SuppressionReason.manual) for n in range(1500))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.suppress_all(people())
+    assert [] == store.suppressions()
+
+
+def test_the_reasons_of_many_are_told_at_once_and_the_erased_are_known(store: Store) -> None:
+    assert {} == store.reasons([ADA[0]])
+    store.suppress(*ADA, SuppressionReason.bounced)
+    store.suppress("gone@example.com", "gone@example.com", SuppressionReason.erased)
+
+    keys = ["gone@example.com", *(f"p{n}@example.com" for n in range(1200)), ADA[0], "a\0b@example.com"]
+    assert {
+        ADA[0]: SuppressionReason.bounced,
+        "gone@example.com": SuppressionReason.erased,
+    } == store.reasons(iter(keys))

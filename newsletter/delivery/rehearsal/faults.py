@@ -1,8 +1,11 @@
-"""What goes wrong in a rehearsal, and how often: `421@5%,550@1%,drop@0.5%,silent@0.1%,kill@100`.
+"""What goes wrong in a rehearsal, and how often: `421@5%,550@1%,drop@0.5%,silent@0.1%,garbage@0.1%,kill@100`.
 
-    4xx     the server asks to come later (421: and hangs up)      5xx     it refuses the recipient
-    drop    the connection breaks, before or after the final dot   silent  no answer after the final dot
-    kill    the sending process dies (SIGKILL) when so many messages have been taken
+    4xx      the server asks to come later (421: and hangs up)
+    5xx      it refuses the recipient (552 also after the whole message)
+    drop     the connection breaks, before or after the final dot
+    silent   no answer after the final dot; `silence` is the same
+    garbage  an answer that is none
+    kill     the sending process dies (SIGKILL) when so many messages have been taken; without a number, half of them
 
 What befalls a message is drawn from the seed, its recipient and the number of
 the attempt, so that a run can be repeated whatever order messages come in.
@@ -21,8 +24,11 @@ from newsletter.text import one_line
 _ABOUT_US: Final = frozenset({530, 534, 535, 538})
 _WRITTEN = re.compile(r"([a-z]+|[0-9]{3})@([0-9]{1,9}(?:\.[0-9]{1,6})?)(%?)", re.ASCII)
 _MOST = 100
-_EXAMPLE = "write them like 421@5%,451@2%,550@1%,drop@0.5%,silent@0.1%,kill@100"
-_CLOSING, _PERMANENT = 421, 500
+_EXAMPLE = "write them like 421@5%,451@2%,550@1%,drop@0.5%,silent@0.1%,garbage@0.1%,kill@100"
+_CLOSING, _PERMANENT, _FULL = 421, 500, 552
+#: Faults that are no reply, and how else they may be written.
+_WORDS: Final = {"drop": "drop", "silent": "silent", "silence": "silent", "garbage": "garbage"}
+_MIDWAY: Final = "kill"
 
 
 class Moment(StrEnum):
@@ -36,7 +42,7 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One kind of fault, and which share of the attempts it befalls; `name` is a reply code, drop or silent."""
+    """One kind of fault, and which share of the attempts it befalls; `name` is a reply code, drop, silent or garbage."""
 
     name: str
     share: float
@@ -48,15 +54,19 @@ class Fault:
             return (Moment.rcpt, Moment.data, Moment.taken)
         if self.name == "silent":
             return (Moment.dot, Moment.taken)
-        return (Moment.rcpt,) if int(self.name) >= _PERMANENT else (Moment.rcpt, Moment.dot)
+        if self.name == "garbage":
+            return (Moment.rcpt, Moment.dot, Moment.taken)
+        is_early = int(self.name) >= _PERMANENT and int(self.name) != _FULL
+        return (Moment.rcpt,) if is_early else (Moment.rcpt, Moment.dot)
 
     @property
     def reply(self) -> str | None:
-        """What the server says; None where it says nothing."""
+        """What the server says; None where it says nothing, or nothing that is a reply."""
         if not self.name.isdigit():
             return None
         code = int(self.name)
-        enhanced = "4.3.2" if code == _CLOSING else "5.1.1" if code >= _PERMANENT else "4.2.0"
+        special = {_CLOSING: "4.3.2", _FULL: "5.2.2"}
+        enhanced = special.get(code, "5.1.1" if code >= _PERMANENT else "4.2.0")
         return f"{code} {enhanced} injected by the rehearsal"
 
     def __str__(self) -> str:
@@ -65,10 +75,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """All faults of one rehearsal; `kills` are numbers of messages taken."""
+    """All faults of one rehearsal; `kills` are numbers of messages taken, and `is_midway` is one more kill at half."""
 
     faults: tuple[Fault, ...] = ()
     kills: tuple[int, ...] = ()
+    is_midway: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -78,8 +89,11 @@ class Faults:
             UsageError: a fault is not known, or the shares are more than all of them.
         """
         faults: dict[str, Fault] = {}
-        kills = []
+        kills, is_midway = [], False
         for word in filter(None, (part.strip() for part in text.split(","))):
+            if word == _MIDWAY:
+                is_midway = True
+                continue
             found = _WRITTEN.fullmatch(word)
             if found is None:
                 raise UsageError(f"{one_line(word, 40)!r} is no fault with a share", hint=_EXAMPLE)
@@ -92,7 +106,7 @@ class Faults:
                     )
                 kills.append(int(number))
                 continue
-            _require_known(name, word)
+            name = _known(name, word)
             if not is_share or number > _MOST:
                 raise UsageError(f"{word}: how often must be a percentage of at most 100%", hint=_EXAMPLE)
             if name in faults:
@@ -101,7 +115,11 @@ class Faults:
         total = sum(fault.share for fault in faults.values())
         if total > 1:
             raise UsageError(f"the faults befall {total:.0%} of the messages, which is more than all", hint=_EXAMPLE)
-        return cls(faults=tuple(faults.values()), kills=tuple(sorted(kills)))
+        return cls(faults=tuple(faults.values()), kills=tuple(sorted(kills)), is_midway=is_midway)
+
+    def kills_among(self, recipients: int) -> list[int]:
+        """When so many recipients are mailed: the numbers of messages taken at which the sender dies, in order."""
+        return sorted([*self.kills, *([max(recipients // 2, 1)] if self.is_midway else [])])
 
     def drawn(self, seed: int, recipient: str, attempt: int) -> tuple[Fault, Moment] | None:
         """What befalls this attempt; None: nothing."""
@@ -116,17 +134,20 @@ class Faults:
         return None
 
     def __str__(self) -> str:
-        return ",".join([*map(str, self.faults), *(f"kill@{number}" for number in self.kills)])
+        midway = [_MIDWAY] if self.is_midway else []
+        return ",".join([*map(str, self.faults), *midway, *(f"kill@{number}" for number in self.kills)])
 
 
-def _require_known(name: str, word: str) -> None:
-    if name in ("drop", "silent"):
-        return
+def _known(name: str, word: str) -> str:
+    """The fault's own name, or an error that says what is wrong with it."""
+    if name in _WORDS:
+        return _WORDS[name]
     if not name.isdigit():
         raise UsageError(
-            f"there is no fault {one_line(name, 30)}: there are replies, drop, silent and kill", hint=_EXAMPLE
+            f"there is no fault {one_line(name, 30)}: there are replies, drop, silent, garbage and kill", hint=_EXAMPLE
         )
     if int(name) in _ABOUT_US:
         raise UsageError(f"{word}: {name} refuses us and no message: the first would end the send", hint=_EXAMPLE)
     if not 400 <= int(name) <= 599:  # noqa: PLR2004 - RFC 5321 §4.2.1
         raise UsageError(f"{word}: {name} is no reply that refuses: those are 400 to 599", hint=_EXAMPLE)
+    return name

@@ -35,6 +35,7 @@ _BACK_OFF: Final = 0.01
 class Stage:
     """What is rehearsed with: the limits as they are configured, and what is assumed of the real server.
 
+    `window` messages are on the way over each connection at most.
     `server_time` is how long the real server takes for one message over one
     connection, answers and way included; `silence` is after how many seconds a
     silent server is given up here (600 in truth).
@@ -46,6 +47,7 @@ class Stage:
     on_unknown: OnUnknown
     server_time: float
     silence: float = 5.0
+    window: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,9 @@ class Verdict:
     nothing reached though the ledger says so, or of whom it knows nothing;
     `duplicates` are copies too many that the server took, `bound` is how many
     there may be; `changed` are copies that differ from the first, `unwanted`
-    messages to suppressed people.  `rate` is in messages a second.
+    messages to suppressed people.  `rate` is in messages a second.  `canary` is how
+    many went first, None where nobody did, and `canary_stopped` why the others
+    would have to wait for a person, who then let them have it.
     """
 
     recipients: int
@@ -82,6 +86,8 @@ class Verdict:
     limited_by: str
     injected: Mapping[str, int] = field(default_factory=dict[str, int])
     stopped: str | None = None
+    canary: int | None = None
+    canary_stopped: str | None = None
 
     @property
     def is_good(self) -> bool:
@@ -118,7 +124,8 @@ async def rehearse(
         NewsletterError: the dispatch itself failed, which it must not.
     """
     run = _Rehearsal(folder, store, issue, stage, faults, clock, on_progress)
-    async with Sink(faults, seed, clock=clock, on_kill=run.kill) as sink:
+    kills = faults.kills_among(recipients)
+    async with Sink(faults, seed, clock=clock, kills=kills, on_kill=run.kill, window=stage.window) as sink:
         await run.all(sink)
         return run.verdict(sink, recipients)
 
@@ -149,6 +156,7 @@ class _Rehearsal:
         self._kills = 0
         self._runs = 0
         self._stopped: str | None = None
+        self._canary_stopped: str | None = None
 
     def kill(self) -> None:
         """Kill the process that sends just now, as a power cut would."""
@@ -164,7 +172,7 @@ class _Rehearsal:
             counts = self._store.counts(self._issue.id)
             if not any(counts.get(state) for state in UNSETTLED):
                 return
-            now = (counts, sink.taken.total(), late)
+            now = (counts, sink.taken.total, late)
             unmoved, before = (unmoved + 1 if now == before else 0), now
             if not self._is_killed and not counts.get(DeliveryState.queued):
                 late = max(late, self._until_next(began))
@@ -185,6 +193,7 @@ class _Rehearsal:
                 number=self._issue.number,
                 port=sink.port,
                 connections=stage.connections,
+                window=stage.window,
                 per_connection=stage.per_connection,
                 timeout=max(stage.silence, 30.0),
                 after_dot=stage.silence if any(fault.name == "silent" for fault in self._faults.faults) else 600.0,
@@ -222,12 +231,16 @@ class _Rehearsal:
         done = json.loads((self._folder / DONE).read_text(encoding="utf-8"))
         self._recovered += done["recovered"]
         self._stopped = done["stopped"]
+        issue = self._store.issue(self._issue.number, self._issue.digest)
+        if issue is not None and issue.canary is not None and issue.canary.is_stopped:
+            # A person would look at it now, and may say "go on", as the next run does.
+            self._stopped, self._canary_stopped = None, issue.state_reason
 
     async def _watched(self, child: asyncio.subprocess.Process, sink: Sink) -> int:
         ended = asyncio.ensure_future(child.wait())
         try:
             while not ended.done():
-                self._on_progress(len(sink.taken))
+                self._on_progress(sink.taken.distinct)
                 await asyncio.wait((ended,), timeout=_LOOK)
             return ended.result()
         finally:
@@ -243,15 +256,15 @@ class _Rehearsal:
         while rows := self._store.deliveries(self._issue.id, after_id=after, limit=_CHUNK):
             after = rows[-1].id
             known += len(rows)
+            taken = sink.taken.copies([row.message_id for row in rows])
             for row in rows:
-                took = sink.taken.get(row.message_id, 0)
-                lost += row.state is DeliveryState.sent and not took
-                unwanted += row.state is DeliveryState.suppressed and bool(took)
-        stage = self._stage
-        bound = sink.doubtful + self._kills * stage.connections
+                lost += row.state is DeliveryState.sent and row.message_id not in taken
+                unwanted += row.state is DeliveryState.suppressed and row.message_id in taken
+        stage, canary = self._stage, self._issue.canary
+        bound = sink.doubtful + self._kills * stage.connections * stage.window
         # What may have arrived and is held is sent no second time.
         bound = bound if stage.on_unknown is OnUnknown.resend else 0
-        rate = sink.taken.total() / sink.seconds if sink.seconds else 0.0
+        rate = sink.taken.total / sink.seconds if sink.seconds else 0.0
         predicted, limit = _predicted(recipients, rate, stage)
         return Verdict(
             recipients=recipients,
@@ -263,27 +276,28 @@ class _Rehearsal:
             deferred=sum(number for name, number in sink.injected.items() if name.startswith("4")),
             unknown=sink.untold + self._recovered,
             lost=lost + max(recipients - known, 0),
-            duplicates=sum(number - 1 for number in sink.taken.values()),
+            duplicates=sink.taken.duplicates,
             bound=bound,
-            changed=sink.changed,
+            changed=sink.taken.changed,
             unwanted=unwanted,
             kills=self._kills,
             runs=self._runs,
             seconds=sink.seconds,
             rate=rate,
-            predicted_seconds=predicted,
+            predicted_seconds=predicted + (canary.wait if canary else 0.0),
             limited_by=limit,
             injected=dict(sink.injected),
             stopped=self._stopped,
+            canary=canary.first if canary else None,
+            canary_stopped=self._canary_stopped,
         )
 
 
 def _predicted(recipients: int, rate: float, stage: Stage) -> tuple[float, str]:
     """How long a real send would take, and what would keep it from being faster."""
-    limits = {
-        "this machine": rate,
-        f"{stage.connections} connections": stage.connections / stage.server_time if stage.server_time else rate,
-    }
+    at_once = stage.connections * stage.window
+    connections = f"{stage.connections} connections" + (f" of {stage.window} messages" if stage.window > 1 else "")
+    limits = {"this machine": rate, connections: at_once / stage.server_time if stage.server_time else rate}
     for rule in stage.rates:
         limits[f"the rate {rule}"] = rule.count / rule.seconds
     limit, slowest = min(limits.items(), key=lambda item: item[1])
