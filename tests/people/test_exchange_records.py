@@ -145,8 +145,12 @@ def test_whatever_stands_in_the_cells_comes_back(
     buffer = io.StringIO()
     # The module quotes a lone CR only where it is part of its line end; unquoted before LF it would be one.
     has_cr = any("\r" in cell for row in rows for cell in row)
-    quoting = csv.QUOTE_ALL if has_cr else csv.QUOTE_MINIMAL
-    writer = csv.writer(buffer, delimiter=delimiter, lineterminator=newline, quoting=quoting)
+    writer = csv.writer(
+        buffer,
+        delimiter=delimiter,
+        lineterminator=newline,
+        quoting=csv.QUOTE_ALL if has_cr else csv.QUOTE_MINIMAL,
+    )
     writer.writerow(["email", "b", "c"])
     writer.writerows([[guarded(cell) for cell in row] for row in rows])
     path = tmp_path_factory.mktemp("table") / "list.csv"

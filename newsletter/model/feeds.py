@@ -1,0 +1,232 @@
+"""What feeds say, and what we make of it: feeds, entries, and which of them are new."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A filter of a feed: a regular expression and what it is called; one without a name is called by its pattern."""
+
+    name: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A URL (or a local file) that is polled, with what the project says about it.
+
+    `title` and `language` win over what the document says.  `include` and
+    `exclude` are rules on title and text (`exclude` wins).
+    `allow_private` permits loopback and private addresses for this feed only.
+    `headers` may carry a password, so they are shown nowhere.
+    """
+
+    url: str
+    title: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    max_entries: int | None = None
+    include: tuple[Rule, ...] = ()
+    exclude: tuple[Rule, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """What a server gave us to ask "has it changed?" with (RFC 9110 §13.1)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A document arrived: its decoded body and where it finally came from."""
+
+    feed: Feed
+    final_url: str
+    body: bytes
+    content_type: str | None
+    validators: Validators
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotModified:
+    """The server said 304: nothing has changed since the validators were given."""
+
+    feed: Feed
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The feed could not be read this time; the reason, and what to do about it."""
+
+    feed: Feed
+    reason: str
+    hint: str | None
+    seconds: float
+
+
+FetchOutcome = Fetched | NotModified | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """A file that goes with an entry (a podcast episode, a PDF)."""
+
+    url: str
+    media_type: str | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One item of a feed, as its document gave it.
+
+    `title`, `author` and `tags` are plain text, already free of control
+    characters.  `summary` and `content` are HTML exactly as the feed gave it:
+    hostile until `issues.sanitize` has been over it.  `published_at` is None
+    where the feed says nothing usable; it never decides *whether* an entry is
+    sent (ARCHITECTURE.md, "What is new").  `position` counts from 0 in document
+    order.
+    """
+
+    guid: str
+    url: str | None
+    title: str
+    author: str | None = None
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    summary: str = ""
+    content: str = ""
+    base_url: str | None = None
+    language: str | None = None
+    image: str | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+    tags: tuple[str, ...] = ()
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A parsed feed document: what it says of itself, and its entries."""
+
+    title: str | None
+    home_url: str | None
+    language: str | None
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownEntry:
+    """What the store remembers of an entry, as far as recognising it needs."""
+
+    id: int
+    title: str
+    url: str | None
+    text_hash: str
+    published_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFeed:
+    """What the store knew of a feed before this document was read.
+
+    `keys` maps each remembered key that the document uses to the id of its
+    entry, or to None where the key was once shared by two entries and proves
+    nothing any more.  `recent` are the entries of the last good fetch, newest
+    first, for recognising a moved site.  `new_per_day` is the feed's usual pace.
+    """
+
+    fetched_before: bool
+    keys: Mapping[str, int | None]
+    entries: Mapping[int, KnownEntry]
+    recent: tuple[KnownEntry, ...]
+    last_success_at: datetime | None
+    new_per_day: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One entry of a document, recognised (`known_id`) or new (None)."""
+
+    entry: Entry
+    keys: tuple[str, ...]
+    text_hash: str
+    known_id: int | None
+    edited: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a document means: its sightings, and keys that turned out shared.
+
+    `warning` says why sightings are held (the flood guard), in words for the
+    publisher.
+    """
+
+    sightings: tuple[Sighting, ...]
+    shared_keys: tuple[str, ...] = ()
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry the store has recorded, with the feed it belongs to."""
+
+    id: int
+    feed_url: str
+    entry: Entry
+    first_seen_at: datetime
+
+
+class FeedStatus(StrEnum):
+    """How a feed is doing; `failing` and `held` need somebody to look."""
+
+    ok = "ok"
+    never = "never"
+    failing = "failing"
+    held = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHealth:
+    """What the store knows of a feed, for `status` and `feed list`."""
+
+    url: str
+    title: str | None
+    home_url: str | None
+    language: str | None
+    status: FeedStatus
+    entries: int
+    held: int
+    failures: int
+    last_error: str | None
+    last_hint: str | None
+    last_success_at: datetime | None
+    last_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchResult:
+    """What one poll of one feed brought, for reports; `title` is what the feed calls itself."""
+
+    feed: Feed
+    title: str | None = None
+    entries: int = 0
+    new: int = 0
+    offered: int = 0
+    edited: int = 0
+    held: int = 0
+    unchanged: bool = False
+    warning: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    seconds: float = 0.0
