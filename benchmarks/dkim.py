@@ -26,8 +26,7 @@ from benchmarks.send import by_hand
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.dkim import OVERSIGNED, Signer
 from newsletter.delivery.keys import PrivateKey
-from newsletter.issues.merge import make_token
-from newsletter.model import Delivery, DeliveryState, Envelope, Format, Issue, IssueState, Rendering
+from newsletter.model import Delivery, DeliveryState, Format, Issue, IssueState
 
 DOMAIN = "example.com"
 TOKEN = "5eed" * 8
@@ -36,30 +35,6 @@ Way = Callable[[Person], object]
 
 def skeleton(entries: int, signers: Sequence[Signer]) -> Skeleton:
     """The letter, ready to be filled in."""
-    rendering = Rendering(
-        key="en",
-        language="en",
-        subject=letter.SUBJECT,
-        html=letter.html_part(
-            make_token(TOKEN, "subscriber.name", "h"), make_token(TOKEN, "unsubscribe_url", "u"), entries
-        ),
-        text=letter.text_part(make_token(TOKEN, "subscriber.name"), make_token(TOKEN, "unsubscribe_url"), entries),
-        markdown="",
-        fields=("subscriber.name", "unsubscribe_url"),
-    )
-    envelope = Envelope(
-        from_name=letter.FROM_NAME,
-        from_email=letter.FROM_EMAIL,
-        reply_to=None,
-        list_id="daily.wire.example.com",
-        list_name=letter.FROM_NAME,
-        base_url="https://wire.example.com",
-        unsubscribe_email=letter.FROM_EMAIL,
-        language="en",
-        date=letter.DATE,
-        boundary="b0a7" * 8,
-        merge_token=TOKEN,
-    )
     issue = Issue(
         id=1,
         digest="daily",
@@ -69,10 +44,10 @@ def skeleton(entries: int, signers: Sequence[Signer]) -> Skeleton:
         state_reason="",
         subject=letter.SUBJECT,
         entries=entries,
-        envelope=envelope,
+        envelope=letter.envelope(TOKEN, "b0a7" * 8),
         frozen_at=letter.DATE,
     )
-    return Skeleton.build(issue, rendering, Format.html, secret=bytes(32), signers=signers)
+    return Skeleton.build(issue, letter.rendering(TOKEN, entries), Format.html, secret=bytes(32), signers=signers)
 
 
 def delivery(person: Person) -> Delivery:

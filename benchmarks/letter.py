@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 
+from newsletter.issues.merge import make_token
+from newsletter.model import Envelope, Rendering
+
 FROM_NAME, FROM_EMAIL = "The Port Merrow Courier", "wire@example.com"
 SUBJECT = "Issue 12: the ferry, the comet – and a piano"
 DATE = datetime(2026, 3, 14, 7, 0, tzinfo=UTC)
@@ -50,3 +53,34 @@ def text_part(name: str, url: str, entries: int) -> str:
     """The text part, with whatever stands for the name and the address."""
     story = "".join(f"Story {n}\nhttps://courier.example.com/{n}\n\n{_WORDS}\n\n" for n in range(entries))
     return f"Good morning, {name}.\n\n{story}Unsubscribe: {url}\n"
+
+
+def rendering(token: str, entries: int) -> Rendering:
+    """The letter as an issue has it; `token` marks the places that differ from person to person."""
+    name, url = "subscriber.name", "unsubscribe_url"
+    return Rendering(
+        key="en",
+        language="en",
+        subject=SUBJECT,
+        html=html_part(make_token(token, name, "h"), make_token(token, url, "u"), entries),
+        text=text_part(make_token(token, name), make_token(token, url), entries),
+        markdown="",
+        fields=(name, url),
+    )
+
+
+def envelope(token: str, boundary: str) -> Envelope:
+    """What stands in the headers of all its messages."""
+    return Envelope(
+        from_name=FROM_NAME,
+        from_email=FROM_EMAIL,
+        reply_to=None,
+        list_id="daily.wire.example.com",
+        list_name=FROM_NAME,
+        base_url="https://wire.example.com",
+        unsubscribe_email=FROM_EMAIL,
+        language="en",
+        date=DATE,
+        boundary=boundary,
+        merge_token=token,
+    )

@@ -22,8 +22,7 @@ from newsletter.clock import Ids, SystemClock
 from newsletter.delivery.deliver import deliver
 from newsletter.delivery.links import SECRET_NAME, Tokens
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.issues.merge import make_token
-from newsletter.model import DeliveryState, Envelope, Format, NewDelivery, OnUnknown, Rendering
+from newsletter.model import DeliveryState, Format, NewDelivery, OnUnknown
 from newsletter.store.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,35 +46,13 @@ def people(count: int) -> Iterator[NewDelivery]:
 def freeze(store: Store, ids: Ids, count: int, entries: int) -> None:
     """An issue to all of them."""
     token = ids.token()
-    url = "unsubscribe_url"
-    rendering = Rendering(
-        key="en",
-        language="en",
-        subject=letter.SUBJECT,
-        html=letter.html_part(make_token(token, "subscriber.name", "h"), make_token(token, url, "u"), entries),
-        text=letter.text_part(make_token(token, "subscriber.name"), make_token(token, url), entries),
-        markdown="",
-        fields=("subscriber.name", url),
-    )
     store.freeze(
         digest="daily",
         number=1,
         slot="one",
         subject=letter.SUBJECT,
-        envelope=Envelope(
-            from_name=letter.FROM_NAME,
-            from_email=letter.FROM_EMAIL,
-            reply_to=None,
-            list_id="daily.wire.example.com",
-            list_name=letter.FROM_NAME,
-            base_url="https://wire.example.com",
-            unsubscribe_email=letter.FROM_EMAIL,
-            language="en",
-            date=letter.DATE,
-            boundary=ids.token(),
-            merge_token=token,
-        ),
-        renderings=[rendering],
+        envelope=letter.envelope(token, ids.token()),
+        renderings=[letter.rendering(token, entries)],
         consumed=[],
         mentioned=[],
         deliveries=people(count),

@@ -29,8 +29,7 @@ from benchmarks.sink import HOST, Sink, sink
 from newsletter.clock import Ids, SystemClock
 from newsletter.delivery.deliver import deliver
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.issues.merge import make_token
-from newsletter.model import DeliveryState, Envelope, Format, NewDelivery, OnUnknown, Rendering
+from newsletter.model import DeliveryState, Format, NewDelivery, OnUnknown
 from newsletter.store.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,37 +116,13 @@ def ours(target: Sink, people: list[Person], entries: int, connections: int) -> 
 
 def _freeze(store: Store, ids: Ids, people: list[Person], entries: int) -> None:
     token = ids.token()
-    rendering = Rendering(
-        key="en",
-        language="en",
-        subject=letter.SUBJECT,
-        html=letter.html_part(
-            make_token(token, "subscriber.name", "h"), make_token(token, "unsubscribe_url", "u"), entries
-        ),
-        text=letter.text_part(make_token(token, "subscriber.name"), make_token(token, "unsubscribe_url"), entries),
-        markdown="",
-        fields=("subscriber.name", "unsubscribe_url"),
-    )
-    envelope = Envelope(
-        from_name=letter.FROM_NAME,
-        from_email=letter.FROM_EMAIL,
-        reply_to=None,
-        list_id="daily.wire.example.com",
-        list_name=letter.FROM_NAME,
-        base_url="https://wire.example.com",
-        unsubscribe_email=letter.FROM_EMAIL,
-        language="en",
-        date=letter.DATE,
-        boundary=ids.token(),
-        merge_token=token,
-    )
     store.freeze(
         digest="daily",
         number=12,
         slot="2026-03-14",
         subject=letter.SUBJECT,
-        envelope=envelope,
-        renderings=[rendering],
+        envelope=letter.envelope(token, ids.token()),
+        renderings=[letter.rendering(token, entries)],
         consumed=[],
         mentioned=[],
         deliveries=(
