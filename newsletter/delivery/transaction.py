@@ -327,7 +327,7 @@ class Connection:
         if not await gate.open():
             # Half a message is none: RSET comes before the next one.
             return Outcome(verdict=Verdict.withheld)
-        if not self.is_usable:
+        if not self._is_alive:
             return Outcome(verdict=Verdict.back_off, phase=Phase.data, text="the connection ended")
         return await self._judged_last((Phase.dot,), self._last_chunk([], data[cut:]))
 
