@@ -238,7 +238,7 @@ class _Places:
 
 
 class _Intent:
-    """The gate of one delivery (`transaction.Gate`): a place in the window, then the intent on disk.
+    """The gate of one delivery (`attempt.Gate`): a place in the window, then the intent on disk.
 
     The place is given back when the result is handed in, or when an attempt has
     led to nothing; the intent is written once, however many attempts it takes.
