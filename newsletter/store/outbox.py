@@ -15,16 +15,15 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection
 
 from newsletter.clock import Clock
 from newsletter.errors import StoreError
-from newsletter.model import EVERY_DIGEST, DeliveryState, IssueState, Settlement
+from newsletter.model import DeliveryState, IssueState, Settlement
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
-from newsletter.store.prepared import Prepared, among, numbers
-from newsletter.store.suppressions import ANYBODY_ERASED, suppressed_among
+from newsletter.store.statements import Candidate, Result, Statements
+from newsletter.store.suppressions import suppressed_among
 from newsletter.text import one_line
 
 #: More than any number of connections hands in at once; bounds one transaction.
@@ -84,7 +83,7 @@ class _Writer:
         self._clock = clock
         self._erased = erased
         self._trace = trace
-        self._sql = _Statements(database.engine.dialect)
+        self._sql = Statements(database.engine.dialect)
         self._waiting: deque[_Request] = deque()
         self._turn = threading.Lock()
         self._refusal: StoreError | None = StoreError("the outbox writer is not open")
@@ -109,15 +108,16 @@ class _Writer:
         self._hands.finish()
         self._connected.close()
 
-    def _submit(self, request: _Request) -> None:
+    def _hand_in(self, requests: Sequence[_Request]) -> None:
+        """Give the hands more to write."""
         with self._turn:
             refusal = self._refusal
             if refusal is None:
-                self._waiting.append(request)
+                self._waiting.extend(requests)
         if refusal is None:
             self._hands.wake()
         else:
-            self._answer([(request.answer, _again(refusal))])
+            self._answer([(request.answer, _again(refusal)) for request in requests])
 
     def _claim(self, request: _Request) -> bool:
         """Whether somebody still wants it written; from now on it cannot be cancelled."""
@@ -185,7 +185,7 @@ class _Writer:
         """Decide which deliveries may go, and write that they do, or that they do not go after all."""
         sql = self._sql
         asked = {request.delivery_id: request.is_again for request in intents}
-        rows = [_Candidate(*row) for row in sql.candidates.rows(connection, sql.among(list(asked)))]
+        rows = [Candidate(*row) for row in sql.candidates.rows(connection, sql.among(list(asked)))]
         again = {row.id for row in rows if row.state is DeliveryState.sending and asked[row.id]}
         ready = [row for row in rows if row.id in again or (row.state in _READY and not asked[row.id])]
         ready = [row for row in ready if row.issue_state is IssueState.open]
@@ -207,22 +207,20 @@ class _Writer:
     def _settle(self, connection: Connection, results: Sequence[Settlement]) -> None:
         """Write the results of those rows that wait for one."""
         now = self._clock.now()
-        self._sql.settle.run(
-            connection,
-            *(
-                {
-                    "delivery": result.delivery_id,
-                    "to_state": result.state,
-                    "code": result.code,
-                    "reply": one_line(result.reply[: 2 * _REPLY], _REPLY),
-                    "next_at": result.next_attempt_at if result.state is DeliveryState.deferred else None,
-                    "over_at": now if result.state in _OVER else None,
-                    "no_answer": result.doubtful,
-                    "in_truth": result.state in (DeliveryState.sent, DeliveryState.failed),
-                }
-                for result in sorted(results, key=lambda result: result.delivery_id)
-            ),
-        )
+        records = [
+            Result(
+                delivery=result.delivery_id,
+                state=result.state,
+                code=result.code,
+                reply=one_line(result.reply[: 2 * _REPLY], _REPLY),
+                next_at=result.next_attempt_at if result.state is DeliveryState.deferred else None,
+                over_at=now if result.state in _OVER else None,
+                doubtful=result.doubtful,
+                in_truth=result.state in (DeliveryState.sent, DeliveryState.failed),
+            )
+            for result in results
+        ]
+        self._sql.settle.run(connection, {"results": self._sql.results.written(records)})
 
     def _break(self, error: Exception, batch: Sequence[_Request]) -> None:
         """Answer everybody, now and later, that the gate stays shut."""
@@ -250,7 +248,7 @@ class OutboxWriter(_Writer):
             StoreError: it could not be written.
         """
         future: Future[bool] = Future()
-        self._submit(_Request(delivery_id, future))
+        self._hand_in([_Request(delivery_id, future)])
         return future
 
     def renew(self, delivery_id: int) -> "Future[bool]":
@@ -263,7 +261,7 @@ class OutboxWriter(_Writer):
             StoreError: it could not be written.
         """
         future: Future[bool] = Future()
-        self._submit(_Request(delivery_id, future, is_again=True))
+        self._hand_in([_Request(delivery_id, future, is_again=True)])
         return future
 
     def settle(self, settlement: Settlement) -> "Future[None]":
@@ -278,7 +276,7 @@ class OutboxWriter(_Writer):
         """
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
-        self._submit(_Request(settlement.delivery_id, future, settlement))
+        self._hand_in([_Request(settlement.delivery_id, future, settlement)])
         return future
 
     def _claim(self, request: _Request) -> bool:
@@ -303,24 +301,41 @@ class LoopOutboxWriter(_Writer):
     ) -> None:
         super().__init__(database, clock, erased, trace)
         self._loop = loop
+        self._gathered: list[_Request] = []
 
     def intend(self, delivery_id: int) -> "asyncio.Future[bool]":
         """Ask to send a delivery; see `OutboxWriter.intend`."""
         future: asyncio.Future[bool] = self._loop.create_future()
-        self._submit(_Request(delivery_id, future))
+        self._gather(_Request(delivery_id, future))
         return future
 
     def renew(self, delivery_id: int) -> "asyncio.Future[bool]":
         """Take an intent back if its message may not go any more; see `OutboxWriter.renew`."""
         future: asyncio.Future[bool] = self._loop.create_future()
-        self._submit(_Request(delivery_id, future, is_again=True))
+        self._gather(_Request(delivery_id, future, is_again=True))
         return future
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """Write how an attempt ended; see `OutboxWriter.settle`."""
         future: asyncio.Future[None] = self._loop.create_future()
-        self._submit(_Request(settlement.delivery_id, future, settlement))
+        self._gather(_Request(settlement.delivery_id, future, settlement))
         return future
+
+    def close(self) -> None:
+        """Write all that was handed in, then stop; calling it again does nothing."""
+        self._hand_in_gathered()
+        super().close()
+
+    def _gather(self, request: _Request) -> None:
+        """Keep a request until the loop has called whoever else is ready: their requests go to disk together."""
+        if not self._gathered:
+            self._loop.call_soon(self._hand_in_gathered)
+        self._gathered.append(request)
+
+    def _hand_in_gathered(self) -> None:
+        if gathered := self._gathered:
+            self._gathered = []
+            self._hand_in(gathered)
 
     def _claim(self, request: _Request) -> bool:
         return not request.answer.done()
@@ -348,102 +363,3 @@ def _again(refusal: StoreError) -> StoreError:
     another = type(refusal)(refusal.message, hint=refusal.hint)
     another.__cause__ = refusal.__cause__
     return another
-
-
-class _Candidate(NamedTuple):
-    """What is known of a delivery that asks to go."""
-
-    id: int
-    key: str
-    state: DeliveryState
-    digest: str
-    issue_state: IssueState
-    suppressed: str | None
-    anybody_erased: bool
-
-
-class _Statements:
-    """The writer's SQL for one database."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        d, issues = t.deliveries.c, t.issues.c
-        given = among(d.id, "ids", dialect)
-        self._dialect = dialect
-        self.lock_issues = Prepared(
-            sa.select(issues.id)
-            .where(issues.id.in_(sa.select(d.issue_id).where(given)))
-            .order_by(issues.id)
-            .with_for_update(read=True),
-            dialect,
-        )
-        self.candidates = Prepared(
-            sa.select(
-                d.id,
-                d.key,
-                d.state,
-                issues.digest,
-                issues.state.label("issue_state"),
-                t.suppressions.c.key.label("suppressed"),
-                sa.select(ANYBODY_ERASED).scalar_subquery().label("anybody_erased"),
-            )
-            .join(t.issues, issues.id == d.issue_id)
-            # A person may have two, of the digest and of all: then the row comes twice, and goes nowhere.
-            .outerjoin(
-                t.suppressions,
-                (t.suppressions.c.key == d.key)
-                & ((t.suppressions.c.digest == issues.digest) | (t.suppressions.c.digest == EVERY_DIGEST)),
-            )
-            .where(given)
-            .order_by(d.id)
-            .with_for_update(of=t.deliveries),
-            dialect,
-        )
-        self.stop = Prepared(
-            sa.update(t.deliveries)
-            .where(given)
-            .values(
-                state=DeliveryState.suppressed,
-                next_attempt_at=None,
-                settled_at=_value("now", d.settled_at),
-            ),
-            dialect,
-        )
-        self.back = Prepared(sa.update(t.deliveries).where(given).values(state=DeliveryState.queued), dialect)
-        self.go = Prepared(
-            sa.update(t.deliveries)
-            .where(given)
-            .values(state=DeliveryState.sending, attempts=d.attempts + 1, next_attempt_at=None),
-            dialect,
-        )
-        #: A row waits for a result while it is on the wire; one that was cancelled
-        #: meanwhile still learns the truth, and nothing else.
-        self.settle = Prepared(
-            sa.update(t.deliveries)
-            .where(
-                d.id == _value("delivery", d.id),
-                (d.state == DeliveryState.sending)
-                | (d.state == DeliveryState.unknown)
-                | (
-                    (d.state == DeliveryState.cancelled)
-                    & (d.attempts > 0)
-                    & sa.bindparam("in_truth", type_=sa.Boolean, required=True)
-                ),
-            )
-            .values(
-                state=_value("to_state", d.state),
-                last_code=_value("code", d.last_code),
-                last_reply=_value("reply", d.last_reply),
-                next_attempt_at=_value("next_at", d.next_attempt_at),
-                settled_at=_value("over_at", d.settled_at),
-                doubtful=d.doubtful | sa.bindparam("no_answer", type_=sa.Boolean, required=True),
-            ),
-            dialect,
-        )
-
-    def among(self, ids: Sequence[int]) -> dict[str, Any]:
-        """Which deliveries, as the statements want to be told."""
-        return {"ids": numbers(ids, self._dialect)}
-
-
-def _value(name: str, column: sa.ColumnElement[Any]) -> sa.BindParameter[Any]:
-    return sa.bindparam(name, type_=column.type, required=True)

@@ -6,16 +6,18 @@ several times what SQLite takes to do the work.  Here that is done once.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 
 Process = Callable[[Any], Any]
+
+_encoded = json.JSONEncoder(default=datetime.isoformat).encode
 
 
 class Prepared:
@@ -29,6 +31,7 @@ class Prepared:
     def __init__(self, statement: sa.Select[Any] | sa.Update, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self._sql = str(compiled)
+        self._is_query = isinstance(statement, sa.Select)
         self._is_positional = compiled.positiontup is not None
         self._given: dict[str, Process | None] = {}
         self._fixed: dict[str, Any] = {}
@@ -41,23 +44,32 @@ class Prepared:
                 self._fixed[name] = value if process is None else process(value)
         self._order: Sequence[str] = compiled.positiontup or [*self._fixed, *self._given]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
-        self._results = [_reading(column.type, dialect) for column in columns]
+        reads = [_reading(column.type, dialect) for column in columns]
+        self._reads = [(at, read) for at, read in enumerate(reads) if read is not None]
 
-    def run(self, connection: Connection, *sets: Mapping[str, Any]) -> None:
-        """Execute it for each set of values."""
-        with _cursor(connection) as cursor:
-            cursor.executemany(self._sql, [self._parameters(values) for values in sets])
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Execute it."""
+        self._execute(connection, values)
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Execute it once; all rows, each value as its column's type reads it."""
-        with _cursor(connection) as cursor:
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[list[Any]]:
+        """Execute it; all rows, each value as its column's type reads it."""
+        found = self._execute(connection, values)
+        for row in found:
+            for at, read in self._reads:
+                row[at] = read(row[at])
+        return found
+
+    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> list[list[Any]]:
+        """Execute it with a cursor of the driver's own; what that raises is raised as SQLAlchemy would."""
+        dialect, cursor = connection.dialect, connection.connection.cursor()
+        try:
             cursor.execute(self._sql, self._parameters(values))
-            found = cursor.fetchall()
-        reads = self._results
-        return [
-            tuple([value if read is None else read(value) for read, value in zip(reads, row, strict=True)])
-            for row in found
-        ]
+            return list(map(list, cursor.fetchall())) if self._is_query else []
+        except dialect.loaded_dbapi.Error as error:
+            kind = dialect.loaded_dbapi.Error
+            raise DBAPIError.instance(None, None, error, kind, hide_parameters=True, dialect=dialect) from error
+        finally:
+            cursor.close()
 
     def _parameters(self, values: Mapping[str, Any]) -> Any:
         fixed, given = self._fixed, self._given
@@ -70,20 +82,6 @@ class Prepared:
             for name in self._order
         ]
         return tuple(ready) if self._is_positional else dict(zip(self._order, ready, strict=True))
-
-
-@contextmanager
-def _cursor(connection: Connection) -> Iterator[Any]:
-    """The driver's own cursor; what it raises is raised as SQLAlchemy would."""
-    dialect = connection.dialect
-    base = dialect.loaded_dbapi.Error
-    cursor = connection.connection.cursor()
-    try:
-        yield cursor
-    except base as error:
-        raise DBAPIError.instance(None, None, error, base, hide_parameters=True, dialect=dialect) from error
-    finally:
-        cursor.close()
 
 
 def among(column: sa.ColumnElement[int], name: str, dialect: Dialect) -> sa.ColumnElement[bool]:
@@ -99,7 +97,43 @@ def among(column: sa.ColumnElement[int], name: str, dialect: Dialect) -> sa.Colu
 
 def numbers(values: Sequence[int], dialect: Dialect) -> Any:
     """Numbers in the form that `among` compares with."""
-    return json.dumps(list(values)) if dialect.name == "sqlite" else list(values)
+    return f"[{','.join(map(str, values))}]" if dialect.name == "sqlite" else list(values)
+
+
+class Records:
+    """Any number of records in one parameter, to be read by one statement as a table.
+
+    A statement for all of them lets go of the interpreter once, where
+    `executemany` does so for each.
+
+    Args:
+        name: of the parameter.
+        columns: the table's, with the type of each.
+        dialect: of the database the statement will run on.
+    """
+
+    def __init__(self, name: str, columns: Mapping[str, sa.types.TypeEngine[Any]], dialect: Dialect) -> None:
+        self._bindings = [_binding(kind, dialect) for kind in columns.values()]
+        given: sa.ColumnElement[Any] = sa.bindparam(name, type_=sa.Text, required=True)
+        if dialect.name == "sqlite":
+            each = sa.func.json_each(given).table_valued("value")
+            read: list[sa.ColumnElement[Any]] = [sa.func.json_extract(each.c.value, f"$[{at}]") for at in range(len(columns))]
+        else:
+            each = sa.func.jsonb_array_elements(sa.cast(given, JSONB)).table_valued(sa.column("value", JSONB))
+            read = [each.c.value.op("->>")(at) for at in range(len(columns))]
+        self.table = sa.select(
+            *(sa.cast(one, kind).label(column) for one, (column, kind) in zip(read, columns.items(), strict=True))
+        ).subquery(name)
+
+    def written(self, records: Iterable[Sequence[Any]]) -> str:
+        """Records as the parameter wants them, each with its values in the order of the columns."""
+        bindings = self._bindings
+        return _encoded(
+            [
+                [value if bind is None else bind(value) for bind, value in zip(bindings, record, strict=True)]
+                for record in records
+            ]
+        )
 
 
 def _binding(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
