@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from newsletter.delivery.dkim import FIELD, Signatures, Signer
+from newsletter.delivery.gaps import Gaps
 from newsletter.delivery.headers import (
     NAME_LIMIT,
     address_header,
@@ -22,12 +23,13 @@ from newsletter.delivery.headers import (
     encode_header_text,
     header_line,
     list_id_header,
-    message_id_header,
+    message_id_line,
+    to_line,
     url_list_header,
 )
 from newsletter.delivery.links import Tokens, links_with
 from newsletter.delivery.proof import Expected, check_message
-from newsletter.delivery.quoting import quote_piece, quote_value
+from newsletter.delivery.quoting import quote_piece
 from newsletter.delivery.related import PicturePart, shown_in
 from newsletter.delivery.signed import check_signatures
 from newsletter.errors import MessageError
@@ -38,9 +40,6 @@ _BOUNDARY = re.compile(r"[A-Za-z0-9]{8,60}")
 
 #: The header fields that differ per person, in their order.
 _OWN = ("To", "Subject", "Message-ID", "List-Unsubscribe")
-
-#: A place for a value: a merge field and how it is written there; a `Piece` without its literal.
-_Slot = Piece
 
 
 class Skeleton:
@@ -64,15 +63,17 @@ class Skeleton:
         self._rendering = rendering
         self._tokens = Tokens(secret, issue.digest)
         # Random, and the issue's own: nothing else in an address looks like it.
-        self._stand_in = issue.envelope.merge_token
-        self._links = links_with(issue.envelope, issue.digest, issue.number, self._stand_in)
+        stand_in = issue.envelope.merge_token
+        links = links_with(issue.envelope, issue.digest, issue.number, stand_in)
         self._texts = _texts(rendering, wanted)
         self._pictures = () if wanted is Format.text else shown_in(rendering.html, pictures)
         self._fixed = _fixed_headers(issue, wanted)
         self._subject_line = None if self._differs(rendering.subject) else _subject_line(rendering.subject)
-        self._slots: dict[_Slot, int] = {}
+        self._slots: dict[Piece, int] = {}
         self._body = _merged(self._encoded_body(), [part.encoded for part in self._pictures])
-        self._unsubscribe_line = header_line("List-Unsubscribe", url_list_header(self._links.ways_out))
+        self._gaps = Gaps(self._slots, links, stand_in)
+        self._stand_in = stand_in.encode("ascii")
+        self._unsubscribe_line = header_line("List-Unsubscribe", url_list_header(links.ways_out))
         self._signers = tuple(signers)
         self._signatures = self._prepared_signatures() if signers else None
 
@@ -119,9 +120,8 @@ class Skeleton:
             MessageError: a value of this person cannot be written safely.
         """
         token = self._tokens.of(delivery.key)
-        values = self._values(delivery, token)
-        filled = [quote_value(slot.written(values)) for slot in self._slots]
-        lines = self._own_lines(delivery, token, values)
+        filled = self._gaps.filled(delivery.merge, token)
+        lines = self._own_lines(delivery, token)
         head = self._headers(lines)
         pieces = [head if self._signatures is None else self._signatures.fields(lines, filled) + head]
         for literal, slot in self._body:
@@ -155,27 +155,15 @@ class Skeleton:
         return fill_subject(self._rendering.subject, self._issue.envelope.merge_token, values)
 
     def _values_of(self, delivery: Delivery) -> dict[str, str]:
-        return self._values(delivery, self._tokens.of(delivery.key))
+        return self._gaps.values(delivery.merge, self._tokens.of(delivery.key))
 
-    def _values(self, delivery: Delivery, token: str) -> dict[str, str]:
-        links, stand_in = self._links, self._stand_in
-        return {
-            **delivery.merge,
-            "unsubscribe_url": links.unsubscribe_url.replace(stand_in, token),
-            "preferences_url": links.preferences_url.replace(stand_in, token),
-            "view_url": links.view_url,
-        }
-
-    def _own_lines(
-        self, delivery: Delivery, token: str, values: Mapping[str, str]
-    ) -> tuple[bytes, bytes, bytes, bytes]:
+    def _own_lines(self, delivery: Delivery, token: str) -> tuple[bytes, bytes, bytes, bytes]:
         """The header fields of `_OWN`."""
-        to = address_header(delivery.name, delivery.wire_email, column=len("To: "))
         return (
-            header_line("To", to),
-            self._subject_line or _subject_line(self._filled_subject(values)),
-            header_line("Message-ID", message_id_header(delivery.message_id)),
-            self._unsubscribe_line.replace(self._stand_in.encode("ascii"), token.encode("ascii")),
+            to_line(delivery.name, delivery.wire_email),
+            self._subject_line or _subject_line(self._filled_subject(self._gaps.values(delivery.merge, token))),
+            message_id_line(delivery.message_id),
+            self._unsubscribe_line.replace(self._stand_in, token.encode("ascii")),
         )
 
     def _headers(self, lines: tuple[bytes, bytes, bytes, bytes]) -> bytes:

@@ -8,6 +8,8 @@ No encoded line begins with a dot (nothing is left for SMTP to stuff, RFC 5321
 §4.5.2) or with "From " (which mbox writers alter).
 """
 
+from binascii import b2a_qp
+
 #: Columns of an encoded line without the "=" of a soft line break.
 _ROOM = 75
 SOFT_BREAK = b"=\r\n"
@@ -46,7 +48,9 @@ def quote_value(value: str) -> bytes:
 
 
 def _quote_line(line: str) -> bytes:
-    quoted = b"".join([_TABLE[byte] for byte in line.encode("utf-8", "replace")])
+    raw = line.encode("utf-8", "replace")
+    # The library's encoder breaks lines where ours does not; it is asked where there is nothing to break.
+    quoted = b2a_qp(raw) if 3 * len(raw) <= _ROOM else b"".join([_TABLE[byte] for byte in raw])
     if quoted[-1:] in (b" ", b"\t"):
         quoted = quoted[:-1] + _CODES[quoted[-1]]
     quoted = _safe_start(quoted)

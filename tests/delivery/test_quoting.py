@@ -50,6 +50,15 @@ def test_a_value_is_the_same_text_the_quick_way(text: str) -> None:
     assert read(quote_piece(text)) == read(quote_value(text))
 
 
+@given(st.text(st.characters(exclude_characters="\r\n"), max_size=25))
+def test_a_short_line_is_encoded_like_the_middle_of_a_long_one(line: str) -> None:
+    # "x" on both sides takes away what is special about the ends of a line.
+    middle = quote_piece("x" * 40 + "\n" + "x" * 3 + line + "x" * 40 + "\n").replace(b"=\r\n", b"")
+    alone = quote_piece("xxx" + line + "x\n").replace(b"=\r\n", b"")
+
+    assert middle.partition(b"\r\n")[2].removesuffix(b"x" * 39 + b"\r\n") == alone.removesuffix(b"\r\n")
+
+
 @pytest.mark.parametrize(
     ("text", "encoded"),
     [
