@@ -9,8 +9,7 @@ after the pause it is given, and has not failed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 #: Seconds a pause is at most.
@@ -65,27 +64,34 @@ class Circuit:
             self._failures += 1
             self._is_proven = False
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for one's turn: at once while the server works, one at a time and after a pause otherwise."""
-        alone = False
+    async def turn(self) -> bool:
+        """Wait for one's turn: at once while the server works, one at a time and after a pause otherwise.
+
+        Returns:
+            whether nobody else has a turn until `done` is called.
+        """
         # Who comes while others still wait stands behind them.
-        if not self._is_proven or self._queue:
-            self._queue += 1
-            try:
-                await self._probe.acquire()
-            finally:
-                self._queue -= 1
-            alone = not self._is_proven
-            if not alone:
-                self._probe.release()
+        if self._is_proven and not self._queue:
+            return False
+        self._queue += 1
         try:
-            if alone:
-                await self._pause()
-            yield
+            await self._probe.acquire()
         finally:
-            if alone:
-                self._probe.release()
+            self._queue -= 1
+        if self._is_proven:
+            self._probe.release()
+            return False
+        try:
+            await self._pause()
+        except BaseException:
+            self._probe.release()
+            raise
+        return True
+
+    def done(self, *, alone: bool) -> None:
+        """A turn is over; `alone` is what `turn` has returned."""
+        if alone:
+            self._probe.release()
 
     async def _pause(self) -> None:
         failed = min(self._back_off * (1 << self._failures - 1), _LONGEST_PAUSE) if self._failures else 0.0

@@ -94,7 +94,7 @@ class Conversation(asyncio.Protocol):
             return question.future
         self._questions.append(question)
         if len(self._questions) == 1:
-            self._expect(timeouts[0])
+            self._expect_next()
         self._transport.write(data)
         return question.future
 
@@ -128,8 +128,14 @@ class Conversation(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in what the server sent."""
         for start in range(0, len(data), _SLICE):
-            for reply in self._reader.feed(data[start : start + _SLICE] if len(data) > _SLICE else data):
+            replies = self._reader.feed(data[start : start + _SLICE] if len(data) > _SLICE else data)
+            for reply in replies:
                 self._answer(reply)
+            if replies and self._ended is None:
+                if self.unasked is None:
+                    self._reader.forget()
+                if self._questions:
+                    self._expect_next()
 
     def eof_received(self) -> bool:
         """The server has hung up."""
@@ -161,7 +167,6 @@ class Conversation(asyncio.Protocol):
                 questions.popleft()
                 if not question.future.done():
                     question.future.set_result(question.answers)
-            self._reader.forget()
         else:
             self.unasked = self.unasked or reply
         if reply.code == GARBAGE:
@@ -169,11 +174,11 @@ class Conversation(asyncio.Protocol):
             self.abort(reply.text)
             return
         self._is_closing = self._is_closing or reply.code == CLOSING
-        if questions:
-            self._expect(questions[0].timeouts[len(questions[0].answers.replies)])
 
-    def _expect(self, patience: float) -> None:
+    def _expect_next(self) -> None:
         """Begin to wait for the next reply."""
+        question = self._questions[0]
+        patience = question.timeouts[len(question.answers.replies)]
         self._patience = min(patience, _LAST_WORDS) if self._is_closing else patience
         self._deadline = self._loop.time() + self._patience
         if self._timer is not None and self._timer.when() > self._deadline:

@@ -85,22 +85,22 @@ class Lane:
         """Try until there is an outcome; None if the run ended first."""
         run, delivery = self.run, intent.delivery
         skeleton = run.skeleton(delivery)
-        run.begin(delivery, skeleton)
         try:
-            message = await run.pieces(delivery, skeleton)
+            message = await run.signed(delivery, skeleton) if run.is_signing else skeleton.pieces(delivery)
         except MessageError as error:
             return Outcome(verdict=Verdict.failed, text=str(error))
         outcome = None
         while outcome is None and not self._is_over:
-            async with run.circuit.turn():
-                try:
-                    # Only here: what is learned about rates while waiting for the server must hold for this one too.
-                    await intent.take_turn()
-                    if not self._is_over and (link := await self._linked()) is not None:
-                        outcome = await self._attempt(link, intent, message)
-                finally:
-                    # Whoever waits for the server must not keep others from their turn.
-                    intent.free_turn()
+            alone = await run.circuit.turn()
+            try:
+                # Only here: what is learned about rates while waiting for the server must hold for this one too.
+                await intent.take_turn()
+                if not self._is_over and (link := self._free_link or await self._linked()) is not None:
+                    outcome = await self._attempt(link, intent, message)
+            finally:
+                # Whoever waits for the server must not keep others from their turn.
+                intent.free_turn()
+                run.circuit.done(alone=alone)
         return outcome
 
     @property
@@ -117,7 +117,7 @@ class Lane:
             outcome = Outcome(verdict=Verdict.back_off, text="the run ended")
         elif outcome.verdict is Verdict.withheld and not intent.is_asked:
             return None
-        if not await intent.granted():
+        if not (intent.is_granted or await intent.granted()):
             run.withheld()
             return None
         settlement = run.judge(intent.delivery, outcome)
@@ -125,11 +125,14 @@ class Lane:
         run.note(outcome, settlement)
         return settled
 
+    @property
+    def _free_link(self) -> "_Link | None":
+        """The lane's connection, if another message may begin over it."""
+        link = self._link
+        return link if link is not None and link.has_room(self.run.per_connection) else None
+
     async def _linked(self) -> "_Link | None":
         """The lane's connection, opened where there is none; None if that failed, of which the circuit knows."""
-        link = self._link
-        if link is not None and link.has_room(self.run.per_connection):
-            return link
         async with self._linking:
             link = self._link
             if link is not None and not link.has_room(self.run.per_connection):
@@ -247,6 +250,7 @@ class _Intent:
 
     def __init__(self, lane: Lane, delivery: Delivery) -> None:
         self.delivery = delivery
+        self._domain = delivery.domain
         self._lane = lane
         self._has_place = False
         self._has_turn = False
@@ -258,20 +262,25 @@ class _Intent:
     async def take_turn(self) -> None:
         """Wait until the rates let it start; a second try needs no turn of its own."""
         if not self._has_begun:
-            await self._lane.run.turn(self.delivery.domain)
+            await self._lane.run.turn(self._domain)
             self._has_turn = True
 
     def free_turn(self) -> None:
         """Let another message start; nothing happens if this one has."""
         if self._has_turn:
             self._has_turn = False
-            self._lane.run.pacers.release(self.delivery.domain)
+            self._lane.run.pacers.release(self._domain)
 
     def begin(self) -> None:
         """It starts now."""
         self.free_turn()
         self._has_begun = True
-        self._lane.run.pacers.begin(self.delivery.domain)
+        self._lane.run.pacers.begin(self._domain)
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether it has its place, and its intent is on disk."""
+        return self._has_place and self._answer is not None and self._answer.done() and self._answer.result()
 
     @property
     def is_asked(self) -> bool:
@@ -290,7 +299,8 @@ class _Intent:
         An intent that is there already and not fresh any more is looked at again.
         """
         run, clock = self._lane.run, asyncio.get_running_loop().time
-        await self._take_place()
+        if not self._has_place:
+            await self._take_place()
         if self._answer is None and run.is_over:
             return False
         is_stale = self._answer is not None and self._answer.done() and clock() - self._seen > _FRESH
@@ -303,7 +313,8 @@ class _Intent:
 
     async def granted(self) -> bool:
         """Wait for the intent: there is a result to be written."""
-        await self._take_place()
+        if not self._has_place:
+            await self._take_place()
         return await self._ask()
 
     def free_place(self) -> None:
@@ -313,9 +324,8 @@ class _Intent:
             self._lane.places.give_back()
 
     async def _take_place(self) -> None:
-        if not self._has_place:
-            await self._lane.places.take()
-            self._has_place = True
+        await self._lane.places.take()
+        self._has_place = True
 
     def _ask(self) -> "asyncio.Future[bool]":
         if self._answer is None:

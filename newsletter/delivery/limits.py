@@ -83,6 +83,8 @@ class Pacer:
 
     def wait(self) -> float:
         """Seconds until a message may start; 0.0 for at once."""
+        if not self._starts:
+            return 0.0
         now = self._clock.monotonic()
         longest = max((self._wait(rate, starts, now) for rate, starts in self._starts), default=0.0)
         return longest if longest > _NOW else 0.0
@@ -104,7 +106,8 @@ class Pacer:
 
     def begin(self) -> None:
         """A message starts now."""
-        self._note(self._clock.monotonic())
+        if self._starts:
+            self._note(self._clock.monotonic())
 
     def _note(self, start: float) -> None:
         for _, starts in self._starts:
@@ -148,25 +151,26 @@ class Pacers:
 
     def wait(self, domain: str) -> float:
         """Seconds until a message to this domain may start; 0.0 for at once."""
-        return max(self._all.wait(), self._own(domain).wait() if self._per_domain else 0.0)
+        wait = self._all.wait()
+        return max(wait, self._own(domain).wait()) if self._per_domain else wait
 
     def reserve(self, domain: str) -> None:
         """A message to this domain will start as soon as it can."""
-        for pacer in self._of(domain):
-            pacer.reserve()
+        self._all.reserve()
+        if self._per_domain:
+            self._own(domain).reserve()
 
     def release(self, domain: str) -> None:
         """One for which there was a place has started, or will not after all."""
-        for pacer in self._of(domain):
-            pacer.release()
+        self._all.release()
+        if self._per_domain:
+            self._own(domain).release()
 
     def begin(self, domain: str) -> None:
         """A message to this domain starts now."""
-        for pacer in self._of(domain):
-            pacer.begin()
-
-    def _of(self, domain: str) -> tuple[Pacer, ...]:
-        return (self._all, self._own(domain)) if self._per_domain else (self._all,)
+        self._all.begin()
+        if self._per_domain:
+            self._own(domain).begin()
 
     def _own(self, domain: str) -> Pacer:
         if domain not in self._domains:

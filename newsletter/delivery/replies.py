@@ -154,7 +154,8 @@ class ReplyReader:
 
     def forget(self) -> None:
         """The replies so far have been read; only what has come of the next one counts as unread."""
-        self._total = len(self._buffer) + sum(len(text) + _LINE_FRAME for text in self._lines)
+        held = sum(len(text) + _LINE_FRAME for text in self._lines) if self._lines else 0
+        self._total = len(self._buffer) + held
 
     def _take(self, line: bytes, replies: list[Reply]) -> None:
         if len(line) >= _LINE_LIMIT:

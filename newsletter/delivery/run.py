@@ -94,6 +94,8 @@ class Run:
         self.progress = Progress(total=sum(counts.get(state, 0) for state in UNSETTLED))
         #: Why the run ended before its rows did; None if it did not.
         self.stopped: str | None = None
+        #: Whether nothing more is to be begun.
+        self.is_over = False
         #: Whether the next run must wait until somebody has changed something.
         self.must_pause = False
         self.issue = issue
@@ -188,16 +190,12 @@ class Run:
 
         self._deadline = self._deadline or asyncio.get_running_loop().call_later(_GRACE, give_up)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is to be begun."""
-        return self._halting.is_set()
-
     def halt(self, reason: str, *, pause: bool = False) -> None:
         """Begin nothing more; the first reason given stands."""
         if not self.is_over:
             self.stopped = reason
             self.must_pause = pause
+            self.is_over = True
             self._halting.set()
 
     async def rest(self, seconds: float) -> None:
@@ -282,23 +280,25 @@ class Run:
         self._skeletons.move_to_end(key)
         return skeleton
 
-    def begin(self, delivery: Delivery, skeleton: Skeleton) -> None:
-        """Have this message signed off the event loop, and the next few after it."""
-        if self._ahead is None:
-            return
-        self._ahead.begin(delivery, skeleton)
-        for following in islice(self._chunk, self._ahead.depth):
-            known = self._skeletons.get((following.rendering, following.format))
-            if known is not None:
-                self._ahead.begin(following, known)
+    @property
+    def is_signing(self) -> bool:
+        """Whether messages are to be had from `signed`; making one without takes no longer than a switch of threads."""
+        return self._ahead is not None
 
-    async def pieces(self, delivery: Delivery, skeleton: Skeleton) -> list[bytes]:
-        """The message, as pieces; without signatures it takes no longer than a switch of threads would.
+    async def signed(self, delivery: Delivery, skeleton: Skeleton) -> list[bytes]:
+        """The message, as pieces; it is signed off the event loop, and so are the next few meanwhile.
 
         Raises:
             MessageError: a value of this person cannot be written safely.
         """
-        return skeleton.pieces(delivery) if self._ahead is None else await self._ahead.pieces(delivery, skeleton)
+        ahead = self._ahead
+        assert ahead is not None
+        ahead.begin(delivery, skeleton)
+        for following in islice(self._chunk, ahead.depth):
+            known = self._skeletons.get((following.rendering, following.format))
+            if known is not None:
+                ahead.begin(following, known)
+        return await ahead.pieces(delivery, skeleton)
 
     def judge(self, delivery: Delivery, outcome: Outcome) -> Settlement:
         """What is to be written to the row."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 Process = Callable[[Any], Any]
 
+_decoded = json.JSONDecoder().decode
 _encoded = json.JSONEncoder(default=datetime.isoformat).encode
 
 
@@ -24,14 +25,20 @@ class Prepared:
     """One statement for one dialect.
 
     Args:
-        statement: SELECT or UPDATE, without `expanding` parameters.
+        statement: SELECT or UPDATE, without `expanding` parameters; what it selects are numbers and texts.
         dialect: of the database it will run on.
     """
 
     def __init__(self, statement: sa.Select[Any] | sa.Update, dialect: Dialect) -> None:
+        columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
+        self._is_query = isinstance(statement, sa.Select)
+        #: Python's SQLite lets go of the interpreter for every row; all of them in one need it once.
+        self._in_one = isinstance(statement, sa.Select) and dialect.name == "sqlite"
+        if isinstance(statement, sa.Select) and self._in_one:
+            rows = statement.subquery()
+            statement = sa.select(sa.func.json_group_array(sa.func.json_array(*rows.c)))
         compiled = statement.compile(dialect=dialect)
         self._sql = str(compiled)
-        self._is_query = isinstance(statement, sa.Select)
         self._is_positional = compiled.positiontup is not None
         self._given: dict[str, Process | None] = {}
         self._fixed: dict[str, Any] = {}
@@ -43,7 +50,6 @@ class Prepared:
                 value = bound.effective_value
                 self._fixed[name] = value if process is None else process(value)
         self._order: Sequence[str] = compiled.positiontup or [*self._fixed, *self._given]
-        columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
         reads = [_reading(column.type, dialect) for column in columns]
         self._reads = [(at, read) for at, read in enumerate(reads) if read is not None]
 
@@ -64,6 +70,10 @@ class Prepared:
         dialect, cursor = connection.dialect, connection.connection.cursor()
         try:
             cursor.execute(self._sql, self._parameters(values))
+            if self._in_one:
+                ((in_one,),) = cursor.fetchall()
+                rows: list[list[Any]] = _decoded(in_one)
+                return rows
             return list(map(list, cursor.fetchall())) if self._is_query else []
         except dialect.loaded_dbapi.Error as error:
             kind = dialect.loaded_dbapi.Error
@@ -117,7 +127,9 @@ class Records:
         given: sa.ColumnElement[Any] = sa.bindparam(name, type_=sa.Text, required=True)
         if dialect.name == "sqlite":
             each = sa.func.json_each(given).table_valued("value")
-            read: list[sa.ColumnElement[Any]] = [sa.func.json_extract(each.c.value, f"$[{at}]") for at in range(len(columns))]
+            read: list[sa.ColumnElement[Any]] = [
+                sa.func.json_extract(each.c.value, f"$[{at}]") for at in range(len(columns))
+            ]
         else:
             each = sa.func.jsonb_array_elements(sa.cast(given, JSONB)).table_valued(sa.column("value", JSONB))
             read = [each.c.value.op("->>")(at) for at in range(len(columns))]

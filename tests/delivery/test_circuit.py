@@ -20,14 +20,15 @@ def at_once(circuit: Circuit, visitors: int, *, work: bool = False) -> int:
 
     async def visit() -> None:
         nonlocal inside, most
-        async with circuit.turn():
-            inside += 1
-            most = max(most, inside)
-            for _ in range(20):
-                await asyncio.sleep(0)
-            if work:
-                circuit.worked()
-            inside -= 1
+        alone = await circuit.turn()
+        inside += 1
+        most = max(most, inside)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        if work:
+            circuit.worked()
+        inside -= 1
+        circuit.done(alone=alone)
 
     async def go() -> None:
         await asyncio.gather(*(visit() for _ in range(visitors)))
