@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import overload
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final, overload
 
 import sqlalchemy as sa
 
@@ -11,6 +13,7 @@ from newsletter.model import EVERY_DIGEST, Delivery, DeliveryState, IssueState, 
 from newsletter.store import tables as t
 from newsletter.store.freeze import silent
 from newsletter.store.outbox import LoopOutboxWriter, OutboxWriter
+from newsletter.store.prepared import Prepared
 from newsletter.store.rows import DELIVERY, delivery_of
 from newsletter.store.suppressions import ANYBODY_ERASED, Suppressions
 
@@ -36,6 +39,22 @@ _MAY_GO = (
         t.issues.c.state == IssueState.open,
     )
 )
+
+
+#: After every id there is.
+_LAST: Final = 2**63 - 1
+
+
+def _due(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The first `size` deliveries of an issue between two ids that fit a condition."""
+    row = t.deliveries.c
+    issue, after, before = (
+        sa.bindparam(name, type_=row.id.type, required=True) for name in ("issue", "after", "before")
+    )
+    size = sa.bindparam("size", type_=sa.Integer, required=True)
+    return (
+        DELIVERY.where(row.issue_id == issue, row.id > after, row.id < before, condition).order_by(row.id).limit(size)
+    )
 
 
 class Deliveries(Suppressions):
@@ -80,18 +99,24 @@ class Deliveries(Suppressions):
 
         Transaction: one read.
         """
-        ids = t.deliveries.c.id
-        wanted = DELIVERY.where(t.deliveries.c.issue_id == issue_id, ids > after_id).order_by(ids).limit(limit)
+        given = {"issue": issue_id, "after": after_id, "size": limit}
         # Two walks along the index; a single one over both states would have to sort.
         with self._database.read() as connection:
-            queued = connection.execute(wanted.where(t.deliveries.c.state == DeliveryState.queued)).all()
-            deferred = wanted.where(
-                t.deliveries.c.state == DeliveryState.deferred, t.deliveries.c.next_attempt_at <= self._clock.now()
-            )
-            if len(queued) == limit:
-                deferred = deferred.where(ids < queued[-1].id)
-            rows = [*queued, *connection.execute(deferred).all()]
-        return [delivery_of(row) for row in sorted(rows, key=lambda row: row.id)[:limit]]
+            rows = self._queued.rows(connection, {**given, "before": _LAST})
+            before = rows[-1][0] if len(rows) == limit else _LAST
+            rows += self._deferred.rows(connection, {**given, "before": before, "now": self._clock.now()})
+        return [delivery_of(row) for row in sorted(rows, key=itemgetter(0))[:limit]]
+
+    @cached_property
+    def _queued(self) -> Prepared:
+        """See `due`, which reads every delivery there is."""
+        return Prepared(_due(t.deliveries.c.state == DeliveryState.queued), self._database.engine.dialect)
+
+    @cached_property
+    def _deferred(self) -> Prepared:
+        now = sa.bindparam("now", type_=t.deliveries.c.next_attempt_at.type, required=True)
+        is_due = t.deliveries.c.next_attempt_at <= now
+        return Prepared(_due((t.deliveries.c.state == DeliveryState.deferred) & is_due), self._database.engine.dialect)
 
     def may_go(self, delivery_id: int) -> bool:
         """Whether a message whose intent was granted may still begin: a look beside the writer, which holds nobody up.

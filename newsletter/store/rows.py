@@ -1,6 +1,6 @@
 """Between rows and nouns: one function each way, and nothing else."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from itertools import islice
@@ -180,7 +180,7 @@ DELIVERY = sa.select(*(t.deliveries.c[field.name] for field in fields(Delivery))
 _DELIVERY_FIELDS = tuple(field.name for field in fields(Delivery))
 
 
-def delivery_of(row: Row) -> Delivery:
+def delivery_of(row: Sequence[Any]) -> Delivery:
     """One row of DELIVERY."""
     return Delivery(**dict(zip(_DELIVERY_FIELDS, row, strict=True)))
 

@@ -1,7 +1,9 @@
 """What is due, and how many deliveries are where."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
@@ -80,24 +82,25 @@ def test_the_questions_of_the_outbox_are_answered_from_its_index(
 ) -> None:
     """Nobody reads a million rows to send the next five hundred."""
     store = open_store(sqlite_url)
-    seen: list[str] = []
-
-    import sqlalchemy as sa
-
-    @sa.event.listens_for(store._database.engine, "before_cursor_execute")
-    def note(connection: sa.Connection, cursor: object, statement: str, parameters: object, *rest: object) -> None:
-        if statement.startswith("SELECT"):
-            plan = connection.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[union-attr]
-            seen.extend(line[3] for line in plan)
-
     issue = freeze(store, *people(3))
-    seen.clear()
+    with store._database.read() as connection:
+        # The pool lends the same one again.
+        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    asked: list[str] = []
+    driver.set_trace_callback(asked.append)
     store.due(issue.id, after_id=1, limit=2)
     store.counts(issue.id)
     store.next_attempt(issue.id)
     store.unfinished()
     store.deliveries(state=DeliveryState.held)
     store.deliveries(email_key="reader1@example.com")
+    driver.set_trace_callback(None)
+    seen = [
+        line[3]
+        for statement in asked
+        if statement.startswith("SELECT")
+        for line in driver.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
 
     outbox = [line for line in seen if "deliveries" in line]
     assert len(outbox) >= 6
