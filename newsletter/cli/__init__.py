@@ -24,6 +24,7 @@ from newsletter.cli import (
     preview,
     project,
     rehearse,
+    schedule,
     send,
     serve,
     subscriber,
@@ -67,7 +68,7 @@ def _root(
 for commands in (project, daily, explain, preview, send, serve, rehearse, demo):
     commands.register(app)
 exchange.register(subscriber.group)
-for nouns in (feed, subscriber, issue, delivery, suppression, bounce, template, database):
+for nouns in (feed, subscriber, issue, delivery, suppression, bounce, template, schedule, database):
     app.add_typer(nouns.group)
 
 

@@ -8,6 +8,7 @@ import re
 import shlex
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
@@ -16,6 +17,7 @@ from newsletter.config.canary import USUAL_STOP, USUAL_WAIT, duration, percent, 
 from newsletter.config.filters import Rules
 from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
+from newsletter.schedule import Schedule
 from newsletter.text import one_line
 from newsletter.urls import safe_url
 from newsletter.yamlfile import Unclear, language_tag, time_zone
@@ -73,6 +75,11 @@ def _sendable(text: str, address: Address) -> str:
     if address.needs_smtputf8:
         raise ValueError("the part before the @ must be ASCII, or most servers will refuse your mail")
     return text.strip()
+
+
+def _schedule(text: str) -> str:
+    """A rule for when a digest goes out; its time zone is another setting."""
+    return Schedule.parse(_line(text), ZoneInfo("UTC")).text
 
 
 def _base_url(text: str) -> str:
@@ -268,7 +275,7 @@ class DigestBlock(Block):
 
     feeds: list[Line] | None = None
     tags: list[Line] | None = None
-    schedule: Line | None = None
+    schedule: Annotated[str, AfterValidator(_schedule)] | None = None
     timezone: Timezone | None = None
     theme: Annotated[str, _matching(_THEME, "a theme is named by letters, digits, - and _")] = "default"
     max_entries: Number | None = None

@@ -206,6 +206,7 @@ newsletter.yaml:13: feeds[2].poll: not in this version yet
 newsletter.yaml:14: feeds[2].include[0]: is not a regular expression: missing ) at position 1
 newsletter.yaml:15: feeds[3]: example.com/feed.xml is no file: write https:// in front of an address
 newsletter.yaml:16: feeds[4].url: feeds are read over http and https and from files, not over gopher
+newsletter.yaml:18: digests.daily.schedule: 'x' is not a schedule: write daily 07:30, mon-fri 07:00, 1st mon 09:00, every 6h, or cron's five fields
 newsletter.yaml:18: digests.daily.canary.share: must be at least 1 and at most 1,000,000 people
 newsletter.yaml:19: digests.weekly.sort: must be newest or oldest: did you mean newest?
 newsletter.yaml:20: digests.Bad Name: a digest's name is of small letters, digits, - and _, such as daily

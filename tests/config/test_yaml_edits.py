@@ -283,7 +283,11 @@ def test_a_list_in_brackets_stays_one(
     body = "".join(word + comma for word, comma in items[:-1]) + items[-1][0]
     text = f"feeds: {opening}{body}{closing}\nother: 1\n"
     expected = [word for word, _ in items]
-    if yaml.safe_load(text)["feeds"] != expected:
+    try:
+        found = yaml.safe_load(text)["feeds"]
+    except ValueError:
+        return  # PyYAML takes 0x_ for a number, and then cannot read it
+    if found != expected:
         return  # a word such as 0 is a number
     index = data.draw(st.integers(0, len(expected) - 1))
 

@@ -1,0 +1,67 @@
+"""`schedule`: when digests go out."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from newsletter.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from newsletter.schedule import Slot
+
+group = typer.Typer(name="schedule", help="When digests go out.", no_args_is_help=True, rich_markup_mode=None)
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+@command(group, "next")
+def upcoming(
+    session: Session,
+    digest: Annotated[str | None, typer.Argument(help="Only this digest.", show_default=False)] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many of each digest.")] = 5,
+) -> None:
+    """Show when each digest goes out next, in its own time zone."""
+    from newsletter.app.schedules import upcoming as found_in
+
+    now = session.app.clock.now()
+    found = found_in(session.app.config, now, count=count, digest=digest)
+    if session.json:
+        session.out.data(
+            [
+                {
+                    "digest": one.digest,
+                    "schedule": one.schedule,
+                    "timezone": one.timezone,
+                    "slots": [{"slot": slot.name, "at": slot.at} for slot in one.slots],
+                }
+                for one in found
+            ]
+        )
+        return
+    rows = [
+        (one.digest, _local(slot.at, one.timezone), _ahead(slot, now), one.timezone)
+        for one in found
+        for slot in one.slots
+    ]
+    if rows:
+        session.out.table(("digest", "goes out", "in", "time zone"), rows)
+    for one in found:
+        if one.schedule is None:
+            session.out.say(
+                f"{one.digest} has no schedule: it goes out when somebody says newsletter send {one.digest}"
+            )
+
+
+def _local(at: datetime, zone: str) -> str:
+    return f"{at.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M}"
+
+
+def _ahead(slot: "Slot", now: datetime) -> str:
+    """How long until then, in two units at most."""
+    seconds = int((slot.at - now).total_seconds())
+    days, hours, minutes = seconds // _DAY, seconds % _DAY // _HOUR, seconds % _HOUR // _MINUTE
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"

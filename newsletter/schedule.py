@@ -1,0 +1,239 @@
+"""When a digest goes out: rules people write, and the slots that they name.
+
+    daily 07:30                 mon-fri 07:00, 16:00        sat,sun 09:00
+    1st mon 09:00               last fri 17:00              1st,15th 08:00
+    last day 18:00              every 6h                    0 7 * * 1-5  (cron)
+
+A slot is a time on the wall of the digest's time zone: 07:30 on the 2nd of
+March.  So every rule names the same slots whoever asks, however often and in
+which order, and no change of the clocks repeats one or leaves one out: a time
+that comes twice in autumn is its first coming, and one that does not come in
+spring is the moment when the clocks jump over it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import merge
+from itertools import groupby
+from typing import Final, Self
+from zoneinfo import ZoneInfo
+
+from newsletter.text import one_line
+
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NAMES: Final = {
+    **{day: day for day in _DAYS},
+    **dict(zip(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), _DAYS, strict=True)),
+}
+#: Cron counts the days of a week from Sunday.
+_CRON_DAY: Final = {day: (at + 1) % 7 for at, day in enumerate(_DAYS)}
+_GROUPS: Final = {"daily": "*", "day": "*", "weekdays": "1-5", "weekday": "1-5", "weekends": "0,6", "weekend": "0,6"}
+_TIMES = re.compile(r"\d{1,2}:\d{2}(?:\s*,\s*\d{1,2}:\d{2})*", re.ASCII)
+_EVERY = re.compile(r"every\s+(\d{1,4})\s*(m|min|minutes?|h|hours?)", re.ASCII)
+_ORDINAL = re.compile(r"([1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)", re.ASCII)
+_CRON = re.compile(r"\S+(?:\s+\S+){4}")
+_WEEKS: Final = 5
+#: Every month has so many days.
+_SHORTEST_MONTH: Final = 28
+#: No change of the clocks is longer: Samoa left out the 30th of December 2011.
+_LONGEST_CHANGE: Final = timedelta(hours=25)
+_EXAMPLES: Final = "daily 07:30, mon-fri 07:00, 1st mon 09:00, every 6h, or cron's five fields"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A time at which a digest is to go out: as it stands on the wall (naive), and the moment (aware, UTC)."""
+
+    wall: datetime
+    at: datetime
+
+    @property
+    def name(self) -> str:
+        """What the slot is called, once and for all: `2026-03-02 07:30`."""
+        return self.wall.isoformat(" ", "minutes")
+
+
+class Schedule:
+    """The slots of one digest, without end in both directions.
+
+    Args:
+        text: as it was written.
+        expressions: the same for cron, one or several.
+        zone: of the digest.
+    """
+
+    def __init__(self, text: str, expressions: tuple[str, ...], zone: ZoneInfo) -> None:
+        self.text = text
+        self.zone = zone
+        self._expressions = expressions
+
+    @classmethod
+    def parse(cls, text: str, zone: ZoneInfo) -> Self:
+        """Read a rule.
+
+        Raises:
+            ValueError: it is none, or names no time that ever comes; says what to write instead.
+        """
+        rule = " ".join(text.lower().split())
+        schedule = cls(text, _expressions(rule), zone)
+        try:
+            next(schedule._walls(datetime(2026, 1, 1), is_past=False))  # noqa: DTZ001 - a time on the wall
+        except StopIteration:
+            raise ValueError(f"{one_line(text, 60)!r} names a day that never comes") from None
+        except ValueError as error:
+            raise ValueError(f"{one_line(text, 60)!r} is not a schedule ({error}): write {_EXAMPLES}") from error
+        return schedule
+
+    def after(self, moment: datetime) -> Iterator[Slot]:
+        """The slots after a moment, in their order."""
+        start = moment.astimezone(self.zone).replace(tzinfo=None) - _LONGEST_CHANGE
+        for wall in self._walls(start, is_past=False):
+            slot = self._slot(wall)
+            if slot.at > moment:
+                yield slot
+
+    def before(self, moment: datetime) -> Iterator[Slot]:
+        """The slots up to a moment, and at it, the latest first."""
+        start = moment.astimezone(self.zone).replace(tzinfo=None) + _LONGEST_CHANGE
+        for wall in self._walls(start, is_past=True):
+            slot = self._slot(wall)
+            if slot.at <= moment:
+                yield slot
+
+    def _walls(self, start: datetime, *, is_past: bool) -> Iterator[datetime]:
+        """Times on the wall from `start` on, or from there back; each once.
+
+        Raises:
+            ValueError: an expression is none.
+        """
+        # Only here: nobody else needs the library, and the configuration is read by every command.
+        from cronsim import CronSim, CronSimError
+
+        try:
+            walls = [CronSim(expression, start, reverse=is_past) for expression in self._expressions]
+        except CronSimError as error:
+            raise ValueError(str(error)[:1].lower() + str(error)[1:]) from error
+        return (wall for wall, _ in groupby(merge(*walls, reverse=is_past)))
+
+    def _slot(self, wall: datetime) -> Slot:
+        """The slot of a time on the wall: its first coming, or the moment when the clocks jump over it."""
+        first, second = (wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if first > second:
+            # It does not come: read by either offset it is on the wrong side of the change, which lies between.
+            return Slot(wall=wall, at=_change(self.zone, second, first))
+        return Slot(wall=wall, at=first)
+
+
+def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The moment between two others, in UTC, from which a zone has the later one's offset."""
+    offset = after.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after.replace(microsecond=0)
+
+
+# --------------------------------------------------------------------------- rules
+
+
+def _expressions(rule: str) -> tuple[str, ...]:
+    """A rule in the words of cron.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if every := _EVERY.fullmatch(rule):
+        return (_interval(int(every[1]), is_hours=every[2].startswith("h")),)
+    if rule == "hourly":
+        return ("0 * * * *",)
+    days, _, times = rule.rpartition(" at ") if " at " in rule else _before_times(rule)
+    if times and days:
+        day_of_month, day_of_week = _days(days)
+        return tuple(f"{minute} {hour} {day_of_month} * {day_of_week}" for hour, minute in _clock_times(times))
+    if times:
+        raise ValueError(f"{one_line(rule, 60)!r} names no day: write daily {times}, or mon-fri {times}")
+    if _CRON.fullmatch(rule):
+        return (rule,)
+    if rule in _GROUPS or all(part in _NAMES for part in re.split("[-,]", rule)):
+        raise ValueError(f"{one_line(rule, 60)!r} names no time: write {rule} 07:30")
+    raise ValueError(f"{one_line(rule, 60)!r} is not a schedule: write {_EXAMPLES}")
+
+
+def _before_times(rule: str) -> tuple[str, str, str]:
+    """What stands before the times of day, "", and those; the last is "" where there are none."""
+    found = re.search(r"(?:^|\s)(\d{1,2}:.*)$", rule)
+    return (rule[: found.start()].strip(), "", found[1]) if found else (rule, "", "")
+
+
+def _interval(count: int, *, is_hours: bool) -> str:
+    whole, unit = (24, "h") if is_hours else (60, "m")
+    if count == 0 or whole % count:
+        fitting = ", ".join(f"{number}{unit}" for number in range(1, whole + 1) if whole % number == 0)
+        raise ValueError(f"every {count}{unit} does not come at the same times each day: {fitting} do")
+    if count == whole:
+        return "0 0 * * *" if is_hours else "0 * * * *"
+    return f"0 */{count} * * *" if is_hours else f"*/{count} * * * *"
+
+
+def _clock_times(text: str) -> list[tuple[int, int]]:
+    if not _TIMES.fullmatch(text):
+        raise ValueError(f"{one_line(text, 40)!r} is not a time of day: write it like 07:30, or 07:30, 16:00")
+    found = []
+    for time in re.split(r"\s*,\s*", text):
+        hour, minute = map(int, time.split(":"))
+        if hour > 23 or minute > 59:  # noqa: PLR2004 - hours and minutes
+            midnight = "; midnight is 00:00 of the next day" if (hour, minute) == (24, 0) else ""
+            raise ValueError(f"there is no {time} on a clock{midnight}")
+        found.append((hour, minute))
+    return found
+
+
+def _days(text: str) -> tuple[str, str]:
+    """Cron's day of the month and its day of the week."""
+    text = text.removeprefix("every ")
+    if text in _GROUPS:
+        return "*", _GROUPS[text]
+    if text == "last day":
+        return "L", "*"
+    words = text.split(" ")
+    if len(words) == 2 and words[1] in _NAMES:  # noqa: PLR2004 - which, and of what
+        weeks = [_week(word, _CRON_DAY[_NAMES[words[1]]]) for word in words[0].split(",")]
+        return "*", ",".join(weeks)
+    parts = re.split(r"\s*,\s*", text)
+    if all(_ORDINAL.fullmatch(part) for part in parts):
+        return ",".join(_day_of_month(part) for part in parts), "*"
+    return "*", ",".join(_weekdays(part) for part in parts)
+
+
+def _week(word: str, day: int) -> str:
+    if word == "last":
+        return f"{day}L"
+    found = _ORDINAL.fullmatch(word)
+    if not found or int(found[1]) > _WEEKS:
+        raise ValueError(f"{one_line(word, 40)!r} is no week of a month: write 1st to 4th, or last")
+    if int(found[1]) == _WEEKS:
+        raise ValueError("most months have no 5th: write last")
+    return f"{day}#{found[1]}"
+
+
+def _day_of_month(word: str) -> str:
+    found = _ORDINAL.fullmatch(word)
+    assert found is not None
+    if int(found[1]) > _SHORTEST_MONTH:
+        raise ValueError(f"not every month has a {word}: write last day, or use cron's five fields")
+    return found[1]
+
+
+def _weekdays(text: str) -> str:
+    ends = [_NAMES.get(name.strip()) for name in text.split("-")]
+    if len(ends) > 2 or None in ends:  # noqa: PLR2004 - from, to
+        raise ValueError(f"{one_line(text, 40)!r} is no day: write daily, mon-fri, sat,sun, 1st mon, 15th or last day")
+    first, last = (_DAYS.index(str(ends[0])), _DAYS.index(str(ends[-1])))
+    # A range may go over the end of the week: fri-mon.
+    count = (last - first) % 7 + 1
+    return ",".join(str(_CRON_DAY[_DAYS[(first + step) % 7]]) for step in range(count))
