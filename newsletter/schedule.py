@@ -12,11 +12,11 @@ spring is the moment when the clocks jump over it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, islice, takewhile
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
@@ -39,6 +39,10 @@ _WEEKS: Final = 5
 _SHORTEST_MONTH: Final = 28
 #: No change of the clocks is longer: Samoa left out the 30th of December 2011.
 _LONGEST_CHANGE: Final = timedelta(hours=25)
+#: A schedule that is new counts slots that came just now: cron may be what looks first.
+_GRACE: Final = timedelta(minutes=15)
+#: So many slots are looked back at.
+_LOOKED_AT: Final = 100
 _EXAMPLES: Final = "daily 07:30, mon-fri 07:00, 1st mon 09:00, every 6h, or cron's five fields"
 
 
@@ -124,6 +128,56 @@ class Schedule:
             # It does not come: read by either offset it is on the wrong side of the change, which lies between.
             return Slot(wall=wall, at=_change(self.zone, second, first))
         return Slot(wall=wall, at=first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lateness:
+    """What becomes of a slot that nobody looked at in time: after `longest` only the last one, if `catch_up`, is made up for."""
+
+    longest: timedelta = timedelta(hours=6)
+    catch_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What is due of a schedule: the slot to send for, if any, and those that are over."""
+
+    slot: Slot | None
+    missed: tuple[Slot, ...]
+
+
+def due(
+    schedule: Schedule,
+    now: datetime,
+    *,
+    since: datetime,
+    lateness: Lateness,
+    settled: Callable[[Sequence[str]], Collection[str]],
+) -> Due:
+    """Decide what is due now.
+
+    However often it is asked, by however many, each slot is sent for once: one
+    that is settled is over.  Of several that have come, the last is sent for,
+    because it carries everything that is new.
+
+    Args:
+        schedule: of one digest.
+        now: the present moment.
+        since: when the schedule was first seen; what came long before is none of its slots.
+        lateness: the digest's.
+        settled: which of these slots, by name, are over and done with.
+    """
+    begin = since - _GRACE
+    come = list(islice(takewhile(lambda slot: slot.at > begin, schedule.before(now)), _LOOKED_AT))
+    over = settled([slot.name for slot in come])
+    left = [slot for slot in come if slot.name not in over]
+    if not left:
+        return Due(slot=None, missed=())
+    # A slot before one that is over was passed by; it must not come after it.
+    is_last = left[0] is come[0]
+    is_in_time = now - left[0].at <= lateness.longest or lateness.catch_up
+    slot = left[0] if is_last and is_in_time else None
+    return Due(slot=slot, missed=tuple(left[1:] if slot else left))
 
 
 def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:

@@ -67,10 +67,9 @@ async def send(
     if canary is not None:
         publication = replace(publication, canary=canary_given(canary, publication.canary))
     smtp = app.smtp_for_issues()
-    name = publication.rules.name
     with app.store.lock():
         slot = app.slot(app.clock.now(), app.config.digest(digest))
         sent = await pipeline.send(app.parts(), publication, smtp, slot=slot, watch=watch, stop=stop)
     if sent.recipients == 0:
-        raise nobody_to_mail(app, name)
+        raise nobody_to_mail(app, publication.rules.name)
     return sent

@@ -7,6 +7,7 @@ from typing import Any
 
 from newsletter.address import parse_address
 from newsletter.app.project import App
+from newsletter.app.schedules import upcoming
 from newsletter.errors import UsageError
 from newsletter.model import (
     UNSETTLED,
@@ -16,6 +17,7 @@ from newsletter.model import (
     FeedHealth,
     Issue,
     IssueState,
+    Tick,
 )
 from newsletter.store.bounces import BounceCounts
 
@@ -32,6 +34,8 @@ class DigestRow:
     name: str
     waiting: int
     schedule: str | None
+    next_at: datetime | None
+    last_tick: Tick | None
     last_number: int | None
     last_frozen_at: datetime | None
 
@@ -98,6 +102,15 @@ def status(app: App) -> Status:
                 name=digest.name,
                 waiting=len(with_store.waiting(digest.name, [feed.url for feed in digest.feeds])),
                 schedule=digest.schedule,
+                next_at=next(
+                    (
+                        slot.at
+                        for one in upcoming(app.config, app.clock.now(), count=1, digest=digest.name)
+                        for slot in one.slots
+                    ),
+                    None,
+                ),
+                last_tick=next(iter(with_store.ticks(digest.name, 1)), None),
                 last_number=last[0].number if last else None,
                 last_frozen_at=last[0].frozen_at if last else None,
             )

@@ -10,6 +10,7 @@ from newsletter.cli.report import (
     fetch_rows,
     fetch_summary,
     moment,
+    tick_words,
 )
 from newsletter.cli.session import PARTLY, Session, command
 
@@ -66,9 +67,16 @@ def status(session: Session) -> int:
         return 0
     out = session.out
     out.table(
-        ("digest", ">waiting", "last issue", "last sent"),
+        ("digest", ">waiting", "last issue", "last sent", "next", "last slot"),
         [
-            (d.name, d.waiting, "—" if d.last_number is None else f"no. {d.last_number}", moment(d.last_frozen_at))
+            (
+                d.name,
+                d.waiting,
+                "—" if d.last_number is None else f"no. {d.last_number}",
+                moment(d.last_frozen_at),
+                moment(d.next_at),
+                tick_words(d.last_tick),
+            )
             for d in picture.digests
         ],
     )

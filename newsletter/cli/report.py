@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from newsletter.cli.output import Output
 
 if TYPE_CHECKING:
-    from newsletter.model import Draft, FetchResult, SendReport, SlowRule
+    from newsletter.model import Draft, FetchResult, SendReport, SlowRule, Tick
 
 # Fewer messages than these make no rate.
 _ENOUGH = 50
@@ -22,6 +22,26 @@ def moment(when: datetime | None) -> str:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """`3 feeds`, `1 feed`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def tick_json(tick: "Tick") -> dict[str, object]:
+    """One slot of a schedule and what came of it, for JSON."""
+    return {
+        "digest": tick.digest,
+        "slot": tick.slot,
+        "due_at": tick.due_at,
+        "outcome": tick.outcome,
+        "issue": tick.number,
+        "why": tick.why,
+    }
+
+
+def tick_words(tick: "Tick | None") -> str:
+    """What came of a slot, in a few words."""
+    if tick is None:
+        return ""
+    words = f"issue {tick.number}" if tick.number is not None else tick.outcome.value
+    return f"{tick.slot}: {words}{f' ({tick.why})' if tick.why else ''}"
 
 
 def fetch_rows(results: "Sequence[FetchResult]") -> list[tuple[object, ...]]:

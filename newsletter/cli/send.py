@@ -18,6 +18,7 @@ from newsletter.cli.report import (
     report_json,
     send_rows,
     send_words,
+    tick_json,
     warn_of_missing_pictures,
     warn_slow,
 )
@@ -65,9 +66,17 @@ def send(
             show_default=False,
         ),
     ] = None,
+    due: Annotated[
+        bool,
+        typer.Option("--due", help="Send every digest whose time has come, once; never asks.", show_default=False),
+    ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
 ) -> int:
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
+    if due:
+        if dry_run or test or note is not None or canary is not None:
+            raise UsageError("--due goes by the project's settings: of the other options only --yes may be with it")
+        return _due(session, digest)
     if dry_run and test:
         raise UsageError("--dry-run and --test cannot go together")
     if canary is not None and test:
@@ -90,6 +99,40 @@ def send(
             )
         )
     return _report(session, sent)
+
+
+def _due(session: Session, digest: str | None) -> int:
+    import asyncio
+
+    from newsletter.app.due import send_due
+    from newsletter.cli.stopping import until_stopped
+
+    with _Watch(session.out, session.app.clock, ask=False) as watch:
+        found = asyncio.run(until_stopped(lambda stop: send_due(session.app, digest, watch=watch, stop=stop)))
+    reports = [*found.finished, *(one.sent.report for one in found.looked if one.sent and one.sent.report)]
+    if session.json:
+        session.out.data(
+            {
+                "digests": [
+                    {"digest": one.digest, "tick": None if one.tick is None else tick_json(one.tick)}
+                    for one in found.looked
+                ],
+                "issues": [report_json(report) for report in reports],
+            }
+        )
+    for report in reports:
+        _tell(session, report)
+    for one in found.looked:
+        if one.error is not None:
+            session.out.error(f"{one.digest}: {one.error}", one.error.hint)
+        elif one.tick is None:
+            session.out.say(f"{one.digest}: nothing is due")
+        elif one.tick.number is None:
+            session.out.say(f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send")
+    failed = any(one.tick is not None and one.tick.outcome == "failed" for one in found.looked)
+    if failed or any(report.stopped for report in reports):
+        return 1
+    return PARTLY if any(_incomplete(report) for report in reports) else 0
 
 
 class _Watch:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ from newsletter.config.secret import PasswordSource
 from newsletter.config.selection import feeds_in_order, meant_feeds, named_feeds
 from newsletter.errors import ConfigError, Problem
 from newsletter.model import CanaryRule, Feed, OnUnknown
+from newsletter.schedule import Lateness
 from newsletter.text import one_line
 from newsletter.urls import canonical_url
 from newsletter.yamlfile import MapNode, Node, Problems, Tree, did_you_mean, parse_tree, read_tree, shown_path
@@ -326,6 +328,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 list_id=f"{digest}.{list_id}",
                 timezone=body.timezone or whole.timezone,
                 schedule=body.schedule,
+                lateness=Lateness(longest=timedelta(seconds=body.max_lateness), catch_up=body.catch_up == "one"),
                 theme=body.theme,
                 max_entries=body.max_entries,
                 per_feed=body.per_feed,

@@ -11,6 +11,7 @@ from newsletter.address import Address
 from newsletter.config.secret import PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
 from newsletter.model import BounceRules, CanaryRule, Feed, OnUnknown
+from newsletter.schedule import Lateness
 from newsletter.urls import canonical_url
 from newsletter.yamlfile import did_you_mean, shown_path
 
@@ -131,6 +132,7 @@ class DigestConfig:
     list_id: str
     timezone: str
     schedule: str | None = None
+    lateness: Lateness = field(default_factory=Lateness)
     theme: str = "default"
     max_entries: int | None = None
     per_feed: int | None = None

@@ -32,6 +32,9 @@ _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)  # RFC 2
 _DIGEST_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _THEME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _RATE = re.compile(r"[1-9][0-9]{0,6}/(?:s|m|h|d)", re.ASCII)
+_LATENESS = re.compile(r"([0-9]{1,6}) ?(m|h|d)", re.ASCII)
+_SECONDS = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_LATEST = 31 * 86_400.0
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*", re.ASCII)
 _LONGEST_SELECTOR = 63
 #: The themes that are always there; any folder in the project's templates/ is one, too.
@@ -80,6 +83,17 @@ def _sendable(text: str, address: Address) -> str:
 def _schedule(text: str) -> str:
     """A rule for when a digest goes out; its time zone is another setting."""
     return Schedule.parse(_line(text), ZoneInfo("UTC")).text
+
+
+def _lateness(value: Any) -> float:
+    """Seconds, written as `30m`, `6h` or `2d`."""
+    found = _LATENESS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a time such as 30m, 6h or 2d")
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _LATEST:
+        raise ValueError("must be at most 31d")
+    return seconds
 
 
 def _base_url(text: str) -> str:
@@ -277,6 +291,8 @@ class DigestBlock(Block):
     tags: list[Line] | None = None
     schedule: Annotated[str, AfterValidator(_schedule)] | None = None
     timezone: Timezone | None = None
+    max_lateness: Annotated[float, PlainValidator(_lateness)] = 6 * 3600.0
+    catch_up: Literal["skip", "one"] = "skip"
     theme: Annotated[str, _matching(_THEME, "a theme is named by letters, digits, - and _")] = "default"
     max_entries: Number | None = None
     per_feed: Number | None = None
@@ -400,7 +416,7 @@ class ProjectBlock(Block):
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset({"poll"}),
-    DigestBlock: frozenset({"approve", "catch_up", "max_lateness", "send_window", "subject"}),
+    DigestBlock: frozenset({"approve", "send_window", "subject"}),
     CanaryBlock: frozenset(),
     SmtpBlock: frozenset(),
     DkimBlock: frozenset(),

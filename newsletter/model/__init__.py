@@ -70,6 +70,7 @@ from newsletter.model.people import (
     Suppression,
     SuppressionReason,
 )
+from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
     "EVERY_DIGEST",
@@ -134,5 +135,7 @@ __all__ = [
     "Subscriber",
     "Suppression",
     "SuppressionReason",
+    "Tick",
+    "TickOutcome",
     "Validators",
 ]

@@ -32,6 +32,7 @@ from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
 from newsletter.store.signups import SignUps
 from newsletter.store.statistics import Statistics
+from newsletter.store.ticks import Ticks
 from newsletter.store.trouble import undamaged
 
 
@@ -58,6 +59,7 @@ class Store(
     SignUps,
     Erasing,
     Limits,
+    Ticks,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 

@@ -34,6 +34,7 @@ from newsletter.model import (
     IssueState,
     Proof,
     SuppressionReason,
+    TickOutcome,
 )
 from newsletter.store.types import Json, Moment, Text, Word
 
@@ -349,6 +350,29 @@ server_limits = Table(
     Column("connections", Integer),
     Column("rates", Json, nullable=False),
     Column("learned_at", Moment, nullable=False),
+)
+
+# Since when a digest has the schedule that it has.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+)
+
+# What came of each slot of a schedule.
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    Column("due_at", Moment, nullable=False),
+    Column("outcome", Word(TickOutcome), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("number", Integer),
+    Column("why", Text, nullable=False),
 )
 
 # What was found in the mailbox for reports; each once, however many copies of it there are.

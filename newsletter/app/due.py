@@ -1,0 +1,140 @@
+"""`send --due`: every digest whose slot has come, once; for cron, a timer, or whoever stays up."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from newsletter import pipeline
+from newsletter.app.project import App
+from newsletter.config import DigestConfig
+from newsletter.errors import NewsletterError, StoreError, UsageError
+from newsletter.model import SendReport, Tick, TickOutcome
+from newsletter.schedule import Schedule, Slot, due
+from newsletter.stages import Sent, Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """One digest that was looked at: what came of its slot, None where none was due, and what was sent for it."""
+
+    digest: str
+    tick: Tick | None = None
+    sent: Sent | None = None
+    error: NewsletterError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One look at all digests; `finished` are older issues of which something was left."""
+
+    finished: tuple[SendReport, ...]
+    looked: tuple[Looked, ...]
+
+
+async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.Event) -> Round:
+    """Finish what is unfinished, then send every digest whose slot has come, and record what came of it.
+
+    One digest that fails does not keep the others; its slot is tried again at the
+    next look, until it is too late.
+
+    Args:
+        app: the project.
+        digest: only this one.
+        watch: sees it happen.
+        stop: once set, what is in flight is finished and the rest waits.
+
+    Raises:
+        BusyError: another send is at work on this project.
+        StoreError: the database cannot be trusted or written; nothing more has been mailed.
+        UsageError: no digest has a schedule.
+    """
+    wanted = app.config.digests if digest is None else (app.config.digest(digest),)
+    scheduled = [one for one in wanted if one.schedule is not None]
+    if not scheduled:
+        raise UsageError(
+            "no digest has a schedule" if digest is None else f"{digest} has no schedule",
+            hint='give it one in newsletter.yaml: schedule: "daily 07:30"',
+        )
+    smtp = app.smtp_for_issues()
+    with app.store.lock():
+        finished = tuple(await pipeline.finish(app.parts(), smtp, watch, stop))
+        looked = [await _look(app, one, watch, stop) for one in scheduled if not stop.is_set()]
+    return Round(finished=finished, looked=tuple(looked))
+
+
+async def _look(app: App, digest: DigestConfig, watch: Watch, stop: asyncio.Event) -> Looked:
+    store, name = app.store, digest.name
+    assert digest.schedule is not None
+    schedule = Schedule.parse(digest.schedule, ZoneInfo(digest.timezone))
+    now = app.clock.now()
+    found = due(
+        schedule,
+        now,
+        since=store.scheduled_since(name, digest.schedule, digest.timezone),
+        lateness=digest.lateness,
+        settled=lambda names: store.settled_slots(name, names),
+    )
+    store.record_ticks(_missed(app, digest, found.missed, found.slot))
+    if found.slot is None:
+        return Looked(digest=name)
+    try:
+        sent = await pipeline.send(
+            app.parts(), app.publication(name), app.smtp_for_issues(), slot=found.slot.name, watch=watch, stop=stop
+        )
+    except StoreError:
+        # What cannot be written cannot be recorded either, and would go wrong for the others too.
+        raise
+    except NewsletterError as error:
+        tick = _tick(app, name, found.slot, TickOutcome.failed, why=str(error))
+        store.record_ticks([tick])
+        return Looked(digest=name, tick=tick, error=error)
+    if stop.is_set() and sent.report is None:
+        # Nobody knows yet what comes of it; whoever looks next does.
+        return Looked(digest=name, sent=sent)
+    tick = _outcome(app, name, found.slot, sent)
+    store.record_ticks([tick])
+    return Looked(digest=name, tick=tick, sent=sent)
+
+
+def _outcome(app: App, digest: str, slot: Slot, sent: Sent) -> Tick:
+    """What a send that has come to its end means for its slot."""
+    report, draft = sent.report, sent.draft
+    if report is not None:
+        return _tick(app, digest, slot, TickOutcome.sent, number=report.issue.number, why=report.stopped or "")
+    if draft is None:
+        stopped = next((one.stopped for one in sent.finished if one.stopped), "an earlier issue is not finished")
+        return _tick(app, digest, slot, TickOutcome.failed, why=stopped)
+    if sent.recipients == 0:
+        return _tick(app, digest, slot, TickOutcome.nothing, why="there is nobody to mail")
+    failing = [one for one in sent.fetched if one.error]
+    if failing and len(failing) == len(sent.fetched):
+        return _tick(app, digest, slot, TickOutcome.failed, why=f"no feed could be read: {failing[0].error}")
+    why = "nothing is new" if draft.total == 0 else f"{draft.total} waiting, fewer than min_entries"
+    return _tick(app, digest, slot, TickOutcome.nothing, why=why)
+
+
+def _missed(app: App, digest: DigestConfig, missed: Sequence[Slot], instead: Slot | None) -> list[Tick]:
+    why = (
+        f"nobody looked in time; {instead.name} goes out for it"
+        if instead is not None
+        else f"nobody looked within {_hours(digest)}"
+    )
+    return [_tick(app, digest.name, slot, TickOutcome.late, why=why) for slot in missed]
+
+
+def _hours(digest: DigestConfig) -> str:
+    minutes = int(digest.lateness.longest.total_seconds() // 60)
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+
+
+def _tick(app: App, digest: str, slot: Slot, outcome: TickOutcome, *, number: int | None = None, why: str = "") -> Tick:
+    return Tick(
+        digest=digest,
+        slot=slot.name,
+        due_at=slot.at,
+        outcome=outcome,
+        at=app.clock.now(),
+        number=number,
+        why=why,
+    )
