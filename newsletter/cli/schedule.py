@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from newsletter.cli.session import Session, command
+from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.schedule import Slot
@@ -52,6 +53,51 @@ def upcoming(
             session.out.say(
                 f"{one.digest} has no schedule: it goes out when somebody says newsletter send {one.digest}"
             )
+
+
+@command(group)
+def install(
+    session: Session,
+    systemd: Annotated[
+        bool, typer.Option("--systemd", help="By a timer of your user's systemd.", show_default=False)
+    ] = False,
+    cron: Annotated[bool, typer.Option("--cron", help="By a line in your crontab.", show_default=False)] = False,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Only show what would be put in place.", show_default=False)
+    ] = False,
+) -> None:
+    """Have the system look every five minutes which feeds and digests are due; nothing stays up in between."""
+    from newsletter.app import installing
+
+    if systemd and cron:
+        raise UsageError("--systemd and --cron cannot go together")
+    way: installing.Way | None = "systemd" if systemd else "cron" if cron else None
+    config = session.app.config
+    if only_print:
+        session.out.raw(installing.installation(config, way or "systemd").text)
+        return
+    found = installing.install(config, way)
+    if session.json:
+        session.out.data({"way": found.way, "name": found.name, "files": [str(path) for path in found.files]})
+    if found.way == "cron":
+        session.out.say("your crontab has a line now that looks every five minutes what is due")
+    else:
+        session.out.say(f"systemd looks every five minutes what is due: systemctl --user status {found.name}.timer")
+        if not installing.stays_when_logged_out():
+            session.out.warn("while you are not logged in, your timers do not run", "loginctl enable-linger")
+    session.out.say("newsletter schedule next shows what is to come, newsletter status what came of it")
+
+
+@command(group)
+def uninstall(session: Session) -> None:
+    """Take away what install has put in place."""
+    from newsletter.app import installing
+
+    gone = installing.uninstall(session.app.config)
+    if session.json:
+        session.out.data({"gone": gone})
+    words = " and from ".join({"systemd": "systemd", "cron": "your crontab"}[way] for way in gone)
+    session.out.say(f"taken from {words}" if gone else "nothing was installed for this project")
 
 
 def _local(at: datetime, zone: str) -> str:
