@@ -69,6 +69,7 @@ from newsletter.model.people import (
     Subscriber,
     Suppression,
     SuppressionReason,
+    subscriber_of,
 )
 
 __all__ = [
@@ -135,4 +136,5 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "Validators",
+    "subscriber_of",
 ]

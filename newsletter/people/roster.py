@@ -20,6 +20,7 @@ from newsletter.errors import AddressError, ConfigError, Problem, UsageError
 from newsletter.model import Format, Subscriber
 from newsletter.people.editing import Edit, difference
 from newsletter.people.entry import KEYS, Wrong, data_of, entry_data, person_from, person_of, written
+from newsletter.people.usual import UsualPeople
 from newsletter.text import one_line
 from newsletter.yamlfile import (
     Change,
@@ -59,9 +60,9 @@ class Roster:
         """
         return self.read(self._nodes(), shown_path(self.path))
 
-    def _nodes(self) -> Iterator[Node]:
+    def _nodes(self) -> Iterator[Node | Subscriber]:
         try:
-            yield from read_items(self.path)
+            yield from read_items(self.path, quick=UsualPeople(self.check_digest))
         except ConfigError as error:
             if error.hint is None and not self.path.exists():
                 raise ConfigError(error.problems, hint="newsletter subscriber add EMAIL begins it") from error
@@ -214,7 +215,7 @@ class Roster:
                 raise UsageError(f"{one_line(email, 100)} is not in {draft.shown}")
         return removed[-1]
 
-    def read(self, nodes: Iterator[Node], shown: str) -> Iterator[Subscriber]:
+    def read(self, nodes: Iterator[Node | Subscriber], shown: str) -> Iterator[Subscriber]:
         """Read people from the entries of a list that is, or will be, the file `shown`.
 
         Raises:
@@ -223,15 +224,19 @@ class Roster:
         problems, first_lines = Problems(shown), dict[str, int]()
         try:
             for node in nodes:
-                try:
-                    person = person_of(node, self.check_digest, problems)
-                except Wrong as wrong:
-                    if wrong.text:
-                        problems.add(wrong.line, wrong.text, wrong.key)
-                    continue
-                before = first_lines.setdefault(person.key, node.line)
-                if before != node.line:
-                    problems.add(node.line, f"{person.email} is there already, in line {before}", "email")
+                if isinstance(node, Subscriber):
+                    person = node
+                else:
+                    try:
+                        person = person_of(node, self.check_digest, problems)
+                    except Wrong as wrong:
+                        if wrong.text:
+                            problems.add(wrong.line, wrong.text, wrong.key)
+                        continue
+                line = node.line or 0
+                before = first_lines.setdefault(person.key, line)
+                if before != line:
+                    problems.add(line, f"{person.email} is there already, in line {before}", "email")
                 elif not problems:
                     yield person
         except ConfigError as error:

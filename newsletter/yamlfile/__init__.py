@@ -20,6 +20,7 @@ from newsletter.yamlfile.read import (
     shown_path,
 )
 from newsletter.yamlfile.replace import EditedText, append_item, editing, remove_item
+from newsletter.yamlfile.usual import usual_items
 from newsletter.yamlfile.values import Unclear, did_you_mean, language_tag, meaning, nearest, not_text, time_zone
 from newsletter.yamlfile.write import Data, block_item, flow, scalar
 
@@ -54,4 +55,5 @@ __all__ = [
     "scalar",
     "shown_path",
     "time_zone",
+    "usual_items",
 ]
