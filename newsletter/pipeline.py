@@ -289,7 +289,7 @@ async def send(
     draft = build(parts, publication)
     if draft.total < publication.rules.min_entries or stop.is_set():
         return Sent(finished=finished, fetched=fetched, draft=draft)
-    recipients = sum(1 for _ in parts.people(publication.rules.name))
+    recipients = parts.recipients(publication.rules.name)
     if recipients:
         draft = await illustrate(parts, publication, draft)
         watch.illustrated(draft)

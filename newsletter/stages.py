@@ -54,7 +54,8 @@ class Parts:
     """The concrete parts that `app` picked for this run.
 
     `digests_of` names, per feed address, the digests that have the feed;
-    `people` yields the subscribers of a digest, streaming, as often as asked;
+    `people` yields the subscribers of a digest, streaming, as often as asked, and
+    `count` says how many they are, where that can be known without reading them;
     `bounce_rules` say which refusals stop mail to a person.
     """
 
@@ -67,6 +68,11 @@ class Parts:
     clock: Clock
     ids: Ids
     bounce_rules: BounceRules = field(default_factory=BounceRules)
+    count: Callable[[str], int] | None = None
+
+    def recipients(self, digest: str) -> int:
+        """How many people get a digest."""
+        return sum(1 for _ in self.people(digest)) if self.count is None else self.count(digest)
 
 
 class Watch(Protocol):

@@ -100,10 +100,10 @@ def _people(app: App) -> Iterator[Finding]:
         for line in str(error).splitlines():
             yield Finding(level=Level.error, what="people", text=line, hint=error.hint)
         return
-    yield Finding(level=Level.ok, what="people", text=f"{asked.total()} in {app.config.subscribers.name}")
+    yield Finding(level=Level.ok, what="people", text=f"{asked.total()} in {app.roster.shown}")
     yield from _unspoken(app, asked)
     for digest in app.config.digests:
-        if not any(True for _ in app.people(digest.name)):
+        if not app.recipients(digest.name):
             reason = nobody_to_mail(app, digest.name)
             yield Finding(level=Level.warning, what="people", text=str(reason), hint=reason.hint)
 

@@ -101,9 +101,11 @@ def explain(app: App, what: str) -> Explained:
 
 
 def find_person(app: App, address: Address) -> tuple[Subscriber | None, str | None]:
-    """The person in the file, as far as it can be read, and what is wrong with the file."""
+    """The person on the list, as far as it can be read, and what is wrong with it."""
     found = None
     try:
+        if app.config.subscribers is None:
+            return app.roster.find(address.email), None
         for person in app.roster.people():
             if person.key == address.key:
                 found = person
@@ -114,7 +116,7 @@ def find_person(app: App, address: Address) -> tuple[Subscriber | None, str | No
 
 def _place(app: App, person: Subscriber) -> Place:
     return Place(
-        file=app.config.subscribers.name,
+        file=app.roster.shown,
         line=person.line,
         name=person.name,
         digests=_digests(app, person),
@@ -179,7 +181,7 @@ class _Standing:
 
 def _of_the_next(app: App, standing: _Standing) -> str:
     """The sentence about issues that do not exist yet."""
-    person, file = standing.person, app.config.subscribers.name
+    person, file = standing.person, app.roster.shown
     email = person.email if person else standing.email
     if standing.mistakes is not None:
         return f"No new issue goes to anybody before {file} is in order: {standing.mistakes}."

@@ -1,7 +1,7 @@
 """Making one letter after another from a scratch copy, and spoiling a copy of that for each."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -57,7 +57,7 @@ class SheetMaker:
         fetched: how they answered.
         note: the editor's, as given on the command line.
         clock: what time it is.
-        people: gives everybody in the subscribers file.
+        people: gives everybody on the list.
         shelf: for pictures that letters bring along; None: they bring none.
     """
 
@@ -69,7 +69,7 @@ class SheetMaker:
         *,
         note: str | None,
         clock: Clock,
-        people: Callable[[], Sequence[Subscriber]],
+        people: Callable[[], Iterable[Subscriber]],
         shelf: pipeline.PictureShelf | None,
     ) -> None:
         self._app = app
@@ -179,9 +179,10 @@ class SheetMaker:
             found = (s for s in self._people() if not s.digests or digest in s.digests)
             return next(found, invented_reader())
         key = parse_address(choice.reader).key
-        for person in self._people():
-            if person.key == key:
-                return person
+        if self._app.config.subscribers is not None:
+            for person in self._people():
+                if person.key == key:
+                    return person
         # Nobody has it: the same words as everywhere.
         return self._app.subscriber(choice.reader)
 

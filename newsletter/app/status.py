@@ -110,7 +110,7 @@ def status(app: App) -> Status:
         issues=tuple(issue_row(app, issue) for issue in shown),
         feeds=tuple(_feed_rows(app)),
         growth=tuple(with_store.recipients(_GROWTH)),
-        subscribers=sum(1 for _ in app.roster.people()),
+        subscribers=app.roster.count(),
         suppressions=len(with_store.suppressions()),
         bounces=with_store.bounce_counts(app.clock.now() - timedelta(days=_DAYS)),
     )

@@ -29,7 +29,8 @@ def explain(
     out.line(found.email)
     if place is not None:
         name = f" ({place.name})" if place.name else ""
-        out.line(f"  in {place.file}:{place.line}{name}: {', '.join(place.digests)}; {place.language}, {place.format}")
+        where = f"{place.file}:{place.line}" if place.line else place.file
+        out.line(f"  in {where}{name}: {', '.join(place.digests)}; {place.language}, {place.format}")
     else:
         out.line("  not in the list of subscribers")
     for one in found.suppressions:

@@ -87,19 +87,18 @@ def add(
     """Add a person to subscribers.yaml; comments and order stay."""
     from newsletter.app.consents import add_person
     from newsletter.model import Format
+    from newsletter.people.entry import Details
 
-    subscriber = add_person(
-        session.app,
-        email,
+    details = Details(
         name=name or "",
         digests=digest or (),
         language=language,
-        format_=Format(format_),
+        format=Format(format_),
         timezone=timezone,
         tags=tag or (),
         attributes=pairs_of("--attribute", attribute),
-        again=again,
     )
+    subscriber = add_person(session.app, email, details, again=again)
     suppression = session.app.store.suppression(subscriber.key)
     if session.json:
         session.out.data(subscriber)

@@ -23,6 +23,7 @@ from newsletter.config.project import (
 )
 from newsletter.config.schema import (
     BUILT_IN_THEMES,
+    DATABASE,
     BouncesBlock,
     CanaryBlock,
     DigestBlock,
@@ -316,7 +317,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         mention_edits=whole.edits == "mention",
         on_unknown=OnUnknown(whole.on_unknown),
         store=_chosen_store(folder, whole.store),
-        subscribers=_path(folder, whole.subscribers),
+        subscribers=None if whole.subscribers == DATABASE else _path(folder, whole.subscribers),
         templates=folder / "templates",
         feeds=feeds,
         digests=tuple(

@@ -154,6 +154,8 @@ class SubscribeConfig:
 class Config:
     """A whole project.  Paths are absolute; `store` is a path or a postgresql:// address.
 
+    `subscribers` is the file with the people; None: they are in the store.
+
     `first_run` is how many entries a feed's first fetch offers, None for all.
     What may carry a password is left out of the repr.
     """
@@ -173,7 +175,7 @@ class Config:
     mention_edits: bool
     on_unknown: OnUnknown
     store: str = field(repr=False)
-    subscribers: Path
+    subscribers: Path | None
     templates: Path
     feeds: tuple[Feed, ...] = field(repr=False)
     digests: tuple[DigestConfig, ...] = field(repr=False)

@@ -52,6 +52,28 @@ def subscriber_of(values: tuple[Any, ...]) -> Subscriber:
     return person
 
 
+class Home(StrEnum):
+    """Where the people of the project are at home."""
+
+    file = "file"
+    moving = "moving"  # from the file into the database; newsletter.yaml says which of them counts
+    database = "database"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleHome:
+    """What the store's table of people is: the list itself, or what a file says.
+
+    `fingerprint` is of the bytes of `file` when both said the same; `is_exact`
+    is whether the table still says that.
+    """
+
+    home: Home
+    file: str = ""
+    fingerprint: str = ""
+    is_exact: bool = False
+
+
 class SuppressionReason(StrEnum):
     """Why an address must not be mailed."""
 

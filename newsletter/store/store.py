@@ -27,6 +27,7 @@ from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
+from newsletter.store.people import People
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -58,6 +59,7 @@ class Store(
     SignUps,
     Erasing,
     Limits,
+    People,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 

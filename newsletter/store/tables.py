@@ -1,10 +1,10 @@
 """The tables, in the order data meets them; the migrations build the same.
 
-Three kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
+Kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
 became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
 `mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`),
-what people have said (`suppressions` … `pauses`), and what came back (`reports`
-… `answers`).  Decisions are rows with their reason, so that `explain` can
+what people have said (`suppressions` … `pauses`), what came back (`reports`
+… `answers`), and who is on the list (`people`).  Decisions are rows with their reason, so that `explain` can
 tell them later.
 """
 
@@ -31,6 +31,7 @@ from newsletter.model import (
     DeliveryState,
     Disposition,
     Format,
+    Home,
     IssueState,
     Proof,
     SuppressionReason,
@@ -404,6 +405,39 @@ answers = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("answered_at", Moment, nullable=False),
+)
+
+# The list, where the project keeps it here; else what its file says, so that it need not be read again.
+people = Table(
+    "people",
+    metadata,
+    # Their order.
+    Column("position", _Id, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("wire_email", Text, nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    # JSON, in its writer's order: nothing is searched in them but a digest's name.
+    Column("digests", Text, nullable=False),
+    Column("language", Text),
+    Column("format", Word(Format), nullable=False),
+    Column("timezone", Text),
+    Column("tags", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("line", Integer),
+)
+
+# What `people` is to the project: one row (docs/adr/0016-people-in-the-table.md).
+people_home = Table(
+    "people_home",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("home", Word(Home), nullable=False),
+    Column("file", Text, nullable=False),
+    # Of the bytes of that file, when it said the same as the table.
+    Column("fingerprint", Text, nullable=False),
+    # Whether the table still says that.
+    Column("is_exact", Boolean, nullable=False),
 )
 
 secrets = Table(

@@ -190,7 +190,6 @@ smtp:
 connections: 4
 first_run: some
 store: mysql://x
-subscribers: database
 """
     assert (
         """\
@@ -218,7 +217,6 @@ newsletter.yaml:26: smtp.port: must be at most 65,535
 newsletter.yaml:27: connections: no such setting here: it belongs under smtp
 newsletter.yaml:28: first_run: must be a whole number up to 1000, or all
 newsletter.yaml:29: store: must be a path, or an address that begins with postgresql://
-newsletter.yaml:30: subscribers: database is not in this version yet: name a file
 """.splitlines()
         == said(text)
     )
