@@ -12,13 +12,13 @@ from newsletter.app.project import App
 from newsletter.app.signing import key_notes
 from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpTransport
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, StoreError
 from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.parse import parse
 from newsletter.issues.check import Level, judge
 from newsletter.issues.filters import SLOW_HINT, slow_words
 from newsletter.issues.words import languages, spoken, words_in
-from newsletter.model import Fetched, Format, NotModified
+from newsletter.model import Fetched, Format, Home, NotModified
 from newsletter.store import Store
 from newsletter.text import one_line
 
@@ -101,11 +101,29 @@ def _people(app: App) -> Iterator[Finding]:
             yield Finding(level=Level.error, what="people", text=line, hint=error.hint)
         return
     yield Finding(level=Level.ok, what="people", text=f"{asked.total()} in {app.roster.shown}")
+    yield from _elsewhere(app)
     yield from _unspoken(app, asked)
     for digest in app.config.digests:
         if not app.recipients(digest.name):
             reason = nobody_to_mail(app, digest.name)
             yield Finding(level=Level.warning, what="people", text=str(reason), hint=reason.hint)
+
+
+def _elsewhere(app: App) -> Iterator[Finding]:
+    """People who stand where nobody looks."""
+    try:
+        home = app.memory.people_home()
+    except StoreError:
+        return  # said of the store
+    if home is None or home.home is not Home.database:
+        return
+    if app.config.subscribers is None:
+        if home.file and (app.config.folder / home.file).exists():
+            text = f"{home.file} is there and is not read: the people are in the database"
+            yield Finding(level=Level.warning, what="people", text=text, hint="rename it, or import it")
+    elif not home.is_exact and (number := app.memory.count_people()):
+        text = f"the database has a list of its own, {number:,} in all, which newsletter.yaml does not name"
+        yield Finding(level=Level.warning, what="people", text=text, hint="write `subscribers: database` to use it")
 
 
 def _unspoken(app: App, asked: Counter[str | None]) -> Iterator[Finding]:

@@ -260,12 +260,16 @@ class App:
         config = self.config
         if config.subscribers is None:
             left = config.folder / "subscribers.yaml"
-            return StoredRoster(lambda: self.memory, config.digest_names, left=left, config=config.path)
+            return StoredRoster(
+                lambda: self.store, config.digest_names, look=lambda: self.memory, left=left, config=config.path
+            )
         return self.file_roster(config.subscribers)
 
     def file_roster(self, path: Path) -> FileRoster:
         """A list of people in a file; what a large one says is kept in the memory, where there is one."""
-        return FileRoster(path, self.config.digest_names, store=self._keeper)
+        folder = self.config.folder
+        named = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+        return FileRoster(path, self.config.digest_names, store=self._keeper, named=named)
 
     def _keeper(self) -> Store | None:
         return self.store if self._store is not None or Store.exists(self.config.store) else None

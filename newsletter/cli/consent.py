@@ -62,7 +62,7 @@ def erase(
     if session.json:
         session.out.data(gone)
     session.out.say(
-        f"erased {gone.email}: {f'the entry {gone.place}' if gone.place else 'no entry in the list'}, "
+        f"erased {gone.email}: {f'the entry in {gone.place}' if gone.place else 'no entry in the list'}, "
         f"{plural(gone.rows, 'row')} about them; {plural(gone.deliveries, 'message')} count on without a name"
     )
     session.out.say("what stays is a keyed hash, by which the address is known and refused should it come back")

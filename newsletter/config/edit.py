@@ -81,6 +81,22 @@ def remove_feed(config: Config, which: str) -> tuple[Feed, Config]:
             ) from error
 
 
+def set_subscribers(config: Config, where: str) -> Config:
+    """Say where the people are: `database`, or the path of a file from the project; all else stays.
+
+    Returns:
+        The project as it is now.
+
+    Raises:
+        ConfigError: the file has a mistake already, or cannot be edited safely.
+        BusyError: another run is editing it.
+    """
+    with editing(config.path) as draft:
+        parse_project(draft.text, config.path)
+        draft.set(("subscribers",), where)
+        return parse_project(draft.text, config.path)
+
+
 def _from_project(folder: Path, url: str) -> str:
     """How the project's file should name a feed that a person names from the current folder."""
     path = Path(url)

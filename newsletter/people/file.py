@@ -50,6 +50,7 @@ class FileRoster:
         digests: the names a person may ask for; None: any.
         store: keeps what a large file says; None, or where it gives None, nothing is kept.
         kept_from: from how many bytes on that is done.
+        named: how the project names it.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class FileRoster:
         *,
         store: Callable[[], People | None] = lambda: None,
         kept_from: int = KEPT_FROM,
+        named: str | None = None,
     ) -> None:
         self.path = path
+        self.named = path.name if named is None else named
         self._digests = KnownDigests(digests)
         self._store = store
         self._kept_from = kept_from
@@ -132,11 +135,15 @@ class FileRoster:
         Raises:
             ConfigError: with every mistake in the file; what was kept before stays.
         """
-        fingerprint = self.fingerprint()
-        if store.people_home() == PeopleHome(home=home, file=self.path.name, fingerprint=fingerprint, is_exact=True):
+        fingerprint, known = self.fingerprint(), store.people_home()
+        new = PeopleHome(home=home, file=self.named, fingerprint=fingerprint, is_exact=True)
+        if known == new:
+            return True
+        if known is not None and replace(known, home=home) == new:
+            store.settle_people(new, expected=known)
             return True
         everybody = self.read(self._nodes(), shown_path(self.path))
-        return store.remember_people(everybody, self.path.name, lambda: self._unchanged(fingerprint), home=home)
+        return store.remember_people(everybody, self.named, lambda: self._unchanged(fingerprint), home=home)
 
     def _unchanged(self, fingerprint: str) -> str:
         if self.fingerprint() != fingerprint:
@@ -150,10 +157,10 @@ class FileRoster:
                 return None
         except OSError:
             return None
-        store = self._store()
-        if store is None:
-            return None
         try:
+            store = self._store()
+            if store is None:
+                return None
             home = store.people_home()
             if home is not None and home.is_exact and home.fingerprint == self.fingerprint():
                 return store
@@ -297,13 +304,18 @@ class FileRoster:
         with editing(self.path, create=create) as text:
             store = self._store()
             home = None if store is None else store.people_home()
-            if home is not None and home.home is Home.database and not self.path.exists():
-                # Not begun anew by a program that has run since before the list was moved.
+            if home is not None and self._has_moved(home):
+                # Not begun anew, nor gone on with, by a program that has run since before the list was moved.
                 raise BusyError(
                     f"the people of {self.shown} have been moved into the database",
                     hint="start this program again; newsletter.yaml must say `subscribers: database`",
                 )
             yield text
+
+    def _has_moved(self, home: PeopleHome) -> bool:
+        if home.home is not Home.database or home.is_exact or home.file != self.named:
+            return False
+        return not self.path.exists() or self.fingerprint() == home.fingerprint
 
     def _people_in(self, draft: EditedText) -> Iterator[Subscriber]:
         """Read everybody, as a draft has them now."""

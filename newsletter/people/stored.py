@@ -23,7 +23,8 @@ class StoredRoster:
     """A list of people in the store.
 
     Args:
-        store: the project's; asked for at first use.
+        store: the project's, to be changed; asked for at first use.
+        look: the same for a look, which may make none.
         digests: the names a person may ask for; None: any.
         left: the file that people stand in who have not been brought here; None: no matter.
         config: the project's file, for messages.
@@ -34,10 +35,12 @@ class StoredRoster:
         store: Callable[[], People],
         digests: Collection[str] | None = None,
         *,
+        look: Callable[[], People] | None = None,
         left: Path | None = None,
         config: Path | None = None,
     ) -> None:
         self._store = store
+        self._look = look or store
         self._digests = KnownDigests(digests)
         self._left = left
         self._config = config
@@ -57,15 +60,15 @@ class StoredRoster:
         Raises:
             ConfigError: the people have not been brought here.
         """
-        return (replace(person, line=None) if person.line else person for person in self._own().people(digest))
+        return (replace(person, line=None) if person.line else person for person in self._seen().people(digest))
 
     def keys(self, digest: str | None = None) -> Iterator[str]:
         """Read everybody's key, or those of who gets a digest."""
-        return self._own().people_keys(digest)
+        return self._seen().people_keys(digest)
 
     def count(self, digest: str | None = None) -> int:
         """Count the people, or who gets a digest."""
-        return self._own().count_people(digest)
+        return self._seen().count_people(digest)
 
     def find(self, email: str) -> Subscriber | None:
         """The person with that address, in whichever spelling.
@@ -76,7 +79,7 @@ class StoredRoster:
         return self._find(parse_address(email).key)
 
     def _find(self, key: str) -> Subscriber | None:
-        found = self._own().people_by_key([key]).get(key)
+        found = self._seen().people_by_key([key]).get(key)
         return None if found is None else replace(found, line=None)
 
     def add(self, email: str, details: Details = Details()) -> Subscriber:  # noqa: B008 - it is frozen
@@ -90,7 +93,7 @@ class StoredRoster:
         added = replace(person_from(entry_data(address.email, details), self.check_digest), line=None)
         if not self._own().add_people([added]):
             before = self._find(address.key)
-            raise there_already(before.email if before else address.email, SHOWN)
+            raise there_already(before.email if before else address.email, f"in {SHOWN}")
         return added
 
     def edit(
@@ -109,7 +112,7 @@ class StoredRoster:
         if wanted not in found:
             raise not_there(email, SHOWN)
         if new != wanted and new in found:
-            raise there_already(found[new].email, SHOWN)
+            raise there_already(found[new].email, f"in {SHOWN}")
         before = replace(found[wanted], line=None)
         after = replace(person_from(data_of(edit.applied(before)), self.check_digest), line=None)
         if before != after:
@@ -142,8 +145,15 @@ class StoredRoster:
         return self._digests.check(name)
 
     def _own(self) -> People:
+        """The store, to be changed."""
+        return self._checked(self._store())
+
+    def _seen(self) -> People:
+        """The store, for a look."""
+        return self._checked(self._look())
+
+    def _checked(self, store: People) -> People:
         """The store, if the list is at home there."""
-        store = self._store()
         home = store.people_home()
         at_home = home is not None and home.home is not Home.file
         if at_home or self._left is None or not (home is not None or self._left.exists()):

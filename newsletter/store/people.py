@@ -209,7 +209,8 @@ class People(Part):
         try:
             with self._database.write_at_once() as connection:
                 known = _home(connection)
-                if known is not None and known.home is Home.database:
+                is_only_here = known is not None and known.home is Home.database and not _stands_in(known, file)
+                if is_only_here and connection.execute(sa.select(t.people.c.position).limit(1)).first():
                     return False
                 self._database.lock_table(connection, t.people, "EXCLUSIVE", wait=False)
                 connection.execute(sa.delete(t.people))
@@ -219,7 +220,9 @@ class People(Part):
             return False
         return True
 
-    def settle_people(self, new: PeopleHome, *, expected: PeopleHome | None, before: Callable[[], object]) -> None:
+    def settle_people(
+        self, new: PeopleHome, *, expected: PeopleHome | None, before: Callable[[], object] = lambda: None
+    ) -> None:
         """Say what the table is from now on.
 
         Args:
@@ -277,6 +280,11 @@ def forget_kept(connection: Connection, key: str) -> None:
         return
     if connection.execute(sa.delete(t.people).where(t.people.c.key == key)).rowcount:
         _settle(connection, replace(known, is_exact=False))
+
+
+def _stands_in(known: PeopleHome, file: str) -> bool:
+    """Whether everybody in the table is known to stand in this file, or to have stood there since."""
+    return known.is_exact and known.file == file and bool(known.fingerprint)
 
 
 def _settle(connection: Connection, new: PeopleHome) -> None:
