@@ -6,7 +6,8 @@ has a mistake is never kept.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -18,14 +19,11 @@ from newsletter.address import parse_address
 from newsletter.errors import AddressError, BusyError, ConfigError, Problem, StoreError
 from newsletter.model import Home, PeopleHome, Subscriber
 from newsletter.people.editing import Edit, difference
-from newsletter.people.entry import Details, Wrong, data_of, entry_data, person_from, person_of, person_of_data, written
-from newsletter.people.exchange.spool import Spool
-from newsletter.people.roster import Draft, KnownDigests, gets, not_there, there_already
+from newsletter.people.entry import Details, Wrong, data_of, entry_data, person_from, person_of, written
+from newsletter.people.filedraft import FileDraft
+from newsletter.people.roster import Draft, Keeper, KnownDigests, gets, not_there, there_already
 from newsletter.people.usual import UsualPeople
-from newsletter.store.people import People
 from newsletter.yamlfile import (
-    Change,
-    Data,
     EditedText,
     MapNode,
     Node,
@@ -58,7 +56,7 @@ class FileRoster:
         path: Path,
         digests: Collection[str] | None = None,
         *,
-        store: Callable[[], People | None] = lambda: None,
+        store: Callable[[], Keeper | None] = lambda: None,
         kept_from: int = KEPT_FROM,
         named: str | None = None,
     ) -> None:
@@ -129,7 +127,7 @@ class FileRoster:
                 told.update(data)
         return told.hexdigest()
 
-    def bring(self, store: People, home: Home) -> bool:
+    def bring(self, store: Keeper, home: Home) -> bool:
         """Keep in the store what the file says, unless it is known there; says whether that was possible.
 
         Raises:
@@ -150,7 +148,7 @@ class FileRoster:
             raise BusyError(f"{self.shown} was changed while it was read", hint="type the command again")
         return fingerprint
 
-    def _kept(self) -> People | None:
+    def _kept(self) -> Keeper | None:
         """The store, where it knows what the file says, or can be told."""
         try:
             if self.path.stat().st_size < self._kept_from:
@@ -183,7 +181,7 @@ class FileRoster:
         Raises:
             ConfigError: after the last person, with every mistake.
         """
-        problems, first_lines = Problems(shown), dict[str, int]()
+        problems, seen = Problems(shown), _Seen()
         try:
             for node in nodes:
                 if isinstance(node, Subscriber):
@@ -196,8 +194,8 @@ class FileRoster:
                             problems.add(wrong.line, wrong.text, wrong.key)
                         continue
                 line = node.line or 0
-                before = first_lines.setdefault(person.key, line)
-                if before != line:
+                before = seen.before(person.key, line)
+                if before is not None:
                     problems.add(line, f"{person.email} is there already, in line {before}", "email")
                 elif not problems:
                     yield person
@@ -293,7 +291,7 @@ class FileRoster:
     def draft(self) -> Iterator[Draft]:
         """Change many people inside the block; the file is written when it ends without an error."""
         with self._editing(create=True) as text:
-            draft = _FileDraft(text, self._people_in)
+            draft = FileDraft(text, self._people_in)
             try:
                 yield draft
             finally:
@@ -327,73 +325,24 @@ class FileRoster:
         return self._digests.check(name)
 
 
-class _FileDraft:
-    """The file, while many people are changed."""
+class _Seen:
+    """Who has been read, and in which line: an address and eight bytes each."""
 
-    called = "the file"
+    def __init__(self) -> None:
+        self._keys = dict[str, None]()
+        self._lines = array("q")
+        self._first: dict[str, int] | None = None
 
-    def __init__(self, text: EditedText, people_in: Callable[[EditedText], Iterator[Subscriber]]) -> None:
-        self._text = text
-        self._people_in = people_in
-        self._people = Spool()
-        # By key: where the person is kept, once the file has been read.
-        self._places: dict[str, int] | None = None
-
-    def among(self, keys: Collection[str]) -> Mapping[str, Subscriber]:
-        """Those of these people who stand in the file.
-
-        Raises:
-            ConfigError: with every mistake in the file.
-        """
-        places = self._read()
-        return {key: self._person(place)[1] for key in keys if (place := places.get(key)) is not None}
-
-    def change(self, changes: Iterable[tuple[Subscriber, Subscriber]]) -> None:
-        """Let people be another way.
-
-        Raises:
-            ConfigError: the layout allows no edit that is sure to change nothing else.
-        """
-        places = self._read()
-        meant: dict[int, Change] = {}
-        for before, after in changes:
-            meant[self._person(places[before.key])[0]] = difference(before, after)
-        if meant:
-            self._text.change(meant, short="email")
-
-    def extend(self, people: Iterable[Subscriber]) -> None:
-        """Add people at the end.
-
-        Raises:
-            ConfigError: the layout allows no edit that is sure to change nothing else.
-        """
-        self._text.extend(_Entries(people))
-
-    def close(self) -> None:
-        """Let go of what was read."""
-        self._people.close()
-
-    def _read(self) -> dict[str, int]:
-        if self._places is None:
-            self._places = {
-                person.key: self._people.add([index, person.line, data_of(person)])
-                for index, person in enumerate(self._people_in(self._text))
-            }
-        return self._places
-
-    def _person(self, place: int) -> tuple[int, Subscriber]:
-        index, line, data = self._people.fetch(place)
-        return index, replace(person_of_data(data), line=line)
-
-
-class _Entries:
-    """People as the file has them, as often as one asks."""
-
-    def __init__(self, people: Iterable[Subscriber]) -> None:
-        self._people = people
-
-    def __iter__(self) -> Iterator[Data]:
-        return (written(data_of(person)) for person in self._people)
+    def before(self, key: str, line: int) -> int | None:
+        """The line in which the person stood before; None the first time."""
+        known = len(self._keys)
+        self._keys[key] = None
+        if len(self._keys) > known:
+            self._lines.append(line)
+            return None
+        if self._first is None or key not in self._first:
+            self._first = dict(zip(self._keys, self._lines, strict=True))
+        return self._first[key]
 
 
 def read_people(path: Path, digests: Collection[str] | None = None) -> Iterator[Subscriber]:

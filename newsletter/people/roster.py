@@ -5,11 +5,63 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from newsletter.errors import UsageError
-from newsletter.model import Subscriber
+from newsletter.model import Home, PeopleHome, Subscriber
 from newsletter.people.editing import Edit
 from newsletter.people.entry import Details
 from newsletter.text import one_line
 from newsletter.yamlfile import did_you_mean
+
+
+class Keeper(Protocol):
+    """The store, as far as the list needs it; what each method promises stands there (`store.people`)."""
+
+    def people_home(self) -> PeopleHome | None:
+        """What the table of people is; None before anybody stood in it."""
+        ...
+
+    def people(self, digest: str | None = None) -> Iterator[Subscriber]:
+        """Everybody in their order, or who gets a digest."""
+        ...
+
+    def people_keys(self, digest: str | None = None) -> Iterator[str]:
+        """The key of everybody, or of who gets a digest."""
+        ...
+
+    def count_people(self, digest: str | None = None) -> int:
+        """How many there are, or get a digest."""
+        ...
+
+    def people_by_key(self, keys: Iterable[str]) -> dict[str, Subscriber]:
+        """Those of these people who are there."""
+        ...
+
+    def add_people(self, people: Iterable[Subscriber]) -> int:
+        """Add people at the end; says how many were not there already."""
+        ...
+
+    def change_people(self, changes: Iterable[tuple[str, Subscriber]]) -> None:
+        """Let people be as they are given, each named by the key they had."""
+        ...
+
+    def remove_person(self, key: str) -> Subscriber | None:
+        """Take a person off the list."""
+        ...
+
+    def remember_people(
+        self, people: Iterable[Subscriber], file: str, fingerprint: Callable[[], str], *, home: Home = ...
+    ) -> bool:
+        """Keep what a file says; says whether that was done."""
+        ...
+
+    def settle_people(
+        self, new: PeopleHome, *, expected: PeopleHome | None, before: Callable[[], object] = ...
+    ) -> None:
+        """Say what the table is from now on."""
+        ...
+
+    def forget_kept(self, key: str) -> None:
+        """Let go of what is kept of a person because a file says it."""
+        ...
 
 
 class Draft(Protocol):

@@ -11,8 +11,7 @@ from newsletter.errors import AddressError, ConfigError, Problem
 from newsletter.model import Home, Subscriber
 from newsletter.people.editing import Edit
 from newsletter.people.entry import Details, data_of, entry_data, person_from
-from newsletter.people.roster import Draft, KnownDigests, not_there, there_already
-from newsletter.store.people import People
+from newsletter.people.roster import Draft, Keeper, KnownDigests, not_there, there_already
 from newsletter.yamlfile import shown_path
 
 #: What messages call it.
@@ -32,10 +31,10 @@ class StoredRoster:
 
     def __init__(
         self,
-        store: Callable[[], People],
+        store: Callable[[], Keeper],
         digests: Collection[str] | None = None,
         *,
-        look: Callable[[], People] | None = None,
+        look: Callable[[], Keeper] | None = None,
         left: Path | None = None,
         config: Path | None = None,
     ) -> None:
@@ -144,15 +143,15 @@ class StoredRoster:
         """Why a person cannot have a digest, in words; None if they can."""
         return self._digests.check(name)
 
-    def _own(self) -> People:
+    def _own(self) -> Keeper:
         """The store, to be changed."""
         return self._checked(self._store())
 
-    def _seen(self) -> People:
+    def _seen(self) -> Keeper:
         """The store, for a look."""
         return self._checked(self._look())
 
-    def _checked(self, store: People) -> People:
+    def _checked(self, store: Keeper) -> Keeper:
         """The store, if the list is at home there."""
         home = store.people_home()
         at_home = home is not None and home.home is not Home.file
@@ -170,7 +169,7 @@ class _StoredDraft:
 
     called = SHOWN
 
-    def __init__(self, store: People) -> None:
+    def __init__(self, store: Keeper) -> None:
         self._store = store
 
     def among(self, keys: Collection[str]) -> Mapping[str, Subscriber]:

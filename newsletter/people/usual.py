@@ -8,7 +8,6 @@ people share (`digests: [daily]`) is judged by it once and then known.
 """
 
 import re
-from contextlib import suppress
 from dataclasses import fields
 from typing import Any, Final
 
@@ -27,10 +26,10 @@ _DOMAIN = re.compile(rf"(@(?:[a-z0-9](?:[a-z0-9-]{{0,60}}[a-z0-9])?\.)+[a-z]{{2,
 _EMAIL = re.compile(rf"{_BEGIN}email: (\w[\w.+-]*@[\w.-]+){_END}", re.ASCII)
 #: Words with single blanks.
 _NAME = re.compile(rf"{_BEGIN}name: (\w[\w.'()&-]*(?: [\w(&][\w.'()&-]*)*){_END}")
+_QUOTED_NAME = re.compile(rf"{_BEGIN}name: (?:'([^'\\\"]*)'|\"([^'\\\"]*)\"){_END}")
 _WORDS: Final = r"\w[\w.@+/-]*(?: \w[\w.@+/-]*)*"
-_PAIR: Final = rf"[A-Za-z_][A-Za-z0-9_-]{{0,60}}: {_WORDS}"
-_ATTRIBUTES = re.compile(rf"{_BEGIN}attributes: {{({_PAIR}(?:, {_PAIR})*)}}{_END}")
-_TIDY_ATTRIBUTES: Final = "  attributes: {"
+_PAIR = re.compile(rf"([A-Za-z_][A-Za-z0-9_-]{{0,60}}): ({_WORDS})")
+_ATTRIBUTES: Final = ("  attributes: {", "- attributes: {")
 _COMMENT = re.compile(" *#[\t\x20-\x7e]*\r?\n?", re.ASCII)
 _BLANK: Final = frozenset({"\n", "\r\n"})
 #: Keys of which many people have the same value.
@@ -40,6 +39,8 @@ _MOST: Final = 4096
 #: Tops that need a closer look (`address`).
 _OTHER_TOPS: Final = (".arpa", ".local", ".onion")
 _LONG_LINE: Final = 200
+#: An attribute with more values than this is somebody's own, and is not remembered.
+_SHARED_VALUES: Final = 1024
 #: A person of whom nothing is said but the address.
 _NOTHING: Final[dict[str, Any]] = {
     field.name: field.default for field in fields(Subscriber) if field.name not in ("email", "wire_email", "key")
@@ -58,6 +59,7 @@ class UsualPeople:
         self._lines: dict[str, tuple[str, Any]] = {}
         self._domains: dict[str, str] = {}
         self._pairs: dict[str, tuple[str, str]] = {}
+        self._values: dict[str, int] = {}
 
     def __call__(self, lines: list[str], begin: int) -> Subscriber | None:
         """The person of an entry; None where only `person_of` can tell."""
@@ -99,9 +101,7 @@ class UsualPeople:
         """The field of a person that a line sets, and to what, "" for none; None where that is not sure."""
         key = line[2 : line.find(":")]
         if key == "name":
-            found = _NAME.fullmatch(line)
-            is_name = found is not None and len(line) < _LONG_LINE and not_text(found[1]) is None
-            return ("name", one_line(found[1])) if found is not None and is_name else None
+            return _name(line)
         if key == "email":
             return self._email(line)
         if key == "attributes":
@@ -142,24 +142,28 @@ class UsualPeople:
         return found[1]
 
     def _attributes(self, line: str) -> tuple[str, Any] | None:
-        if line.startswith(_TIDY_ATTRIBUTES) and line.endswith("}\n"):
-            pairs = line[len(_TIDY_ATTRIBUTES) : -2].split(", ")
-            with suppress(KeyError):
-                attributes = dict([self._pairs[pair] for pair in pairs])
-                return ("attributes", attributes) if len(attributes) == len(pairs) <= MOST_ATTRIBUTES else None
-        found = _ATTRIBUTES.fullmatch(line)
-        if found is None or len(line) > LONGEST_VALUE:
+        if not (line.startswith(_ATTRIBUTES) and line.endswith("}\n") and len(line) <= LONGEST_VALUE):
             return None
-        pairs = found[1].split(", ")
-        attributes = {}
-        for pair in pairs:
-            key, _, value = pair.partition(": ")
-            if not_text(value) is not None or not_text(key) is not None:
-                return None
-            attributes[key] = value
-            if len(self._pairs) < _MOST:
-                self._pairs[pair] = (key, value)
+        pairs = line[len(_ATTRIBUTES[0]) : -2].split(", ")
+        known = self._pairs
+        try:
+            attributes = dict([known.get(pair) or self._pair(pair) for pair in pairs])
+        except ValueError:
+            return None
+        # A key that stands there twice is a mistake.
         return ("attributes", attributes) if len(attributes) == len(pairs) <= MOST_ATTRIBUTES else None
+
+    def _pair(self, pair: str) -> tuple[str, str]:
+        """Split `key: value`; ValueError where it is not sure what that means."""
+        found = _PAIR.fullmatch(pair)
+        if found is None or not_text(found[2]) is not None or not_text(found[1]) is not None:
+            raise ValueError(pair)
+        key, value = found[1], found[2]
+        values = self._values.get(key, 0)
+        if values < _SHARED_VALUES and len(self._pairs) < _MOST:
+            self._values[key] = values + 1
+            self._pairs[pair] = (key, value)
+        return key, value
 
     def _judged(self, key: str, line: str) -> tuple[str, Any] | None:
         """A line of which there are many, judged once, in the company of an address."""
@@ -174,3 +178,16 @@ class UsualPeople:
         if len(self._lines) < _MOST:
             self._lines[line] = found
         return found
+
+
+def _name(line: str) -> tuple[str, str] | None:
+    if len(line) >= _LONG_LINE:
+        return None
+    found = _NAME.fullmatch(line)
+    if found is not None:
+        return ("name", one_line(found[1])) if not_text(found[1]) is None else None
+    quoted = _QUOTED_NAME.fullmatch(line)
+    if quoted is None:
+        return None
+    name = quoted[1] or quoted[2] or ""
+    return ("name", name) if name.isprintable() and one_line(name) == name else None

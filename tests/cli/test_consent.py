@@ -58,7 +58,7 @@ def test_an_erased_person_is_gone_from_list_and_memory(wire: Wire) -> None:
     done = wire("subscriber", "erase", "ADA@example.com", "-y")
 
     assert (0, "") == (done.code, done.out)
-    assert "the entry subscribers.yaml:2" in done.err
+    assert "the entry in subscribers.yaml:2" in done.err
     assert "1 message count on without a name" in done.err
     assert "# ours\n- grace@example.com\n" == (wire.folder / "subscribers.yaml").read_text()
     assert [] == record(wire, "ada@example.com")
@@ -120,4 +120,4 @@ def test_where_erasing_breaks_off_in_between_nobody_can_be_mailed(wire: Wire) ->
     with opened(wire) as store:
         assert store.suppression("ada@example.com") is not None
     done = wire("subscriber", "erase", "ada@example.com", "-y")
-    assert "the entry subscribers.yaml:1" in done.err
+    assert "the entry in subscribers.yaml:1" in done.err
