@@ -69,8 +69,10 @@ class People(Part):
             return
         with self._database.read() as connection:
             streaming = connection.execution_options(yield_per=CHUNK, stream_results=True)
-            for rows in streaming.execute(wanted).partitions():
-                yield from map(_person, rows)
+            # Left early, it is closed here and not by the garbage collector.
+            with streaming.execute(wanted) as found:
+                for rows in found.partitions():
+                    yield from map(_person, rows)
 
     def _in_pages(self, wanted: Any) -> Iterator[Subscriber]:
         after = 0
