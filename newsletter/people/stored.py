@@ -159,7 +159,7 @@ class StoredRoster:
             return store
         file = home.file if home is not None and home.file else self._left.name
         path = "newsletter.yaml" if self._config is None else shown_path(self._config)
-        text = f"says database, and the people of {file} have not been brought there"
+        text = f"says database, and the people are still, or again, in {file}"
         problem = Problem(path=path, line=None, key="subscribers", text=text)
         raise ConfigError([problem], hint="newsletter subscriber move --to database")
 

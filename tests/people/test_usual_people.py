@@ -136,7 +136,9 @@ LINES = [
     "email : a@example.com",
 ]
 lines = st.sampled_from(LINES)
-idle = st.sampled_from(["", "  # remark", "# remark", "  ", "    more", "\t", "  x", "...", "---", "# é\u2028- a", "#\x07"])
+idle = st.sampled_from(
+    ["", "  # remark", "# remark", "  ", "    more", "\t", "  x", "...", "---", "# é\u2028- a", "#\x07"]
+)
 entries = st.one_of(
     st.sampled_from([f"- {email}" for email in EMAILS]).map(lambda line: [line]),
     st.tuples(st.sampled_from(EMAILS), st.lists(lines, max_size=4), st.lists(idle, max_size=1)).map(
@@ -146,7 +148,7 @@ entries = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.lists(entries, max_size=4), st.sampled_from(["\n", "\n", "\n", "\r\n", "\r"]), st.booleans())
 @example([["- email: a@example.com", "  language: |", "    # not a remark"]], "\n", True)
 @example([["- email: a@example.com", "  name: Ada", "  name: Bob"]], "\n", True)
@@ -190,6 +192,8 @@ def replaced(person: Subscriber | None) -> Subscriber:
 
 def test_what_many_share_is_judged_anew_where_something_else_stands_beside_it() -> None:
     """A line that is remembered says the same in every entry."""
-    text = "- email: a@example.com\n  digests: [daily]\n- email: b@example.com\n  digests: [daily]\n  digests: [daily]\n"
+    text = (
+        "- email: a@example.com\n  digests: [daily]\n- email: b@example.com\n  digests: [daily]\n  digests: [daily]\n"
+    )
 
     assert ["f:5: `digests` stands here twice: first in line 4"] == outcome(text, quick=True)[1]
