@@ -158,7 +158,7 @@ def test_a_list_in_a_file_is_not_changed_here(store: Store) -> None:
         lambda: store.remove_person("reader1@example.com"),
         lambda: store.change_people([("reader1@example.com", person(2))]),
     ):
-        with pytest.raises(BusyError, match="at home in people.yaml"):
+        with pytest.raises(BusyError, match=r"at home in people\.yaml"):
             change()
     assert [person(1)] == list(store.people())
 
