@@ -1,4 +1,4 @@
-"""`subscriber`: the people in subscribers.yaml."""
+"""`subscriber`: the people of the list."""
 
 from collections import Counter
 from datetime import datetime
@@ -84,7 +84,7 @@ def add(
         bool, typer.Option("--again", help="Also somebody who was erased and asks to be back.", show_default=False)
     ] = False,
 ) -> None:
-    """Add a person to subscribers.yaml; comments and order stay."""
+    """Add a person to the list; in a file comments and order stay."""
     from newsletter.app.consents import add_person
     from newsletter.model import Format
     from newsletter.people.entry import Details
@@ -150,7 +150,7 @@ def edit(
         ),
     ] = None,
 ) -> None:
-    """Change what is said about a person; every other character of the file stays."""
+    """Change what is said about a person; in a file every other character stays."""
     from newsletter.app.subscribers import edit_subscriber
     from newsletter.model import Format
     from newsletter.people.editing import Edit
@@ -270,7 +270,7 @@ def _plain(value: object) -> object:
 
 
 def remove(session: Session, email: Email) -> None:
-    """Take a person out of subscribers.yaml; what was delivered stays known."""
+    """Take a person off the list; what was delivered stays known."""
     from newsletter.app.consents import remove_person
 
     gone = remove_person(session.app, email)
