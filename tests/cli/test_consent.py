@@ -121,3 +121,29 @@ def test_where_erasing_breaks_off_in_between_nobody_can_be_mailed(wire: Wire) ->
         assert store.suppression("ada@example.com") is not None
     done = wire("subscriber", "erase", "ada@example.com", "-y")
     assert "the entry in subscribers.yaml:1" in done.err
+
+
+def test_an_edit_by_the_keeper_is_recorded_with_what_was_changed(wire: Wire) -> None:
+    wire.configure(people="- email: ada@example.com\n  name: Ada\n  tags: [old]\n")
+    words = ["--email", "Ada@home.example", "--add-tag", "new", "--unset", "name", "--attribute", "city=Bonn"]
+    assert 0 == wire("subscriber", "edit", "ada@example.com", *words).code
+    assert 0 == wire("subscriber", "edit", "ada@home.example", "--add-tag", "new").code
+
+    said = "email Ada@home.example; name taken out; tags old, new; attributes.city Bonn"
+    assert [
+        ("ada@example.com", "changed", "subscriber edit", said),
+        ("Ada@home.example", "changed", "subscriber edit", f"email was ada@example.com; {said}"),
+    ] == [
+        (row["email"], row["event"], row["source"], row["note"])
+        for row in wire("subscriber", "consents", "--json").data
+    ]
+
+
+def test_who_was_erased_and_stands_in_the_list_again_is_listed_as_erased(wire: Wire) -> None:
+    wire.configure(people="- ada@example.com\n- grace@example.com\n")
+    assert 0 == wire("subscriber", "erase", "ada@example.com", "-y").code
+    with (wire.folder / "subscribers.yaml").open("a") as file:
+        file.write("- ADA@example.com\n")
+
+    listed = wire("subscriber", "list", "--json").data
+    assert ["active", "erased"] == [row["status"] for row in listed]
