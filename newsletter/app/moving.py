@@ -21,7 +21,7 @@ from newsletter.model import Home, PeopleHome, Subscriber
 from newsletter.people.entry import data_of, written
 from newsletter.people.file import FileRoster
 from newsletter.store.people import People
-from newsletter.yamlfile import block_item, holding
+from newsletter.yamlfile import block_item, flush_folder, holding
 from newsletter.yamlfile.read import MAX_LIST_BYTES
 
 DATABASE: Final = "database"
@@ -141,7 +141,7 @@ class _Move:
         if not self.is_in_database:
             self._require_one_list(home)
             if home is not None and home.home is not Home.file and home.is_exact:
-                self.store.settle_people(replace(home, home=Home.file), expected=home)
+                self.store.settle_people(replace(home, home=Home.file, is_exact=False), expected=home)
             return Moved(to="file", people=self.file.count(), file=self.file.named, is_news=False)
         self.app.roster.count()  # the people must have been brought here
         self._require_room(home)
@@ -154,14 +154,16 @@ class _Move:
             known = replace(begun, fingerprint=fingerprint)
             self.store.settle_people(known, expected=begun)
             self.on_step("written")
-            self.store.settle_people(replace(known, home=Home.file), expected=known, before=lambda: self._put(fresh))
+            # Not exact: the table does not know in which lines they stand.
+            there = replace(known, home=Home.file, is_exact=False)
+            self.store.settle_people(there, expected=known, before=lambda: self._put(fresh))
             self.on_step("settled")
         return Moved(to="file", people=people, file=self.file.named, set_aside=aside)
 
     def _put(self, fresh: Path) -> None:
         """The file takes its place, and then newsletter.yaml names it."""
         fresh.replace(self.file.path)
-        _flush(self.file.path.parent)
+        flush_folder(self.file.path.parent)
         self.on_step("put")
         set_subscribers(self.app.config, self.file.named)
         self.on_step("said")
@@ -245,7 +247,7 @@ class _Move:
             return ""
         free = next(one for one in self._aside_names() if not one.exists())
         self.file.path.rename(free)
-        _flush(free.parent)
+        flush_folder(free.parent)
         self.on_step("set aside")
         return free.name
 
@@ -254,12 +256,3 @@ class _Move:
         yield path.with_name(f"{path.name}.moved")
         for number in range(2, 1000):
             yield path.with_name(f"{path.name}.moved-{number}")
-
-
-def _flush(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

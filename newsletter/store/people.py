@@ -290,6 +290,9 @@ def _stands_in(known: PeopleHome, file: str) -> bool:
 
 
 def _settle(connection: Connection, new: PeopleHome) -> None:
+    if new.home is Home.database:
+        # They stand in no line of a file any more.
+        connection.execute(sa.update(t.people).where(t.people.c.line.is_not(None)).values(line=None))
     connection.execute(sa.delete(t.people_home))
     connection.execute(
         sa.insert(t.people_home).values(

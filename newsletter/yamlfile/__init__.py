@@ -19,7 +19,7 @@ from newsletter.yamlfile.read import (
     read_tree,
     shown_path,
 )
-from newsletter.yamlfile.replace import EditedText, append_item, editing, holding, remove_item
+from newsletter.yamlfile.replace import EditedText, append_item, editing, flush_folder, holding, remove_item
 from newsletter.yamlfile.usual import usual_items
 from newsletter.yamlfile.values import Unclear, did_you_mean, language_tag, meaning, nearest, not_text, time_zone
 from newsletter.yamlfile.write import Data, block_item, flow, scalar
@@ -41,6 +41,7 @@ __all__ = [
     "did_you_mean",
     "editing",
     "flow",
+    "flush_folder",
     "forbidden_character",
     "holding",
     "language_tag",

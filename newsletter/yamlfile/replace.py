@@ -220,11 +220,16 @@ def _replace(real: Path, before: bytes | None, after: bytes, shown: str) -> None
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    folder = os.open(real.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    flush_folder(real.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """See that the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _compare(fresh: Path, after: bytes, real: Path, before: bytes | None, shown: str) -> None:
