@@ -193,17 +193,17 @@ def list_(
     """List the people, and whether they are mailed."""
     from newsletter.app.subscribers import chosen
 
-    people = list(chosen(session.app, selection(digest, status, tag, where, language)))
+    wanted = selection(digest, status, tag, where, language)
+    if csv and not session.json:
+        from newsletter.app.exchange import export_people
+
+        session.out.say(counted(export_people(session.app, "csv", wanted, session.out.raw).counts))
+        return
+    people = list(chosen(session.app, wanted))
     if session.json:
         session.out.data([{"status": one.status, "subscriber": one.subscriber} for one in people])
         return
-    if csv:
-        from newsletter.people.exchange.writing import csv_text
-
-        for part in csv_text([(one.subscriber, one.status) for one in people]):
-            session.out.raw(part)
-    else:
-        _table(session, people)
+    _table(session, people)
     session.out.say(counted(Counter(one.status for one in people)))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import subscribers
 from tests.cli.conftest import Done, Wire, a_wire
 
 PEOPLE = """\
@@ -150,3 +151,16 @@ def test_check_tells_of_people_whom_nobody_reads(wire: Wire) -> None:
 
     assert "the database has a list of its own, 2 in all" in wire("check").out
     assert ["rosa@example.com"] == [row["subscriber"]["email"] for row in wire("subscriber", "list", "--json").data]
+
+
+@pytest.mark.soak
+def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
+    most = {}
+    for rows in (5_000, 50_000):
+        folder = subscribers.project(tmp_path / str(rows), "subscribers: database\n")
+        subscribers.write_csv(folder / "list.csv", rows)
+        count, _, most[rows] = subscribers.measured(folder, "import")
+        assert rows == count
+        assert subscribers.measured(folder, "freeze")[0] >= rows * 0.97
+
+    assert most[50_000] < most[5_000] + 20
