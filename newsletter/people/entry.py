@@ -237,10 +237,15 @@ def entry_data(email: str, details: Details | Subscriber) -> dict[str, Data]:
 def person_of_data(data: Mapping[str, Any]) -> Subscriber:
     """A person of the mapping that `data_of` made: nothing is judged again but the address."""
     address = parse_address(data["email"])
+    return person_at(address.email, address.wire, address.key, data)
+
+
+def person_at(email: str, wire_email: str, key: str, data: Mapping[str, Any]) -> Subscriber:
+    """A person whose address is known already, of the mapping that `data_of` made."""
     return Subscriber(
-        email=address.email,
-        wire_email=address.wire,
-        key=address.key,
+        email=email,
+        wire_email=wire_email,
+        key=key,
         name=data.get("name", ""),
         digests=tuple(data.get("digests", ())),
         language=data.get("language"),

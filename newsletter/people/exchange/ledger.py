@@ -51,10 +51,9 @@ class Ledger:
         """Note the first row by which a person may be mailed; returns the place of the first, if this is another."""
         return self._first("willing", key, place)
 
-    def is_willing(self, key: str) -> str | None:
-        """The place of the first row by which a person may be mailed; None if there is none."""
-        row = self._database.execute("SELECT place FROM willing WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+    def not_willing(self, key: str) -> None:
+        """Take back that a row of theirs can be used."""
+        self._database.execute("DELETE FROM willing WHERE key = ?", (key,))
 
     def doubt(self, key: str, place: str) -> None:
         """Note that a row about a person cannot be used."""

@@ -26,7 +26,7 @@ from newsletter.model import (
     SuppressionReason,
 )
 from newsletter.people.editing import difference
-from newsletter.people.entry import CheckDigest, data_of, person_from, person_of_data
+from newsletter.people.entry import CheckDigest, data_of, person_at, person_from, person_of_data
 from newsletter.people.exchange.ledger import Forbidden, Ledger
 from newsletter.people.exchange.rejects import Rejects
 from newsletter.people.exchange.rows import Row
@@ -86,9 +86,9 @@ class Settled:
         """Note that somebody is to be another way."""
         self._changed.add([data_of(before), data_of(after)])
 
-    def add(self, place: str, person: Mapping[str, object], asked: str) -> None:
+    def add(self, place: str, wire: str, key: str, person: Mapping[str, object], asked: str) -> None:
         """Note that somebody is to be added, as `data_of` has them."""
-        self._added.add([place, person, asked])
+        self._added.add([place, wire, key, person, asked])
 
     def suppress(self, one: NewSuppression) -> None:
         """Note that somebody must not be mailed."""
@@ -121,15 +121,12 @@ class AddedPeople:
         return len(self._spool)
 
     def __iter__(self) -> Iterator[Subscriber]:
-        return (person_of_data(data) for _, data, _ in self._spool)
+        return (person_at(data["email"], wire, key, data) for _, wire, key, data, _ in self._spool)
 
     def consents(self, at: datetime) -> Iterator[Consent]:
         """A line for the record of each: from which list, and what it says of when they asked."""
-        for place, data, asked in self._spool:
-            person = person_of_data(data)
-            yield Consent(
-                key=person.key, email=person.email, event=ConsentEvent.imported, at=at, source=place, note=asked
-            )
+        for place, _, key, data, asked in self._spool:
+            yield Consent(key=key, email=data["email"], event=ConsentEvent.imported, at=at, source=place, note=asked)
 
 
 class Merge:
@@ -186,18 +183,18 @@ class Merge:
             self._take_willing(place, row, key, address.email)
 
     def _take_willing(self, place: str, row: Row, key: str, email: str) -> None:
-        before = self._ledger.is_willing(key)
+        before = self._ledger.willing(key, place)
         if before is not None:
             self._say(Kind.left_out, place, email, _already(place, before))
             return
         try:
             person = person_from({"email": email, **row.details}, self._check_digest)
         except UsageError as error:
+            self._ledger.not_willing(key)
             self._ledger.doubt(key, place)
             self._reject(place, row, str(error))
             return
-        self._ledger.willing(key, place)
-        self._willing.add([place, key, data_of(person), "format" in row.details, row.asked])
+        self._willing.add([place, person.wire_email, key, data_of(person), "format" in row.details, row.asked])
 
     def _reject(self, place: str, row: Row, why: str) -> None:
         self._rejects.add(row, why)
@@ -239,10 +236,10 @@ class Merge:
             self.settled.suppress(NewSuppression(key=one.key, email=one.email, reason=reason, note=note))
 
     def _settle(self, part: list[list[Any]], draft: Draft, reasons: Reasons, *, update: bool) -> None:
-        keys = [key for _, key, *_ in part]
+        keys = [key for _, _, key, *_ in part]
         suppressed, there = reasons(keys), draft.among(keys)
         forbidden, doubtful = self._ledger.forbidden_among(keys), self._ledger.doubtful_among(keys)
-        for place, key, data, says_format, asked in part:
+        for place, wire, key, data, says_format, asked in part:
             email = data["email"]
             if key in forbidden:
                 self._say(Kind.left_out, place, email, f"{forbidden[key].standing.reason} in {forbidden[key].place}")
@@ -252,9 +249,9 @@ class Merge:
                 self._say(Kind.withheld, place, email, _withheld(suppressed[key]))
             elif key not in there:
                 self._say(Kind.added, place, email)
-                self.settled.add(place, data, asked)
+                self.settled.add(place, wire, key, data, asked)
             else:
-                new = person_of_data(data)
+                new = person_at(email, wire, key, data)
                 kind, why = self._change(there[key], new, draft, says_format=says_format, update=update)
                 self._say(kind, place, email, why)
 
