@@ -4,12 +4,14 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from glob import escape as glob_escape
 
-from newsletter.address import parse_address
+from newsletter.address import Address, parse_address
 from newsletter.app.project import App
 from newsletter.errors import ConfigError, NewsletterError, UsageError
 from newsletter.model import Consent, ConsentEvent, Subscriber, SuppressionReason
 from newsletter.people.entry import Details
+from newsletter.people.file import FileRoster
 
 COMMAND_LINE = "command line"
 COLUMNS = ("at", "email", "event", "digest", "source", "note")
@@ -100,12 +102,14 @@ class Forgotten:
 
     `place` is where the list had them, "" where it did not; `deliveries` stay as
     figures without a name; `rows` are lines of the record, sign-ups, pauses and links.
+    `still_in` are old files of the list, set aside by a move, in which they still stand.
     """
 
     email: str
     place: str
     deliveries: int
     rows: int
+    still_in: tuple[str, ...] = ()
 
 
 def about(app: App, email: str) -> str:
@@ -140,4 +144,24 @@ def erase(app: App, email: str) -> Forgotten:
             f"{address.email} will not be mailed any more, but is still in the list: {error}",
             hint=f"mend that, then once more: newsletter subscriber erase {address.email}",
         ) from error
-    return Forgotten(email=address.email, place=place, deliveries=gone.deliveries, rows=gone.rows)
+    return Forgotten(
+        email=address.email,
+        place=place,
+        deliveries=gone.deliveries,
+        rows=gone.rows,
+        still_in=tuple(_set_aside_with(app, address)),
+    )
+
+
+def _set_aside_with(app: App, address: Address) -> Iterator[str]:
+    home = app.store.people_home()
+    if home is None or not home.file:
+        return
+    file = app.config.folder / home.file
+    for path in sorted(file.parent.glob(f"{glob_escape(file.name)}.moved*")):
+        try:
+            found = FileRoster(path).find(address.email)
+        except ConfigError:
+            continue
+        if found is not None:
+            yield path.name

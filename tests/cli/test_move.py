@@ -11,7 +11,7 @@ import pytest
 
 from newsletter.app import App
 from newsletter.app.moving import move_people
-from newsletter.errors import BusyError, ConfigError, NewsletterError
+from newsletter.errors import BusyError, ConfigError, NewsletterError, UsageError
 from newsletter.model import Subscriber
 from newsletter.people.entry import Details
 from newsletter.people.file import FileRoster
@@ -224,3 +224,28 @@ def test_killed_at_random_moments_it_loses_nobody(folder: Path) -> None:
         move(folder, to_database=to_database)
         assert expected == everybody(folder), f"seed {seed}"
     assert expected == [replace(one, line=None) for one in FileRoster(folder / "subscribers.yaml").people()]
+
+
+def test_a_list_moves_into_a_server_as_well(folder: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEWSLETTER_STORE", postgres_url)
+    before = everybody(folder)
+
+    assert move(folder, to_database=True)
+    assert before == everybody(folder)
+    app = opened(folder)
+    with pytest.raises(UsageError, match="is there already: in the database"):
+        app.roster.add("GRACE@example.com")
+    app.close()
+    assert move(folder, to_database=False)
+    assert before == everybody(folder)
+
+
+def test_erasing_tells_of_the_old_file(wire: Wire) -> None:
+    wire.configure(people=PEOPLE, more="digests: {daily: {}, weekly: {}}\n")
+    wire("subscriber", "move", "--to", "database")
+
+    done = wire("subscriber", "erase", "grace@example.com", "-y")
+
+    assert "the entry in the database" in done.err
+    assert "warning: subscribers.yaml.moved still has them" in done.err
+    assert "2 people: 2 mailed" in wire("subscriber", "list").err
