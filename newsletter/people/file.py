@@ -84,16 +84,18 @@ class FileRoster:
             ConfigError: after the last person, with every mistake in the file.
         """
         kept = self._kept()
-        if kept is not None:
-            return kept.people(digest)
-        return (person for person in self.read(self._nodes(), shown_path(self.path)) if gets(person, digest))
+        return self._read(digest) if kept is None else kept.people(digest)
+
+    def _read(self, digest: str | None = None) -> Iterator[Subscriber]:
+        everybody = self.read(self._nodes(), shown_path(self.path))
+        return everybody if digest is None else (person for person in everybody if gets(person, digest))
 
     def keys(self, digest: str | None = None) -> Iterator[str]:
         """Read everybody's key, or those of who gets a digest; nobody's where there is no file."""
         if not self.path.exists():
             return iter(())
         kept = self._kept()
-        return (person.key for person in self.people(digest)) if kept is None else kept.people_keys(digest)
+        return (person.key for person in self._read(digest)) if kept is None else kept.people_keys(digest)
 
     def count(self, digest: str | None = None) -> int:
         """Read the whole file and count its people, or who gets a digest.
@@ -102,7 +104,7 @@ class FileRoster:
             ConfigError: with every mistake in the file.
         """
         kept = self._kept()
-        return sum(1 for _ in self.people(digest)) if kept is None else kept.count_people(digest)
+        return sum(1 for _ in self._read(digest)) if kept is None else kept.count_people(digest)
 
     def find(self, email: str) -> Subscriber | None:
         """The person with that address, in whichever spelling; nobody where there is no file.
@@ -117,7 +119,7 @@ class FileRoster:
         kept = self._kept()
         if kept is not None:
             return kept.people_by_key([key]).get(key)
-        return next((person for person in self.people() if person.key == key), None)
+        return next((person for person in self._read() if person.key == key), None)
 
     def fingerprint(self) -> str:
         """What tells the file, and how it is understood, from every other."""
@@ -140,8 +142,7 @@ class FileRoster:
         if known is not None and replace(known, home=home) == new:
             store.settle_people(new, expected=known)
             return True
-        everybody = self.read(self._nodes(), shown_path(self.path))
-        return store.remember_people(everybody, self.named, lambda: self._unchanged(fingerprint), home=home)
+        return store.remember_people(self._read(), self.named, lambda: self._unchanged(fingerprint), home=home)
 
     def _unchanged(self, fingerprint: str) -> str:
         if self.fingerprint() != fingerprint:

@@ -210,11 +210,12 @@ class People(Part):
         """
         try:
             with self._database.write_at_once() as connection:
+                # First, so that nobody comes between the look and what is done after it.
+                self._database.lock_table(connection, t.people, "EXCLUSIVE", wait=False)
                 known = _home(connection)
                 is_only_here = known is not None and known.home is Home.database and not _stands_in(known, file)
                 if is_only_here and connection.execute(sa.select(t.people.c.position).limit(1)).first():
                     return False
-                self._database.lock_table(connection, t.people, "EXCLUSIVE", wait=False)
                 connection.execute(sa.delete(t.people))
                 self._insert(connection, people)
                 _settle(connection, PeopleHome(home=home, file=file, fingerprint=fingerprint(), is_exact=True))
