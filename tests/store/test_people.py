@@ -49,7 +49,7 @@ anybody = st.builds(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(anybody, max_size=5, unique_by=lambda one: one.key))
 def test_people_come_back_as_they_went_in_and_in_their_order(store: Store, people: list[Subscriber]) -> None:
     for one in list(store.people()):
