@@ -93,7 +93,7 @@ def test_erasing_somebody_whom_nobody_knows_keeps_them_out_all_the_same(wire: Wi
 
     done = wire("subscriber", "erase", "stranger@example.com", "-y", "--json")
 
-    assert {"email": "stranger@example.com", "place": "", "deliveries": 0, "rows": 0} == done.data
+    assert {"email": "stranger@example.com", "place": "", "deliveries": 0, "rows": 0, "still_in": []} == done.data
     assert 2 == wire("subscriber", "add", "stranger@example.com").code
 
 
