@@ -75,3 +75,17 @@ def canonical_url(url: str) -> str:
 def without_host(canonical: str) -> str:
     """The part of a canonical address that survives a move to another host; the query counts (`/?p=123`)."""
     return re.sub(r"^[^/?#]*/?", "", canonical)
+
+
+def spellings_of(url: str) -> tuple[str, ...]:
+    """The addresses that differ from this one only in scheme, "www." and final slash; none for what is no web address."""
+    found = re.fullmatch(r"https?://(?:www\.)?([^/?#]+)([^?#]*?)(/?)(\?[^#]*)?", url, re.IGNORECASE)
+    if found is None:
+        return ()
+    host, path, _, query = found.groups()
+    return tuple(
+        f"{scheme}://{www}{host}{path}{slash}{query or ''}"
+        for scheme in ("https", "http")
+        for www in ("", "www.")
+        for slash in ("", "/")
+    )

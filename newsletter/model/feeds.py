@@ -21,7 +21,8 @@ class Feed:
     `title` and `language` win over what the document says.  `include` and
     `exclude` are rules on title and text (`exclude` wins).
     `allow_private` permits loopback and private addresses for this feed only.
-    `headers` may carry a password, so they are shown nowhere.
+    `headers` may carry a password, so they are shown nowhere.  An entry waits
+    until it has not changed for `settle` seconds.
     """
 
     url: str
@@ -33,6 +34,7 @@ class Feed:
     exclude: tuple[Rule, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     allow_private: bool = False
+    settle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,9 @@ class KnownFeed:
     entry, or to None where the key was once shared by two entries and proves
     nothing any more.  `recent` are the entries of the last good fetch, newest
     first, for recognising a moved site.  `new_per_day` is the feed's usual pace.
+    `elsewhere` says of keys that the document uses which other tool had sent them
+    before the project came from there, `moved_from` what tool that was (None
+    where the feed came from none).
     """
 
     fetched_before: bool
@@ -150,11 +155,17 @@ class KnownFeed:
     recent: tuple[KnownEntry, ...]
     last_success_at: datetime | None
     new_per_day: float | None
+    elsewhere: Mapping[str, str] = field(default_factory=dict[str, str])
+    moved_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One entry of a document, recognised (`known_id`) or new (None)."""
+    """One entry of a document, recognised (`known_id`) or new (None).
+
+    `skipped` says why a new one is offered to no digest; `note` what is worth
+    telling of how it was recognised, or not.
+    """
 
     entry: Entry
     keys: tuple[str, ...]
@@ -162,6 +173,8 @@ class Sighting:
     known_id: int | None
     edited: bool = False
     held: bool = False
+    skipped: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,22 +182,49 @@ class Decision:
     """What a document means: its sightings, and keys that turned out shared.
 
     `warning` says why sightings are held (the flood guard), in words for the
-    publisher.
+    publisher.  `goes_on` says that the feed was read before, by another tool:
+    what is new is offered however much it is.
     """
 
     sightings: tuple[Sighting, ...]
     shared_keys: tuple[str, ...] = ()
     warning: str | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
-    """An entry the store has recorded, with the feed it belongs to."""
+    """An entry the store has recorded, with the feed it belongs to.
+
+    Of one that waits, `changed_at` is when its present form was first seen; None
+    where it was there when the digest first read the feed.
+    """
 
     id: int
     feed_url: str
     entry: Entry
     first_seen_at: datetime
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """A waiting entry that may still change, and when it goes at the latest if it does not."""
+
+    stored: StoredEntry
+    ready_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """How long a feed could not be read for one and the same reason; `ended_at` is None while it cannot."""
+
+    since: datetime
+    last_at: datetime
+    ended_at: datetime | None
+    times: int
+    error: str
+    hint: str | None
 
 
 class FeedStatus(StrEnum):
@@ -216,7 +256,10 @@ class FeedHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchResult:
-    """What one poll of one feed brought, for reports; `title` is what the feed calls itself."""
+    """What one poll of one feed brought, for reports; `title` is what the feed calls itself.
+
+    `elsewhere` is how many of the new entries another tool had sent before.
+    """
 
     feed: Feed
     title: str | None = None
@@ -225,6 +268,7 @@ class FetchResult:
     offered: int = 0
     edited: int = 0
     held: int = 0
+    elsewhere: int = 0
     unchanged: bool = False
     warning: str | None = None
     error: str | None = None

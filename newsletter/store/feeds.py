@@ -23,7 +23,9 @@ from newsletter.model import (
 )
 from newsletter.store import tables as t
 from newsletter.store.base import Part
+from newsletter.store.notes import note
 from newsletter.store.offers import offer, offer_to_all
+from newsletter.store.outages import note_failure, note_success
 from newsletter.store.record import Recorded, first_pace, known_feed, locked_feed, pace, write_decision
 from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
 
@@ -87,12 +89,12 @@ class Feeds(Part):
                 "etag": fetched.validators.etag,
                 "last_modified": fetched.validators.last_modified,
             }
-            recorded, latest, warning = Recorded(), row.documents, None
+            recorded, latest, warning, goes_on = Recorded(), row.documents, None, False
             if changed := row.body_hash != body_hash:
                 known = known_feed(connection, row, keys)
                 decision = decide(known)
                 recorded = write_decision(self._database, connection, row, decision, known, now=now)
-                latest, warning = row.documents + 1, decision.warning
+                latest, warning, goes_on = row.documents + 1, decision.warning, decision.goes_on
                 changes |= {
                     "title": document.title,
                     "home_url": document.home_url,
@@ -111,19 +113,23 @@ class Feeds(Part):
                 row.id,
                 digests,
                 new=recorded.new,
+                skipped=recorded.skipped,
                 document=latest,
-                first_run=first_run,
+                first_run=None if goes_on else first_run,
                 now=now,
             )
             connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
+            if row.failures:
+                note_success(connection, row.id, now=now)
         return FetchResult(
             feed=feed,
             title=document.title,
             entries=len(document.entries),
-            new=len(recorded.new) + recorded.held,
+            new=len(recorded.new) + recorded.held + len(recorded.skipped),
             offered=len(offered),
             edited=recorded.edited,
             held=recorded.held,
+            elsewhere=len(recorded.skipped),
             unchanged=not changed,
             warning=warning,
             seconds=fetched.seconds,
@@ -146,11 +152,14 @@ class Feeds(Part):
                 # A digest joins a feed with its first document, not with a mistaken 304.
                 digests if row.documents else (),
                 new=(),
+                skipped={},
                 document=row.documents,
                 first_run=first_run,
                 now=now,
             )
             connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**self._healthy(row)))
+            if row.failures:
+                note_success(connection, row.id, now=now)
         return FetchResult(feed=feed, title=row.title, offered=len(offered), unchanged=True, seconds=seconds)
 
     def record_failure(self, failed: Failed) -> FetchResult:
@@ -160,6 +169,7 @@ class Feeds(Part):
         """
         with self._database.write() as connection:
             row = locked_feed(self._database, connection, failed.feed.url)
+            note_failure(connection, row.id, failed.reason, failed.hint, now=self._clock.now())
             connection.execute(
                 sa.update(t.feeds)
                 .where(t.feeds.c.id == row.id)
@@ -187,9 +197,12 @@ class Feeds(Part):
                 return 0
             held = (t.entries.c.feed_id == row.id) & t.entries.c.held
             ids = connection.execute(sa.select(t.entries.c.id).where(held).order_by(t.entries.c.id)).scalars().all()
+            now = self._clock.now()
             skipped = "held by the flood guard and discarded" if discard else None
+            words = "discarded by hand: never to be sent" if discard else "released by hand: to be sent after all"
+            note(self._database, connection, [(id_, "let go", words) for id_ in ids], now=now)
             for digest in dict.fromkeys(digests):
-                offer(self._database, connection, digest, ids, now=self._clock.now(), skipped=skipped)
+                offer(self._database, connection, digest, ids, now=now, skipped=skipped)
             connection.execute(sa.update(t.entries).where(held).values(held=False))
             changes: dict[str, object] = {"warning": None}
             if not discard:
@@ -217,8 +230,14 @@ class Feeds(Part):
 
         Transaction: one read.
         """
-        wanted = STORED_ENTRY.join(t.offers, t.offers.c.entry_id == t.entries.c.id).where(
-            t.offers.c.digest == digest, t.offers.c.issue_id.is_(None), t.offers.c.skipped.is_(None)
+        wanted = (
+            STORED_ENTRY.add_columns(t.digest_feeds.c.joined_at)
+            .join(t.offers, t.offers.c.entry_id == t.entries.c.id)
+            .outerjoin(
+                t.digest_feeds,
+                (t.digest_feeds.c.digest == t.offers.c.digest) & (t.digest_feeds.c.feed_id == t.entries.c.feed_id),
+            )
+            .where(t.offers.c.digest == digest, t.offers.c.issue_id.is_(None), t.offers.c.skipped.is_(None))
         )
         return self._entries(wanted, feed_urls)
 

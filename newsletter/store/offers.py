@@ -5,7 +5,7 @@ digest that reads its feed, used up in the freeze transaction, and given back
 when an issue is cancelled that nobody got (ARCHITECTURE.md, "What is new").
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -58,6 +58,7 @@ def offer_to_all(
     digests: Sequence[str],
     *,
     new: Sequence[int],
+    skipped: Mapping[int, str],
     document: int,
     first_run: int | None,
     now: datetime,
@@ -66,20 +67,26 @@ def offer_to_all(
 
     A digest that reads the feed already gets every new entry.  One that reads
     it for the first time gets the newest `first_run` of the document (None:
-    all), less those it has carried from another feed.
+    all), less those it has carried from another feed.  What another tool had
+    sent (`skipped`, with the reason) is offered to nobody.
     """
     offered: set[int] = set()
     for digest in dict.fromkeys(digests):
         if not join(connection, digest, feed_id, now=now):
             offer(database, connection, digest, new, now=now)
             offered.update(new)
+            for id_, why in skipped.items():
+                offer(database, connection, digest, [id_], now=now, skipped=why)
             continue
         rows = connection.execute(
             sa.select(t.entries.c.id, t.entries.c.published_at, t.entries.c.position).where(
                 t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document, t.entries.c.held.is_(False)
             )
         ).all()
-        ids = [row.id for row in sorted(rows, key=newest_first)]
+        sent = _sent_elsewhere(connection, feed_id, document)
+        for id_, why in sent.items():
+            offer(database, connection, digest, [id_], now=now, skipped=why)
+        ids = [row.id for row in sorted(rows, key=newest_first) if row.id not in sent]
         first = ids if first_run is None else ids[:first_run]
         carried = _carried(connection, digest, feed_id, first)
         offer(database, connection, digest, carried, now=now, skipped=_BY_ANOTHER_FEED)
@@ -89,6 +96,16 @@ def offer_to_all(
         offer(database, connection, digest, wanted, now=now)
         offered.update(wanted)
     return offered
+
+
+def _sent_elsewhere(connection: Connection, feed_id: int, document: int) -> dict[int, str]:
+    """Entries of a document that another tool had sent, and the note that says so."""
+    rows = connection.execute(
+        sa.select(t.entry_notes.c.entry_id, t.entry_notes.c.words)
+        .join(t.entries, t.entries.c.id == t.entry_notes.c.entry_id)
+        .where(t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document, t.entry_notes.c.kind == "elsewhere")
+    )
+    return {row.entry_id: row.words for row in rows}
 
 
 def _carried(connection: Connection, digest: str, feed_id: int, entry_ids: Sequence[int]) -> set[int]:

@@ -6,7 +6,7 @@ processes that fetch one feed at once record it one after the other.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from newsletter.model import Decision, Document, Entry, KnownEntry, KnownFeed, Sighting
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
+from newsletter.store.notes import note
 from newsletter.store.offers import newest_first
 from newsletter.store.rows import (
     STORED_ENTRY,
@@ -27,6 +28,7 @@ from newsletter.store.rows import (
     known_entry_of,
 )
 from newsletter.store.types import storable
+from newsletter.urls import spellings_of
 
 #: How many entries of the last good fetch help to recognise a site that has moved.
 _RECENT: Final = 500
@@ -39,19 +41,32 @@ _KNOWN = (t.entries.c.id, t.entries.c.title, t.entries.c.url, t.entries.c.text_h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What recording a document has changed; `new` are ids that may be offered."""
+    """What recording a document has changed; `new` are ids that may be offered, `skipped` those that may not, and why."""
 
     new: tuple[int, ...] = ()
+    skipped: Mapping[int, str] = field(default_factory=dict[int, str])
     held: int = 0
     edited: int = 0
 
 
 def locked_feed(database: Database, connection: Connection, url: str) -> Row:
-    """The feed's row, made at first sight and locked until the transaction ends."""
+    """The feed's row, made at first sight and locked until the transaction ends.
+
+    A feed whose address is new only in its scheme, a "www." or a final slash is the one of before.
+    """
+    wanted = sa.select(t.feeds).where(t.feeds.c.url == url).with_for_update()
+    if (row := connection.execute(wanted).first()) is not None:
+        return row
+    spellings = [spelling for spelling in spellings_of(url) if spelling != url]
+    before = connection.execute(sa.select(t.feeds.c.id).where(t.feeds.c.url.in_(spellings)).order_by(t.feeds.c.id))
+    if (old := before.scalars().first()) is not None:
+        connection.execute(
+            sa.update(t.feeds).where(t.feeds.c.id == old).values(url=url, etag=None, last_modified=None)
+        )
     connection.execute(
         database.insert(t.feeds).values(url=url, documents=0, failures=0).on_conflict_do_nothing(index_elements=["url"])
     )
-    return connection.execute(sa.select(t.feeds).where(t.feeds.c.url == url).with_for_update()).one()
+    return connection.execute(wanted).one()
 
 
 def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownFeed:
@@ -76,7 +91,10 @@ def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownF
             t.entries.c.feed_id == feed.id, t.entries.c.seen_in == feed.documents
         )
     ).all()
+    elsewhere, moved_from = _elsewhere(connection, feed.id, asked)
     return KnownFeed(
+        elsewhere=elsewhere,
+        moved_from=moved_from,
         fetched_before=feed.last_success_at is not None,
         keys={key: owners[stored] for key, stored in asked.items() if stored in owners},
         entries=known,
@@ -84,6 +102,21 @@ def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownF
         last_success_at=feed.last_success_at,
         new_per_day=feed.new_per_day,
     )
+
+
+def _elsewhere(connection: Connection, feed_id: int, asked: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    """What another tool had sent of these keys, and which tool the feed came from, if it came from one."""
+    here = t.sent_elsewhere.c
+    tool = connection.execute(sa.select(here.tool).where(here.feed_id == feed_id).limit(1)).scalar()
+    if tool is None:
+        return {}, None
+    found: dict[str, str] = {}
+    for chunk in in_chunks(set(asked.values())):
+        rows = connection.execute(
+            sa.select(here.key, here.tool).where(here.feed_id == feed_id, here.key.in_(chunk))
+        ).all()
+        found.update((row.key, row.tool) for row in rows)
+    return {key: found[stored] for key, stored in asked.items() if stored in found}, tool
 
 
 def write_decision(
@@ -100,17 +133,36 @@ def write_decision(
     for id_, sighting in seen.items():
         if sighting.edited:
             _edit(connection, id_, sighting, now=now)
-    _see_again(connection, seen, known, document=document)
+    _see_again(connection, seen, known, document=document, now=now)
+    _note(database, connection, inserted, seen, decision.warning or "", now=now)
     owners: dict[str, int] = {}
     for id_, sighting in (*inserted, *((one.known_id, one) for one in decision.sightings if one.known_id)):
         for key in sighting.keys:
             owners.setdefault(key, id_)
     _own_keys(database, connection, feed.id, owners=owners, shared=decision.shared_keys, known=known.keys)
     return Recorded(
-        new=tuple(id_ for id_, sighting in inserted if not sighting.held),
+        new=tuple(id_ for id_, sighting in inserted if not sighting.held and not sighting.skipped),
+        skipped={id_: sighting.skipped for id_, sighting in inserted if sighting.skipped},
         held=sum(sighting.held for sighting in new),
         edited=sum(sighting.edited for sighting in seen.values()),
     )
+
+
+def _note(
+    database: Database,
+    connection: Connection,
+    inserted: Sequence[tuple[int, Sighting]],
+    seen: Mapping[int, Sighting],
+    warning: str,
+    *,
+    now: datetime,
+) -> None:
+    """Write down what of the decision its rows do not tell."""
+    notes = [(id_, "elsewhere", one.skipped) for id_, one in inserted if one.skipped]
+    notes += [(id_, "held", warning) for id_, one in inserted if one.held]
+    notes += [(id_, "new", one.note) for id_, one in inserted if one.note]
+    notes += [(id_, f"known: {one.note}"[:60], one.note) for id_, one in seen.items() if one.note]
+    note(database, connection, notes, now=now)
 
 
 def first_pace(document: Document, *, now: datetime) -> float | None:
@@ -147,6 +199,7 @@ def _insert(
                     "version": 1,
                     "held": sighting.held,
                     "seen_in": document,
+                    "last_seen_at": now,
                 }
                 for sighting in chunk
             ],
@@ -189,12 +242,14 @@ def _edit(connection: Connection, id_: int, sighting: Sighting, *, now: datetime
     connection.execute(sa.update(t.entry_texts).where(t.entry_texts.c.entry_id == id_).values(**_texts(sighting.entry)))
 
 
-def _see_again(connection: Connection, seen: Mapping[int, Sighting], known: KnownFeed, *, document: int) -> None:
+def _see_again(
+    connection: Connection, seen: Mapping[int, Sighting], known: KnownFeed, *, document: int, now: datetime
+) -> None:
     """Note that known entries are still in the document, and where they are now."""
     again = (
         sa.update(t.entries)
         .where(t.entries.c.id == sa.bindparam("entry"))
-        .values(seen_in=document, position=sa.bindparam("place"))
+        .values(seen_in=document, position=sa.bindparam("place"), last_seen_at=now)
     )
     for chunk in in_chunks(seen.items()):
         connection.execute(again, [{"entry": id_, "place": s.entry.position} for id_, s in chunk])

@@ -22,6 +22,8 @@ _COPIED: Final = (
     t.feeds,
     t.entries,
     t.entry_keys,
+    t.entry_notes,
+    t.sent_elsewhere,
     t.digest_feeds,
     t.issues,
     t.issue_entries,

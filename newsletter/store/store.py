@@ -27,6 +27,8 @@ from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
+from newsletter.store.memory import Elsewhere
+from newsletter.store.outages import Outages
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -58,6 +60,8 @@ class Store(
     SignUps,
     Erasing,
     Limits,
+    Elsewhere,
+    Outages,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 

@@ -1,6 +1,6 @@
 """The tables, in the order data meets them; the migrations build the same.
 
-Three kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
+Three kinds of fact, kept apart: what feeds said (`feeds` … `outages`), what
 became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
 `mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`),
 what people have said (`suppressions` … `pauses`), and what came back (`reports`
@@ -99,6 +99,8 @@ entries = Table(
     Column("held", Boolean, nullable=False),
     # feeds.documents when this entry was last in the document.
     Column("seen_in", Integer, nullable=False),
+    # When that was; how long it must still be remembered counts from there (store.memory).
+    Column("last_seen_at", Moment),
     Index("entries_document", "feed_id", "seen_in"),
     Index("entries_held", "feed_id", sqlite_where=text("held"), postgresql_where=text("held")),
     Index(
@@ -136,6 +138,41 @@ entry_keys = Table(
     # NULL: two entries shared the key, so it proves nothing any more.
     Column("entry_id", ForeignKey("entries.id"), index=True),
     sqlite_with_rowid=False,
+)
+
+# What was decided about an entry beyond its offers, in words: how it was recognised, that it was held; each kind once.
+entry_notes = Table(
+    "entry_notes",
+    metadata,
+    Column("entry_id", ForeignKey("entries.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("words", Text, nullable=False),
+)
+
+# What another tool had sent before the project came from there; a key is one of the entry's, or that tool's own.
+sent_elsewhere = Table(
+    "sent_elsewhere",
+    metadata,
+    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("tool", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# When a feed could not be read, and why: a row for as long as it was the same.
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("feed_id", ForeignKey("feeds.id"), nullable=False, index=True),
+    Column("since", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("times", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("hint", Text),
 )
 
 # Since when a digest reads a feed: only the first time is the flood of a new feed held back.
@@ -227,6 +264,8 @@ issue_entries = Table(
     Column("disposition", Word(Disposition), nullable=False),
     Column("why", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    # What the size budget made of it in the HTML part, in words; empty where nothing.
+    Column("shortened", Text, nullable=False, server_default=""),
 )
 
 # Entries of earlier issues that an issue names as updated.
