@@ -25,6 +25,7 @@ from newsletter.feeds.fetch import fetch_all
 from newsletter.feeds.identity import decide, document_keys
 from newsletter.feeds.parse import parse
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
+from newsletter.feeds.settling import settled
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
 from newsletter.issues.illustrate import illustrated
@@ -118,7 +119,7 @@ def _record_document(parts: Parts, fetched: Fetched, digests: tuple[str, ...]) -
 
 
 def build(parts: Parts, publication: Publication) -> Draft:
-    """Select and order what is waiting for a digest; changes nothing."""
+    """Select and order what is waiting for a digest; what may still change stays; changes nothing."""
     store, name = parts.store, publication.rules.name
     urls = [feed.url for feed in publication.feeds]
     note = publication.note
@@ -126,11 +127,12 @@ def build(parts: Parts, publication: Publication) -> Draft:
     number, told = store.last_note(name)
     if note and note == told and not publication.repeat_note:
         note, notices = "", (f"the note is the one of issue {number}, so it is left out: change it, or say --note",)
+    ready, settling = settled(store.waiting(name, urls), publication.feeds, now=parts.clock.now())
     draft = build_draft(
         publication.rules,
         publication.feeds,
         {health.url: health for health in store.feed_health(urls)},
-        store.waiting(name, urls),
+        ready,
         store.edited(name, urls) if publication.mention_edits else [],
         number=store.next_number(name),
         now=parts.clock.now(),
@@ -138,7 +140,7 @@ def build(parts: Parts, publication: Publication) -> Draft:
         hidden=publication.hidden,
         filters=Filters(parts.clock.monotonic),
     )
-    return replace(draft, notices=notices)
+    return replace(draft, notices=notices, settling=settling)
 
 
 # -------------------------------------------------------------------- illustrate

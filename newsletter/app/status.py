@@ -8,6 +8,7 @@ from typing import Any
 from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.errors import UsageError
+from newsletter.feeds.settling import settled
 from newsletter.model import (
     UNSETTLED,
     Audience,
@@ -27,10 +28,11 @@ _GROWTH = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRow:
-    """One digest: what waits for its next issue, and its last one."""
+    """One digest: what waits for its next issue, how much of that is settling (see `settle`), and its last one."""
 
     name: str
     waiting: int
+    settling: int
     schedule: str | None
     last_number: int | None
     last_frozen_at: datetime | None
@@ -93,10 +95,13 @@ def status(app: App) -> Status:
     digests = []
     for digest in app.config.digests:
         last = with_store.issues(digest.name, 1)
+        waiting = with_store.waiting(digest.name, [feed.url for feed in digest.feeds])
+        _, settling = settled(waiting, digest.feeds, now=app.clock.now())
         digests.append(
             DigestRow(
                 name=digest.name,
-                waiting=len(with_store.waiting(digest.name, [feed.url for feed in digest.feeds])),
+                waiting=len(waiting),
+                settling=len(settling),
                 schedule=digest.schedule,
                 last_number=last[0].number if last else None,
                 last_frozen_at=last[0].frozen_at if last else None,

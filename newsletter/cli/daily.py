@@ -1,6 +1,6 @@
 """`fetch` and `status`: what is there."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from newsletter.cli.report import (
     moment,
 )
 from newsletter.cli.session import PARTLY, Session, command
+
+if TYPE_CHECKING:
+    from newsletter.app.status import DigestRow
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +71,7 @@ def status(session: Session) -> int:
     out.table(
         ("digest", ">waiting", "last issue", "last sent"),
         [
-            (d.name, d.waiting, "—" if d.last_number is None else f"no. {d.last_number}", moment(d.last_frozen_at))
+            (d.name, _waiting(d), "—" if d.last_number is None else f"no. {d.last_number}", moment(d.last_frozen_at))
             for d in picture.digests
         ],
     )
@@ -112,3 +115,7 @@ def status(session: Session) -> int:
         f"{picture.subscribers} subscribers, {picture.suppressions} suppressions"
     )
     return 0
+
+
+def _waiting(digest: "DigestRow") -> str:
+    return f"{digest.waiting}, {digest.settling} settling" if digest.settling else str(digest.waiting)

@@ -56,6 +56,7 @@ def fetch_json(results: "Sequence[FetchResult]") -> list[dict[str, object]]:
             "offered": r.offered,
             "edited": r.edited,
             "held": r.held,
+            "sent_elsewhere": r.elsewhere,
             "unchanged": r.unchanged,
             "warning": r.warning,
             "error": r.error,
@@ -83,6 +84,8 @@ def _note(result: "FetchResult") -> str:
         notes.append("unchanged")
     if result.offered != result.new:
         notes.append(f"{result.offered} offered")
+    if result.elsewhere:
+        notes.append(f"{result.elsewhere} sent before by another tool")
     if result.edited:
         notes.append(f"{result.edited} edited")
     return ", ".join(notes)
@@ -95,6 +98,14 @@ def warn_slow(out: Output, rules: "Sequence[SlowRule]") -> None:
 
         for rule in rules:
             out.warn(slow_words(rule), SLOW_HINT)
+
+
+def say_settling(out: Output, draft: "Draft") -> None:
+    """Say how many entries wait until they have stopped changing, where any does."""
+    if draft.settling:
+        from newsletter.feeds.settling import settling_words
+
+        out.say(settling_words(draft.settling))
 
 
 def warn_of_missing_pictures(out: Output, draft: "Draft") -> None:

@@ -16,6 +16,7 @@ from newsletter.cli.report import (
     pictures_words,
     plural,
     report_json,
+    say_settling,
     send_rows,
     send_words,
     warn_of_missing_pictures,
@@ -131,6 +132,7 @@ class _Watch:
         self._end_bar()
         for notice in draft.notices:
             self._out.warn(notice)
+        say_settling(self._out, draft)
         warn_slow(self._out, draft.slow_rules)
         if not self._ask:
             return True
@@ -171,6 +173,7 @@ def _report(session: Session, sent: "Sent") -> int:
             {
                 "fetched": fetch_json(sent.fetched),
                 "waiting": 0 if sent.draft is None else sent.draft.total,
+                "settling": 0 if sent.draft is None else len(sent.draft.settling),
                 "declined": sent.declined,
                 "pictures": None if sent.draft is None else pictures_json(sent.draft),
                 "issues": [report_json(report) for report in reports],
@@ -182,6 +185,7 @@ def _report(session: Session, sent: "Sent") -> int:
         session.out.say("not sent; nothing has changed")
     elif sent.draft is not None and sent.report is None:
         session.out.say(_nothing(sent.draft))
+        say_settling(session.out, sent.draft)
     if any(report.stopped for report in reports):
         return 1
     return PARTLY if any(_incomplete(report) for report in reports) else 0
@@ -238,6 +242,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None, canary: str
                 "digest": plan.draft.digest,
                 "number": plan.draft.number,
                 "entries": plan.draft.total,
+                "settling": len(plan.draft.settling),
                 "subject": plan.subject,
                 "recipients": plan.recipients,
                 "suppressed": plan.suppressed,
@@ -255,6 +260,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None, canary: str
 def _tell_plan(out: Output, plan: "Plan") -> None:
     for words in plan.unfinished:
         out.line(f"would finish {words} first")
+    say_settling(out, plan.draft)
     if plan.subject is None:
         out.line(_nothing(plan.draft))
         return

@@ -297,7 +297,7 @@ def _check_store(check: _Checker, store: str) -> None:
 
 def _config(check: _Checker, whole: ProjectBlock) -> Config:
     folder = check.folder
-    feeds = tuple(_feed(folder, block) for block in whole.feeds)
+    feeds = tuple(_feed(folder, block, settle=whole.settle) for block in whole.feeds)
     name, address = parse_mailbox(whole.from_)
     list_id = whole.list_id or address.domain
     return Config(
@@ -383,7 +383,7 @@ def _dkim(check: _Checker, index: int, block: DkimBlock) -> DkimConfig:
     )
 
 
-def _feed(folder: Path, block: FeedBlock) -> Feed:
+def _feed(folder: Path, block: FeedBlock, *, settle: float = 0.0) -> Feed:
     is_address = re.match(r"(?:https?|file):", block.url, re.IGNORECASE)
     return Feed(
         url=block.url if is_address else str(_path(folder, block.url)),
@@ -395,6 +395,7 @@ def _feed(folder: Path, block: FeedBlock) -> Feed:
         exclude=tuple(block.exclude),
         headers=dict(block.headers),
         allow_private=block.allow_private,
+        settle=settle if block.settle is None else block.settle,
     )
 
 

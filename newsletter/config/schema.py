@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
-from newsletter.config.canary import USUAL_STOP, USUAL_WAIT, duration, percent, share_or_count, short_canary
+from newsletter.config.canary import (
+    USUAL_STOP,
+    USUAL_WAIT,
+    duration,
+    percent,
+    settle_time,
+    share_or_count,
+    short_canary,
+)
 from newsletter.config.filters import Rules
 from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
@@ -233,6 +241,7 @@ Language = Annotated[str, AfterValidator(language_tag)]
 Timezone = Annotated[str, AfterValidator(time_zone)]
 Rates = Annotated[list[str], PlainValidator(_rates)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
+Settle = Annotated[float, PlainValidator(settle_time)]
 
 
 class Block(BaseModel):
@@ -253,6 +262,7 @@ class FeedBlock(Block):
     exclude: Rules = []
     headers: Annotated[dict[str, str], AfterValidator(_headers)] = {}
     allow_private: bool = False
+    settle: Settle | None = None
 
 
 class CanaryBlock(Block):
@@ -367,6 +377,7 @@ class ProjectBlock(Block):
     user_agent: Annotated[str, _matching(_HEADER_VALUE, "must be one line of ASCII")] | None = None
     first_run: Annotated[int | None, PlainValidator(_first_run)] = 3
     edits: Literal["ignore", "mention"] = "ignore"
+    settle: Settle = 0.0
     on_unknown: Literal["resend", "hold"] = "resend"
     store: Line = ".newsletter/newsletter.db"
     subscribers: Annotated[str, AfterValidator(_one_file)] = "subscribers.yaml"

@@ -50,9 +50,7 @@ def keys_of(entry: Entry, document: Document) -> tuple[str, ...]:
 
 def document_keys(document: Document) -> frozenset[str]:
     """Every key by which an entry of the document might be known already, to us or to a tool before us."""
-    return frozenset(
-        found for entry in document.entries for found in (*keys_of(entry, document), *foreign_keys(entry))
-    )
+    return frozenset(found for entry in document.entries for found in (*keys_of(entry, document), *foreign_keys(entry)))
 
 
 def text_hash(entry: Entry) -> str:

@@ -60,9 +60,7 @@ def locked_feed(database: Database, connection: Connection, url: str) -> Row:
     spellings = [spelling for spelling in spellings_of(url) if spelling != url]
     before = connection.execute(sa.select(t.feeds.c.id).where(t.feeds.c.url.in_(spellings)).order_by(t.feeds.c.id))
     if (old := before.scalars().first()) is not None:
-        connection.execute(
-            sa.update(t.feeds).where(t.feeds.c.id == old).values(url=url, etag=None, last_modified=None)
-        )
+        connection.execute(sa.update(t.feeds).where(t.feeds.c.id == old).values(url=url, etag=None, last_modified=None))
     connection.execute(
         database.insert(t.feeds).values(url=url, documents=0, failures=0).on_conflict_do_nothing(index_elements=["url"])
     )

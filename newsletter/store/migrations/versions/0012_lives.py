@@ -15,9 +15,7 @@ ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 def upgrade() -> None:
     op.add_column("entries", sa.Column("last_seen_at", WHEN, nullable=True))
     # Nobody knows exactly; not later than this.
-    op.execute(
-        "UPDATE entries SET last_seen_at = (SELECT last_success_at FROM feeds WHERE feeds.id = entries.feed_id)"
-    )
+    op.execute("UPDATE entries SET last_seen_at = (SELECT last_success_at FROM feeds WHERE feeds.id = entries.feed_id)")
     op.add_column("issue_entries", sa.Column("shortened", sa.Text, nullable=False, server_default=""))
     op.create_table(
         "entry_notes",
