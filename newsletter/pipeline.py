@@ -225,6 +225,7 @@ def freeze(
         pictures=draft.pictures,
         canary=canary,
         link_of=_link_of(parts, draft.digest, envelope),
+        shortened=lambda: renderings.shortened,
         trace=trace,
     )
     on_rendered(renderings)

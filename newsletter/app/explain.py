@@ -9,7 +9,7 @@ from newsletter.address import Address, parse_address
 from newsletter.app.bounces import BounceRow, bounce_rows, story
 from newsletter.app.project import App
 from newsletter.app.status import DeliveryRow, rows_of
-from newsletter.errors import ConfigError, UsageError
+from newsletter.errors import ConfigError
 from newsletter.model import (
     EVERY_DIGEST,
     UNSETTLED,
@@ -68,14 +68,8 @@ def explain(app: App, what: str) -> Explained:
     """Explain a person; changes nothing.
 
     Raises:
-        UsageError: that is no address, but an entry's, an issue's or a feed's name.
-        AddressError: that is meant for an address and is none.
+        AddressError: that is no address.
     """
-    if "@" not in what or "://" in what:
-        raise UsageError(
-            f"{what!r} is no e-mail address: this version explains people only, no entries, issues or feeds yet",
-            hint="newsletter explain EMAIL; newsletter issue show N and newsletter feed test FEED tell of the others",
-        )
     address = parse_address(what.strip())
     person, mistakes = find_person(app, address)
     suppressions = tuple(app.store.suppressions_of(address.key))

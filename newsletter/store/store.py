@@ -25,6 +25,7 @@ from newsletter.store.deliveries import Deliveries
 from newsletter.store.erasing import Erasing
 from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
+from newsletter.store.history import History
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
 from newsletter.store.memory import Elsewhere
@@ -62,6 +63,7 @@ class Store(
     Limits,
     Elsewhere,
     Outages,
+    History,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
