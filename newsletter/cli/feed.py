@@ -1,4 +1,4 @@
-"""`feed`: the feeds in newsletter.yaml, and how they are doing."""
+"""`feed`: the feeds in newsletter.yaml, and how they are doing; lists of them are in `moving`."""
 
 from typing import Annotated
 
@@ -8,7 +8,9 @@ from newsletter.cli.report import moment, plural, warn_slow
 from newsletter.cli.session import Session, command
 from newsletter.text import one_line
 
-group = typer.Typer(name="feed", help="Add, list and remove feeds.", no_args_is_help=True, rich_markup_mode=None)
+group = typer.Typer(
+    name="feed", help="Add, list, import and remove feeds.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def add(

@@ -9,7 +9,7 @@ The only part of the program that reads the environment.
 """
 
 from newsletter.config.canary import canary_given
-from newsletter.config.edit import add_feed, remove_feed
+from newsletter.config.edit import Added, NewFeed, add_feed, add_feeds, remove_feed
 from newsletter.config.load import CONFIG_NAME, find_project, load_project, parse_project
 from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback
 from newsletter.config.secret import PASSWORD_VARIABLE, PasswordSource, Secret
@@ -18,13 +18,16 @@ from newsletter.config.starter import starter_config, starter_people
 __all__ = [
     "CONFIG_NAME",
     "PASSWORD_VARIABLE",
+    "Added",
     "Config",
     "DigestConfig",
     "DkimConfig",
+    "NewFeed",
     "PasswordSource",
     "Secret",
     "SmtpConfig",
     "add_feed",
+    "add_feeds",
     "canary_given",
     "find_project",
     "is_loopback",

@@ -1,13 +1,16 @@
-"""Adding a feed to newsletter.yaml and taking one out, with the file still right afterwards."""
+"""Adding feeds to newsletter.yaml and taking one out, with the file still right afterwards."""
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from newsletter.config.load import is_there, parse_project
+from newsletter.config.feed import feed_of, is_there
+from newsletter.config.load import load_project, parse_project
 from newsletter.config.project import Config, shown_url
 from newsletter.errors import ConfigError, UsageError
 from newsletter.model import Feed
+from newsletter.urls import canonical_url
 from newsletter.yamlfile import Data, editing, shown_path
 
 
@@ -55,6 +58,83 @@ def add_feed(
             known = [feed.url for feed in before.feeds]
             hint = "newsletter feed list shows them" if known else None
             raise UsageError(f"{shown_path(config.path)} cannot take {shown_url(url)}: {words}", hint=hint) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFeed:
+    """A feed that a list names, to be added to the project."""
+
+    url: str
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What became of a list of feeds: those added, those there already (by their place in the list), and those refused.
+
+    `known` has the feed of the project that each duplicate is.
+    """
+
+    config: Config
+    added: dict[int, Feed]
+    known: dict[int, Feed]
+    refused: dict[int, str]
+
+
+def add_feeds(config: Config, feeds: Sequence[NewFeed], *, dry_run: bool = False) -> Added:
+    """Add many feeds at once at the end of the project's feeds; comments and order stay.
+
+    One that the project has, or that stands in the list before, is not added again;
+    one that the file could not have is refused, and the others go in.
+
+    Raises:
+        UsageError: the file would have a mistake with them.
+        ConfigError: the file has a mistake already, or cannot be edited safely.
+        BusyError: another run is editing it.
+    """
+    if dry_run:
+        return _planned(load_project(config.path), feeds)
+    with editing(config.path) as draft:
+        before = parse_project(draft.text, config.path)
+        plan = _planned(before, feeds)
+        if not plan.added:
+            return plan
+        items: list[Data] = [_item(feeds[index]) for index in plan.added]
+        draft.extend(items, ("feeds",))
+        try:
+            after = parse_project(draft.text, config.path)
+        except ConfigError as error:
+            words = "; ".join(f"{problem.key}: {problem.text}" for problem in error.problems[:5])
+            raise UsageError(f"{shown_path(config.path)} cannot take these feeds: {words}") from error
+    new = after.feeds[len(before.feeds) :]
+    return replace(plan, config=after, added=dict(zip(plan.added, new, strict=True)))
+
+
+def _planned(config: Config, feeds: Sequence[NewFeed]) -> Added:
+    known = {canonical_url(feed.url): feed for feed in config.feeds}
+    plan = Added(config=config, added={}, known={}, refused={})
+    for index, feed in enumerate(feeds):
+        try:
+            found = feed_of(config.folder, _item(feed))
+        except ValueError as error:
+            plan.refused[index] = str(error)
+            continue
+        address = canonical_url(found.url)
+        if address in known:
+            plan.known[index] = known[address]
+        else:
+            plan.added[index] = known[address] = found
+    return plan
+
+
+def _item(feed: NewFeed) -> Data:
+    item: dict[str, Data] = {"url": feed.url}
+    if feed.title:
+        item["title"] = feed.title
+    if feed.tags:
+        item["tags"] = list(feed.tags)
+    return item if len(item) > 1 else feed.url
 
 
 def remove_feed(config: Config, which: str) -> tuple[Feed, Config]:

@@ -166,8 +166,8 @@ class History(Part):
                 | t.entry_keys.c.key.startswith("l:", autoescape=True),
             )
             elsewhere = (
-                sa.select(t.sent_elsewhere.c.tool, sa.func.count())
-                .where(t.sent_elsewhere.c.feed_id == feed.id)
+                sa.select(t.sent_elsewhere.c.tool, sa.func.count() - 1)
+                .where(t.sent_elsewhere.c.feed_id == feed.id, t.sent_elsewhere.c.key.not_like("l:%"))
                 .group_by(t.sent_elsewhere.c.tool)
             )
             joined = (

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from newsletter.model import Entry
 from newsletter.store import tables as t
@@ -48,6 +49,7 @@ class Elsewhere(Part):
         tool: str,
         keys: Mapping[str, frozenset[str]],
         *,
+        anywhere: frozenset[str] = frozenset(),
         keys_of: Callable[[Entry], frozenset[str]],
     ) -> dict[str, int]:
         """Remember what another tool had sent of each feed, so that no issue sends it again.
@@ -57,7 +59,8 @@ class Elsewhere(Part):
 
         Args:
             tool: its name.
-            keys: by the feed's address, the keys of what it had sent; a feed without any is left out.
+            keys: by the feed's address, the keys of what it had sent of it.
+            anywhere: keys of what it had sent of any of these feeds.
             keys_of: the keys by which an entry can be known.
 
         Returns:
@@ -65,34 +68,37 @@ class Elsewhere(Part):
 
         Transaction: one write.
         """
-        now = self._clock.now()
         known: dict[str, int] = {}
         with self._database.write() as connection:
-            for url, sent in keys.items():
-                if not sent:
-                    continue
+            self._remember(connection, 0, tool, anywhere)
+            for url, own in keys.items():
                 feed = locked_feed(self._database, connection, url)
-                insert = self._database.insert(t.sent_elsewhere).on_conflict_do_nothing(
-                    index_elements=["feed_id", "key"]
-                )
-                for chunk in in_chunks(sorted(set(map(storable, sent)))):
-                    connection.execute(
-                        insert, [{"feed_id": feed.id, "key": key, "tool": tool, "at": now} for key in chunk]
-                    )
-                found = [
-                    row.id
-                    for row in connection.execute(STORED_ENTRY.where(t.entries.c.feed_id == feed.id)).all()
-                    if not sent.isdisjoint(keys_of(entry_of(row)))
-                ]
-                known[url] = len(found)
-                words = f"{tool} had sent it before the project came from there"
-                note(self._database, connection, [(id_, ELSEWHERE, words) for id_ in found], now=now)
-                for ids in in_chunks(found):
-                    connection.execute(
-                        sa.update(t.offers)
-                        .where(
-                            t.offers.c.entry_id.in_(ids), t.offers.c.issue_id.is_(None), t.offers.c.skipped.is_(None)
-                        )
-                        .values(skipped=words)
-                    )
+                self._remember(connection, feed.id, tool, own | {""})
+                known[url] = self._take_back(connection, feed.id, tool, own | anywhere, keys_of)
         return known
+
+    def _remember(self, connection: Connection, feed_id: int, tool: str, keys: frozenset[str]) -> None:
+        now = self._clock.now()
+        insert = self._database.insert(t.sent_elsewhere).on_conflict_do_nothing(index_elements=["feed_id", "key"])
+        for chunk in in_chunks(sorted(set(map(storable, keys)))):
+            rows = [{"feed_id": feed_id, "key": key, "tool": tool, "at": now} for key in chunk]
+            connection.execute(insert, rows)
+
+    def _take_back(
+        self,
+        connection: Connection,
+        feed_id: int,
+        tool: str,
+        sent: frozenset[str],
+        keys_of: Callable[[Entry], frozenset[str]],
+    ) -> int:
+        """Let entries that are here, and that the tool had sent, wait no longer; returns how many there are."""
+        rows = connection.execute(STORED_ENTRY.where(t.entries.c.feed_id == feed_id)).all()
+        found = [row.id for row in rows if not sent.isdisjoint(keys_of(entry_of(row)))]
+        words = f"{tool} had sent it before the project came from there"
+        notes = [(id_, ELSEWHERE, words) for id_ in found]
+        note(self._database, connection, notes, now=self._clock.now())
+        waits = t.offers.c.issue_id.is_(None) & t.offers.c.skipped.is_(None)
+        for ids in in_chunks(found):
+            connection.execute(sa.update(t.offers).where(t.offers.c.entry_id.in_(ids), waits).values(skipped=words))
+        return len(found)

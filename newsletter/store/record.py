@@ -105,15 +105,13 @@ def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownF
 def _elsewhere(connection: Connection, feed_id: int, asked: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
     """What another tool had sent of these keys, and which tool the feed came from, if it came from one."""
     here = t.sent_elsewhere.c
-    tool = connection.execute(sa.select(here.tool).where(here.feed_id == feed_id).limit(1)).scalar()
+    tool = connection.execute(sa.select(here.tool).where(here.feed_id == feed_id, here.key == "")).scalar()
     if tool is None:
         return {}, None
     found: dict[str, str] = {}
     for chunk in in_chunks(set(asked.values())):
-        rows = connection.execute(
-            sa.select(here.key, here.tool).where(here.feed_id == feed_id, here.key.in_(chunk))
-        ).all()
-        found.update((row.key, row.tool) for row in rows)
+        wanted = sa.select(here.key, here.tool).where(here.feed_id.in_((feed_id, 0)), here.key.in_(chunk))
+        found.update((row.key, row.tool) for row in connection.execute(wanted))
     return {key: found[stored] for key, stored in asked.items() if stored in found}, tool
 
 

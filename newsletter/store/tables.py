@@ -151,10 +151,11 @@ entry_notes = Table(
 )
 
 # What another tool had sent before the project came from there; a key is one of the entry's, or that tool's own.
+# Feed 0: in whichever feed it comes.  The key "" says that the feed came from there at all.
 sent_elsewhere = Table(
     "sent_elsewhere",
     metadata,
-    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    Column("feed_id", Integer, primary_key=True, autoincrement=False),
     Column("key", Text, primary_key=True),
     Column("tool", Text, nullable=False),
     Column("at", Moment, nullable=False),

@@ -43,13 +43,13 @@ class EditedText:
         """
         self.text = self._edited(edit.append, item, at)
 
-    def extend(self, items: Iterable[Data]) -> None:
-        """Add items, at least one, at the end of the list that the document is; they are asked for more than once.
+    def extend(self, items: Iterable[Data], at: Sequence[str] = ()) -> None:
+        """Add items, at least one, at the end of the list under a key path; they are asked for more than once.
 
         Raises:
             ConfigError: the layout allows no edit that is sure to change nothing else.
         """
-        self.text = self._edited(edit.extend, items)
+        self.text = self._edited(edit.extend, items, at)
 
     def change(self, changes: Mapping[int, Change], *, short: str) -> None:
         """Change entries of the list that the document is; `entries` says how.

@@ -79,7 +79,7 @@ def _facts(held: int, warning: str | None, story: FeedStory | None) -> Iterator[
             " are told apart by guid, link, title and text together"
         )
     for tool, number in (story.sent_elsewhere if story is not None else {}).items():
-        yield f"it came from {tool}, which had sent {number} of its entries, by the keys it remembered"
+        yield f"it came from {tool}, which remembered {number} entries as sent" if number else f"it came from {tool}"
 
 
 def _rules(app: App, feed: Feed) -> Iterator[str]:

@@ -42,11 +42,10 @@ def upgrade() -> None:
     op.create_index("outages_feed_id", "outages", ["feed_id"])
     op.create_table(
         "sent_elsewhere",
-        sa.Column("feed_id", sa.Integer, nullable=False),
+        sa.Column("feed_id", sa.Integer, nullable=False, autoincrement=False),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("tool", sa.Text, nullable=False),
         sa.Column("at", WHEN, nullable=False),
         sa.PrimaryKeyConstraint("feed_id", "key", name="sent_elsewhere_pk"),
-        sa.ForeignKeyConstraint(["feed_id"], ["feeds.id"], name="sent_elsewhere_feed_id_exists"),
         sqlite_with_rowid=False,
     )
