@@ -185,8 +185,21 @@ class _Matching:
 
     def _by_guid(self, at: int, candidate: _Candidate) -> None:
         owner = self._owner(candidate, GUID)
-        if owner is not None:
+        if owner is None:
+            return
+        # Some feeds have one guid for whatever is the latest: link, date, title and text are all new.
+        before = self._known.entries.get(owner)
+        if before and self._is_elsewhere(candidate, before) and not _agreements(candidate, before):
+            self._new.add(at)
+            self.notes[at] = "new, though its guid was another story's: link, date, title and text are all others"
+        else:
             self._claim(at, owner)
+
+    def _is_elsewhere(self, candidate: _Candidate, before: KnownEntry) -> bool:
+        """Whether an entry has a page of its own that is not the known one's, on whatever host, and another date."""
+        path = self._usable(candidate, PATH)
+        was = without_host(canonical_url(before.url)) if before.url else ""
+        return bool(path and was) and path != key_of(PATH, was) and _dated_alike(candidate.entry, before) is False
 
     def _by_link(self, at: int, candidate: _Candidate) -> None:
         owner = self._owner(candidate, LINK)
