@@ -57,16 +57,25 @@ class Moved:
         return sum(1 for feed in self.feeds if feed.became == became)
 
 
-def import_opml(app: App, path: Path, *, dry_run: bool) -> Moved:
-    """Add the feeds of an OPML file to newsletter.yaml.
+def import_opml(app: App, path: Path, *, dry_run: bool, allow_private: bool = False) -> Moved:
+    """Add the feeds of an OPML file to newsletter.yaml; `allow_private` lets them be on this machine.
 
     Raises:
         UsageError: the file cannot be read, is no OPML, or names no feeds; nothing has changed.
     """
-    return _take(app, _from_opml(path), dry_run=dry_run)
+    return _take(app, _from_opml(path), dry_run=dry_run, allow_private=allow_private)
 
 
-def import_from(app: App, tool: str, path: Path, *, seen: Path | None, feeds_only: bool, dry_run: bool) -> Moved:
+def import_from(
+    app: App,
+    tool: str,
+    path: Path,
+    *,
+    seen: Path | None,
+    feeds_only: bool,
+    dry_run: bool,
+    allow_private: bool = False,
+) -> Moved:
     """Bring feeds from another tool, and what it had sent, so that no issue sends it again.
 
     Args:
@@ -76,18 +85,20 @@ def import_from(app: App, tool: str, path: Path, *, seen: Path | None, feeds_onl
         seen: where it keeps what it sent, if not in its usual place.
         feeds_only: bring the feeds as new ones.
         dry_run: change nothing.
+        allow_private: let the feeds be on this machine or a private network.
 
     Raises:
         UsageError: there is no such tool, or its files cannot be read; nothing has changed.
     """
     if tool == "opml":
-        return import_opml(app, path, dry_run=dry_run)
+        return import_opml(app, path, dry_run=dry_run, allow_private=allow_private)
     reader = _READERS.get(tool)
     if reader is None:
         raise UsageError(f"there is no way here from {tool}", hint=f"there is one from {', '.join(TOOLS)}")
     if not path.exists():
         raise UsageError(f"{path} cannot be read: there is no such file or folder")
-    return _take(app, reader(path, seen, feeds_only=feeds_only), dry_run=dry_run)
+    brought = reader(path, seen, feeds_only=feeds_only)
+    return _take(app, brought, dry_run=dry_run, allow_private=allow_private)
 
 
 def export_opml(app: App) -> str:
@@ -111,8 +122,10 @@ def _from_opml(path: Path) -> Brought:
     return Brought(tool="opml", rule="", feeds=found.feeds, remarks=found.remarks)
 
 
-def _take(app: App, brought: Brought, *, dry_run: bool) -> Moved:
-    wanted = [NewFeed(url=one.url, title=one.title, tags=one.tags) for one in brought.feeds]
+def _take(app: App, brought: Brought, *, dry_run: bool, allow_private: bool) -> Moved:
+    wanted = [
+        NewFeed(url=one.url, title=one.title, tags=one.tags, allow_private=allow_private) for one in brought.feeds
+    ]
     plan = add_feeds(app.config, wanted, dry_run=True)
     known: Mapping[str, int] = {}
     if not dry_run:

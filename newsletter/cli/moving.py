@@ -16,6 +16,11 @@ DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Say what would happen; change nothing.", show_default=False)
 ]
 
+AllowPrivate = Annotated[
+    bool,
+    typer.Option("--allow-private", help="They may be on this machine or a private network.", show_default=False),
+]
+
 
 def register(app: typer.Typer, feed: typer.Typer) -> None:
     """Add the commands to the program, and to its group `feed`."""
@@ -27,12 +32,13 @@ def register(app: typer.Typer, feed: typer.Typer) -> None:
 def import_(
     session: Session,
     file: Annotated[Path, typer.Argument(help="An OPML file.", show_default=False)],
+    allow_private: AllowPrivate = False,
     dry_run: DryRun = False,
 ) -> int:
     """Add the feeds of an OPML file to newsletter.yaml; its groups become tags."""
     from newsletter.app.moving import import_opml
 
-    return _tell(session, import_opml(session.app, file, dry_run=dry_run))
+    return _tell(session, import_opml(session.app, file, dry_run=dry_run, allow_private=allow_private))
 
 
 def export(
@@ -69,12 +75,22 @@ def import_from(
     feeds_only: Annotated[
         bool, typer.Option("--feeds-only", help="Bring the feeds as new ones, not what was sent.", show_default=False)
     ] = False,
+    allow_private: AllowPrivate = False,
     dry_run: DryRun = False,
 ) -> int:
     """Bring the feeds of another tool, and what it had sent, so that nothing is sent twice."""
     from newsletter.app.moving import import_from as bring
 
-    return _tell(session, bring(session.app, tool, path, seen=seen, feeds_only=feeds_only, dry_run=dry_run))
+    moved = bring(
+        session.app,
+        tool,
+        path,
+        seen=seen,
+        feeds_only=feeds_only,
+        dry_run=dry_run,
+        allow_private=allow_private,
+    )
+    return _tell(session, moved)
 
 
 def _tell(session: Session, moved: "Moved") -> int:

@@ -67,6 +67,7 @@ class NewFeed:
     url: str
     title: str | None = None
     tags: tuple[str, ...] = ()
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,8 @@ def _item(feed: NewFeed) -> Data:
         item["title"] = feed.title
     if feed.tags:
         item["tags"] = list(feed.tags)
+    if feed.allow_private:
+        item["allow_private"] = True
     return item if len(item) > 1 else feed.url
 
 

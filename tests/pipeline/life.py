@@ -32,7 +32,10 @@ class Item:
     text: str = ""
 
     def xml(self) -> str:
-        parts = [f"<title>{escape(self.title)}</title>", f"<description>{escape(self.text or self.title)}</description>"]
+        parts = [
+            f"<title>{escape(self.title)}</title>",
+            f"<description>{escape(self.text or self.title)}</description>",
+        ]
         if self.guid:
             parts.append(f'<guid isPermaLink="false">{escape(self.guid)}</guid>')
         if self.link:
