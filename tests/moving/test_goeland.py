@@ -15,8 +15,8 @@ from newsletter.feeds.moving.bolt import BoltError, buckets
 from newsletter.feeds.moving.goeland import bring
 from newsletter.model import Entry
 from tests.cli.conftest import Wire, a_wire
-from tests.pipeline.life import Item
 from tests.moving.test_rss2email import document
+from tests.pipeline.life import Item
 
 DATABASE = gzip.decompress((Path(__file__).parent / "goeland.db.gz").read_bytes())
 CONFIG = """

@@ -11,7 +11,7 @@ from newsletter.store import Store
 from newsletter.store import tables as t
 from newsletter.store.memory import TOMBSTONE, may_be_forgotten
 from tests.conftest import FakeClock
-from tests.store.samples import FEED, OTHER, document, entry, fetched, freeze, person, record, recognise, titles
+from tests.store.samples import FEED, OTHER, document, entry, fetched, freeze, person, recognise, record, titles
 
 DAY = timedelta(days=1)
 

@@ -65,6 +65,10 @@ def explain_thing(app: App, what: str) -> Found:
         raise UsageError("nothing is named", hint="newsletter explain EMAIL, ENTRY, ISSUE or FEED")
     if (found := _ISSUE.fullmatch(what)) is not None and _is_digest(app, found["digest"]):
         return explain_issue(app, int(found["number"]), found["digest"])
+    if what in app.config.digest_names:
+        last = app.store.next_number(what) - 1
+        hint = f"newsletter explain {what}/{last} tells of its last issue" if last else "it has no issue yet"
+        raise UsageError(f"{what} is a digest: name one of its issues", hint=hint)
     if (feed := _feed(app, what)) is not None:
         return explain_feed(app, feed)
     ids = app.store.entries_known_by(what, [*seen_keys(what), *_link_keys(what)])
