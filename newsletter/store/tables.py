@@ -9,7 +9,6 @@ tell them later.
 """
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Float,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     UniqueConstraint,
     false,
@@ -26,28 +24,16 @@ from sqlalchemy import (
 )
 
 from newsletter.model import (
-    BounceKind,
     ConsentEvent,
     DeliveryState,
     Disposition,
     Format,
     IssueState,
-    Proof,
     SuppressionReason,
 )
+from newsletter.store.columns import Id, metadata
+from newsletter.store.returned import answers, bounces, reports, scanned
 from newsletter.store.types import Json, Moment, Text, Word
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_unique",
-        "fk": "%(table_name)s_%(column_0_N_name)s_exists",
-        "pk": "%(table_name)s_pk",
-    }
-)
-
-#: An id that outlives a billion rows; SQLite makes its own only of INTEGER.
-_Id = BigInteger().with_variant(Integer, "sqlite")
 
 feeds = Table(
     "feeds",
@@ -76,7 +62,7 @@ feeds = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("feed_id", ForeignKey("feeds.id"), nullable=False),
     Column("guid", Text, nullable=False),
     Column("url", Text),
@@ -166,7 +152,7 @@ sent_elsewhere = Table(
 outages = Table(
     "outages",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("feed_id", ForeignKey("feeds.id"), nullable=False, index=True),
     Column("since", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
@@ -281,7 +267,7 @@ mentions = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("issue_id", ForeignKey("issues.id"), nullable=False),
     Column("email", Text, nullable=False),
     Column("wire_email", Text, nullable=False),
@@ -344,7 +330,7 @@ links = Table(
 consents = Table(
     "consents",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("key", Text, nullable=False, index=True),
     Column("email", Text, nullable=False),
     Column("event", Word(ConsentEvent), nullable=False),
@@ -391,61 +377,6 @@ server_limits = Table(
     Column("learned_at", Moment, nullable=False),
 )
 
-# What was found in the mailbox for reports; each once, however many copies of it there are.
-reports = Table(
-    "reports",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("fingerprint", Text, nullable=False, unique=True),
-    Column("mailbox", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("kind", Word(BounceKind), nullable=False),
-    Column("sender", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("size", Integer, nullable=False),
-    # As it came, compressed, as much as is kept; empty once it is old.
-    Column("raw", LargeBinary, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
-)
-
-# What a report says of one address; without a report, what the mail server said while we were sending.
-bounces = Table(
-    "bounces",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("report_id", ForeignKey("reports.id"), index=True),
-    Column("delivery_id", BigInteger, index=True),
-    Column("key", Text, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("kind", Word(BounceKind), nullable=False),
-    Column("status", Text, nullable=False),
-    Column("words", Text, nullable=False),
-    # NULL: nothing shows that we wrote there, so it counts for nothing.
-    Column("proof", Word(Proof)),
-    Column("happened_at", Moment, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
-    # Somebody has lifted what it led to.
-    Column("forgiven", Boolean, nullable=False),
-    Index("bounces_person", "key", "happened_at"),
-)
-
-# What of a mailbox has been read, by the mailbox's own name for it.
-scanned = Table(
-    "scanned",
-    metadata,
-    Column("mailbox", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    sqlite_with_rowid=False,
-)
-
-# Whom we wrote to because of a mail of theirs, and when last: a loop ends at the second.
-answers = Table(
-    "answers",
-    metadata,
-    Column("key", Text, primary_key=True),
-    Column("answered_at", Moment, nullable=False),
-)
-
 secrets = Table(
     "secrets",
     metadata,
@@ -453,3 +384,34 @@ secrets = Table(
     Column("value", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
+
+__all__ = [
+    "answers",
+    "bounces",
+    "consents",
+    "deliveries",
+    "digest_feeds",
+    "entries",
+    "entry_keys",
+    "entry_notes",
+    "entry_texts",
+    "entry_versions",
+    "feeds",
+    "issue_entries",
+    "issues",
+    "links",
+    "mentions",
+    "metadata",
+    "offers",
+    "outages",
+    "pauses",
+    "pictures",
+    "renderings",
+    "reports",
+    "scanned",
+    "secrets",
+    "sent_elsewhere",
+    "server_limits",
+    "signups",
+    "suppressions",
+]
