@@ -23,17 +23,19 @@ def settled(
     ready: list[StoredEntry] = []
     settling: list[Settling] = []
     for stored in waiting:
-        at = _ready_at(stored, waits.get(stored.feed_url))
-        if at is None or at <= now or stored.first_seen_at > now:
-            # A clock that was ahead when the entry was seen keeps nothing back.
+        at = _ready_at(stored, waits.get(stored.feed_url), now)
+        if at is None or at <= now:
             ready.append(stored)
         else:
             settling.append(Settling(stored=stored, ready_at=at))
     return ready, tuple(settling)
 
 
-def _ready_at(stored: StoredEntry, wait: timedelta | None) -> datetime | None:
+def _ready_at(stored: StoredEntry, wait: timedelta | None, now: datetime) -> datetime | None:
     if wait is None or stored.changed_at is None:
+        return None
+    if max(stored.changed_at, stored.first_seen_at) > now:
+        # A clock that was ahead when the entry was seen keeps nothing back.
         return None
     return min(stored.changed_at + wait, stored.first_seen_at + PATIENCE * wait)
 

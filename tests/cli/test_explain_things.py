@@ -2,10 +2,13 @@
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Wire
+from tests.cli.conftest import Wire, a_wire
 
 
 def feed(wire: Wire, path: str, *titles: str, host: str = "news.example.com", body: str = "") -> str:
@@ -31,19 +34,29 @@ def configure(wire: Wire, feeds: str, *, more: str = "", people: str = "- ada@ex
     path.write_text(path.read_text(encoding="utf-8").replace("feeds: []\n", f"{more}feeds:\n{feeds}"), encoding="utf-8")
 
 
-@pytest.fixture
-def sent(wire: Wire) -> Wire:
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """One issue of two feeds, out of which every rule has taken something."""
-    first = feed(wire, "/a", "Ads sponsored", "Alpha one", "Alpha two", "Alpha three", "Shared story", "Older")
-    second = feed(wire, "/b", "Shared story", "Beta one", "Beta two")
-    configure(
-        wire,
-        f"  - {{url: {first}, title: First, max_entries: 2, allow_private: true, exclude: [{{no ads: sponsored}}]}}\n"
-        f"  - {{url: {second}, title: Second, allow_private: true}}\n",
-        more="first_run: 5\n",
-    )
-    assert 0 == wire("send", "-y").code
-    return wire
+    with a_wire(tmp_path_factory.mktemp("base")) as wire:
+        first = feed(wire, "/a", "Ads sponsored", "Alpha one", "Alpha two", "Alpha three", "Shared story", "Older")
+        second = feed(wire, "/b", "Shared story", "Beta one", "Beta two")
+        configure(
+            wire,
+            f"  - {{url: {first}, title: First, max_entries: 2, allow_private: true, exclude: [{{no ads: sponsored}}]}}\n"
+            f"  - {{url: {second}, title: Second, allow_private: true}}\n",
+            more="first_run: 5\n",
+        )
+        assert 0 == wire("send", "-y").code
+        yield wire
+
+
+@pytest.fixture
+def sent(base: Wire, tmp_path: Path) -> Iterator[Wire]:
+    """A copy of that project, with the same servers."""
+    pages = dict(base.web.pages)
+    folder = shutil.copytree(base.folder, tmp_path / "wire")
+    yield Wire(folder, base.web, base.mail)
+    base.web.pages = pages
 
 
 def last(wire: Wire, what: str) -> str:
@@ -152,18 +165,6 @@ def test_an_issue_tells_each_entry_what_was_kept_back_and_which_feeds_failed(sen
     assert ("Alpha six", "shown", "shown") == (entry["title"], entry["word"], entry["sentence"])
 
 
-def test_entries_that_the_size_budget_shortened_say_so(wire: Wire) -> None:
-    text = " ".join(f"word{n}" for n in range(900))
-    url = feed(wire, "/a", *(f"Long story {n}" for n in range(160)), body=text)
-    configure(wire, f"  - {{url: {url}, allow_private: true}}\n", more="first_run: all\n")
-    assert 0 == wire("send", "-y").code
-    words = [one["sentence"] for one in wire("explain", "1", "--json").data["issue"]["entries"]]
-
-    assert "shown" == words[0]
-    assert "shown; as a short excerpt: the HTML part would be too large" in words
-    assert 160 == len(words)
-
-
 def test_a_feed_tells_its_rules_its_entries_and_when_it_failed(sent: Wire) -> None:
     page = sent.web.pages["/a"]
     sent.web.pages["/a"] = (500, b"no")
@@ -228,6 +229,14 @@ def test_two_digests_with_the_same_number_have_to_be_told_apart(wire: Wire) -> N
     assert ["daily", "weekly"] == [
         one["digest"] for one in wire("explain", "One", "--json").data["entries"][0]["digests"]
     ]
+
+
+def test_a_title_that_is_a_number_is_found_where_no_issue_has_it(wire: Wire) -> None:
+    configure(wire, f"  - {{url: {feed(wire, '/a', '1984', 'Of 1985')}, allow_private: true}}\n")
+    wire("fetch")
+
+    assert "1984" == wire("explain", "1984", "--json").data["entries"][0]["title"]
+    assert "there is no issue 1985" in wire("explain", "1985").err
 
 
 def test_looking_changes_nothing(sent: Wire) -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import ParseError
@@ -184,6 +184,7 @@ FEEDS = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(FEEDS, NAMES)
 def test_what_is_written_says_the_same_when_it_is_read(feeds: list[Feed], title: str) -> None:
     text = write_opml(title, feeds, titles={}, pages={})
@@ -195,6 +196,7 @@ def test_what_is_written_says_the_same_when_it_is_read(feeds: list[Feed], title:
     ]
 
 
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_whatever_bytes_there_are_it_is_a_list_or_an_error(noise: bytes) -> None:
     for body in (noise, b"<opml><body>" + noise, b"<opml><body><outline xmlUrl='" + noise + b"'/></body></opml>"):

@@ -69,7 +69,7 @@ def test_every_bucket_of_a_real_database_is_read_small_and_large() -> None:
     assert [] == found[b"nothing"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.integers(0, len(DATABASE) - 1), st.binary(min_size=1, max_size=16), st.booleans())
 def test_a_damaged_database_ends_in_one_error_never_in_a_loop(place: int, bytes_: bytes, cut: bool) -> None:
     """Most damage to the pages that count is noticed; what is not gives keys, and nothing else happens."""

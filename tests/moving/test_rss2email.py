@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from email import message_from_bytes, policy
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.demo.catcher import Catcher
 from tests.cli.conftest import Wire, a_wire
 from tests.pipeline.life import Item, Press
 
@@ -47,26 +48,18 @@ def document(*items: Item) -> bytes:
 
 
 class Rss2email:
-    """rss2email with its two files in a folder, sending to a mail server on this machine."""
+    """rss2email's two files in a folder, as written by itself."""
 
-    def __init__(self, folder: Path, wire: Wire) -> None:
-        folder.mkdir()
-        self.config, self.data, self.wire = folder / "rss2email.cfg", folder / "rss2email.json", wire
-        self.run("new", "ada@example.com")
-        text = self.config.read_text(encoding="utf-8")
-        for key, value in {
-            "email-protocol": "smtp",
-            "smtp-server": "127.0.0.1",
-            "smtp-port": str(wire.mail.port),
-            "from": "r2e@example.com",
-        }.items():
-            text, changed = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
-            assert changed == 1
-        self.config.write_text(text, encoding="utf-8")
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.config, self.data = folder / "rss2email.cfg", folder / "rss2email.json"
 
-    def run(self, *words: str) -> str:
+    def run(self, *commands: tuple[str, ...]) -> None:
+        """Run commands one after the other, in one process that is not ours."""
+        files = ["-c", str(self.config), "-d", str(self.data)]
+        script = "\n".join(["from rss2email.main import run", *(f"run({[*files, *words]!r})" for words in commands)])
         done = subprocess.run(
-            [sys.executable, "-c", "from rss2email.main import run; run()", "-c", self.config, "-d", self.data, *words],
+            [sys.executable, "-c", script],
             capture_output=True,
             text=True,
             timeout=60,
@@ -74,13 +67,18 @@ class Rss2email:
             env={name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
         )
         assert 0 == done.returncode, done.stderr
-        return done.stderr
 
-    def mailed(self) -> list[str]:
-        """Fetch, mail, and say the subjects of what was mailed now."""
-        before = len(self.wire.mail.caught)
-        self.run("run")
-        return sorted(subject(one.path.read_bytes()) for one in self.wire.mail.caught[before:])
+    def mail_through(self, port: int) -> None:
+        text = self.config.read_text(encoding="utf-8")
+        for key, value in {
+            "email-protocol": "smtp",
+            "smtp-server": "127.0.0.1",
+            "smtp-port": str(port),
+            "from": "r2e@example.com",
+        }.items():
+            text, changed = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
+            assert changed == 1
+        self.config.write_text(text, encoding="utf-8")
 
 
 def subject(message: bytes) -> str:
@@ -105,27 +103,39 @@ NEW = [
 ]
 
 
-@real
-@pytest.mark.parametrize(
-    "strip",
-    [
-        pytest.param({}, id="with guids"),
-        pytest.param({"guid": ""}, id="without guids"),
-        pytest.param({"guid": "", "link": ""}, id="without guids and links"),
-    ],
-)
-def test_day_one_sends_nothing_twice_and_all_that_is_newer(
-    strip: dict[str, str], wire: Wire, press: Press, tmp_path: Path
-) -> None:
-    old, new = ([replace(one, **strip) for one in items] for items in (OLD, NEW))  # type: ignore[arg-type]
-    press.documents = {"/a": document(*old), "/b": document(*old[:1])}
-    tool = Rss2email(tmp_path / "r2e", wire)
-    tool.run("add", "news", f"{press.url}/a")
-    tool.run("add", "paused", f"{press.url}/b")
-    tool.run("pause", "paused")
-    assert ["Old story 1", "Old story 2", "Old story 3"] == tool.mailed()
-    press.documents["/a"] = document(*new, *old)
+#: What the items of each feed lack.
+KINDS = {"guids": {}, "links": {"guid": ""}, "words": {"guid": "", "link": ""}}
 
+
+def items(kind: str, stories: Iterable[Item]) -> list[Item]:
+    """Stories as a feed of this kind has them; titles say of which."""
+    own = [
+        replace(one, title=f"{one.title} of {kind}", text=f"{one.text} ({kind})", link=one.link.replace("news", kind))
+        for one in stories
+    ]
+    return [replace(one, **KINDS[kind]) for one in own]
+
+
+@pytest.fixture(scope="module")
+def tool(tmp_path_factory: pytest.TempPathFactory, press: Press) -> Rss2email:
+    """rss2email has mailed what was in three feeds; a fourth is paused."""
+    folder = tmp_path_factory.mktemp("moving")
+    press.documents = {f"/{kind}": document(*items(kind, OLD)) for kind in KINDS}
+    tool = Rss2email(folder / "r2e")
+    with Catcher(folder / "caught") as mail:
+        tool.run(("new", "ada@example.com"))
+        tool.mail_through(mail.port)
+        adding = [("add", kind, f"{press.url}/{kind}") for kind in KINDS]
+        tool.run(*adding, ("add", "paused", f"{press.url}/paused"), ("pause", "paused"), ("run",))
+        mailed = sorted(subject(one.path.read_bytes()) for one in mail.caught)
+    assert sorted(one.title for kind in KINDS for one in items(kind, OLD)) == mailed
+    return tool
+
+
+@real
+def test_day_one_sends_nothing_twice_and_all_that_is_newer(tool: Rss2email, wire: Wire, press: Press) -> None:
+    """Of feeds with guids, with links only, and with neither."""
+    press.documents = {f"/{kind}": document(*items(kind, [*NEW, *OLD])) for kind in KINDS}
     before = tool.config.read_bytes(), tool.data.read_bytes()
     trial = wire("import-from", "rss2email", str(tool.config), "--allow-private", "-n")
     done = wire("import-from", "rss2email", str(tool.config.parent), "--allow-private")
@@ -133,49 +143,40 @@ def test_day_one_sends_nothing_twice_and_all_that_is_newer(
 
     assert (tool.config.read_bytes(), tool.data.read_bytes()) == before
     assert (0, 0, 0) == (trial.code, done.code, sent.code)
-    assert "1 feed would be added" in trial.err
+    assert "3 feeds would be added" in trial.err
     assert "feed paused is paused" in done.err
-    assert "3 entries are remembered as sent" in done.err
-    assert 4 == len(wire.mail.caught)
-    found = texts(wire, 3)
-    assert {f"New story {n}" for n in (9, 8, 7, 6)} == set(re.findall(r"New story \d", found))
+    assert "9 entries are remembered as sent" in done.err
+    assert 1 == len(wire.mail.caught)
+    found = texts(wire, 0)
+    assert {one.title for kind in KINDS for one in items(kind, NEW)} == set(re.findall(r"New story \d of \w+", found))
     assert "Old story" not in found
-    press.documents["/a"] = document(*new[:2], *old)
     assert "nothing is new" in wire("send", "-y").err
-    why = wire("explain", "Old story 2").out
+    why = wire("explain", "Old story 2 of words").out
     assert "daily: never to be sent: rss2email had sent it before the project came from there" in why
 
 
 @real
-def test_an_old_entry_that_comes_back_later_is_known_too(wire: Wire, press: Press, tmp_path: Path) -> None:
+def test_an_old_entry_that_comes_back_later_is_known_too(tool: Rss2email, wire: Wire, press: Press) -> None:
     """Two were in the feed when rss2email ran last, and not when we first read it."""
-    press.documents = {"/a": document(*OLD)}
-    tool = Rss2email(tmp_path / "r2e", wire)
-    tool.run("add", "news", f"{press.url}/a")
-    tool.mailed()
+    press.documents = {f"/{kind}": document(*items(kind, [NEW[0], OLD[0]])) for kind in KINDS}
     wire("import-from", "rss2email", str(tool.config), "--seen", str(tool.data), "--allow-private")
-    press.documents["/a"] = document(NEW[0], OLD[0])
-    wire("send", "-y")
-    press.documents["/a"] = document(NEW[0], *OLD)
+    wire("fetch")
+    press.documents = {f"/{kind}": document(*items(kind, [NEW[0], *OLD])) for kind in KINDS}
+    wire("fetch")
 
-    assert "nothing is new" in wire("send", "-y").err
-    assert ["New story 9"] == re.findall(r"(?:New|Old) story \d", texts(wire, 3))[:1]
+    assert 3 == wire("status", "--json").data["digests"][0]["waiting"]
 
 
 @real
-def test_where_nothing_can_be_recognised_all_of_it_is_held(wire: Wire, press: Press, tmp_path: Path) -> None:
-    press.documents = {"/a": document(*OLD)}
-    tool = Rss2email(tmp_path / "r2e", wire)
-    tool.run("add", "news", f"{press.url}/a")
-    tool.mailed()
-    press.documents["/a"] = document(*NEW)
+def test_where_nothing_can_be_recognised_all_of_it_is_held(tool: Rss2email, wire: Wire, press: Press) -> None:
+    press.documents = {f"/{kind}": document(*items(kind, NEW)) for kind in KINDS}
     wire("import-from", "rss2email", str(tool.config), "--allow-private")
+    fetched = wire("fetch")
 
-    assert "none of the 4 entries is one that rss2email remembers" in wire("send", "-y").err
-    assert 3 == len(wire.mail.caught)
-    assert "4 held entries" in wire("feed", "release", f"{press.url}/a").err
-    wire("send", "-y")
-    assert 4 == len(wire.mail.caught)
+    assert 3 == fetched.out.count("none of the 4 entries is one that rss2email remembers having sent")
+    assert 0 == wire("status", "--json").data["digests"][0]["waiting"]
+    assert "4 held entries" in wire("feed", "release", f"{press.url}/guids").err
+    assert 4 == wire("status", "--json").data["digests"][0]["waiting"]
 
 
 def config(folder: Path, feeds: str, data: object) -> Path:

@@ -13,11 +13,18 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from newsletter import pipeline
+from newsletter.issues.render import Templates, default_templates
 from newsletter.model import Disposition, Feed, FetchResult
 from newsletter.stages import Parts, Publication
 from tests.conftest import FakeClock, counting_ids
 from tests.pipeline.parts import parts_for, publication_for
 
+#: No looks: these tests are about what is in a letter.
+LETTER = """<html><body>
+{% for entry in entries %}<p>{{ entry.title }}</p>{% endfor %}
+{% for section in sections %}{% for entry in section.more %}<p>{{ entry.title }}</p>{% endfor %}{% endfor %}
+<a href="{{ unsubscribe_url }}">unsubscribe</a></body></html>
+"""
 CARRIED = (Disposition.shown, Disposition.headline, Disposition.duplicate)
 
 
@@ -92,7 +99,14 @@ class Life:
         self.feed = Feed(url=press.url + self.path, allow_private=True, settle=settle)
         self.parts: Parts = parts_for(folder, [], clock=self.clock, ids=counting_ids(), first_run=first_run)
         self.parts = replace(self.parts, digests_of={self.feed.url: ("daily",)})
-        self.publication: Publication = replace(publication_for([]), feeds=(self.feed,))
+        (folder / "templates").mkdir()
+        self.letter = folder / "templates" / "issue.html.j2"
+        self.letter.write_text(LETTER, encoding="utf-8")
+        self.publication: Publication = replace(
+            publication_for([]),
+            feeds=(self.feed,),
+            templates=Templates((folder / "templates", default_templates())),
+        )
         self.results: list[FetchResult] = []
 
     def close(self) -> None:

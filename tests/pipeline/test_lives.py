@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import START
-from tests.pipeline.life import Item, Life, Press
+from tests.pipeline.life import LETTER, Item, Life, Press
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -190,14 +190,14 @@ def test_a_feed_that_adds_parameters_to_its_links(life: Life) -> None:
     assert expected(OLD, (6, 2), (7, 3)) == life.issues
 
 
-def test_a_server_that_answers_304_for_weeks_and_then_has_news(life: Life) -> None:
+def test_a_server_that_answers_304_for_days_and_then_has_news(life: Life) -> None:
     life.publish(stories(*OLD))
-    for _ in range(21):
+    for _ in range(8):
         life.send()
     life.publish(stories(6, *OLD))
     life.send()
 
-    assert [200, *[304] * 20, 200] == life.press.answers
+    assert [200, *[304] * 7, 200] == life.press.answers
     assert expected(OLD, (6, 2)) == life.issues
 
 
@@ -238,6 +238,33 @@ def test_stories_without_guid_link_and_date_are_known_by_their_words(life: Life)
     life.days(bare(2, 1), bare(3, 2, 1), bare(1, 2, 3), bare(4, 3, 2))
 
     assert expected((2, 1), (3, 2), (4, 3)) == life.issues
+
+
+def test_a_new_feed_with_a_hundred_stories_sends_three(tmp_path: Path, press: Press) -> None:
+    life = Life(tmp_path, press, first_run=3)
+    life.days(stories(*range(100, 0, -1)), stories(*range(101, 60, -1)))
+    issues = life.issues
+    life.close()
+
+    assert expected((100, 99, 98), (101, 2)) == issues
+
+
+def test_what_the_size_budget_shortened_is_written_down(life: Life) -> None:
+    """The letter shows all of a story; of thirty long ones there is room for some."""
+    text = "A long story. " * 700
+    life.letter.write_text(
+        LETTER.replace(
+            "{{ entry.title }}</p>{% endfor %}\n{% for s",
+            "{{ entry.title }}</p>{{ entry.content or entry.summary }}{% endfor %}\n{% for s",
+        ),
+        encoding="utf-8",
+    )
+    life.days([replace(one, text=f"{text}{one.title}") for one in stories(*range(1, 31))])
+    [issue] = life.parts.store.issues("daily")
+    found = life.parts.store.shortened(issue.id)
+
+    assert 20 < len(found) < 30
+    assert {"as a short excerpt: the HTML part would be too large"} == set(found.values())
 
 
 def test_a_site_of_which_nothing_can_be_known_again_is_held_for_a_person(life: Life) -> None:

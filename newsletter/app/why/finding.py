@@ -63,8 +63,13 @@ def explain_thing(app: App, what: str) -> Found:
     what = what.strip()
     if not what:
         raise UsageError("nothing is named", hint="newsletter explain EMAIL, ENTRY, ISSUE or FEED")
+    no_issue = None
     if (found := _ISSUE.fullmatch(what)) is not None and _is_digest(app, found["digest"]):
-        return explain_issue(app, int(found["number"]), found["digest"])
+        try:
+            return explain_issue(app, int(found["number"]), found["digest"])
+        except UsageError as error:
+            # A year may be a title.
+            no_issue = error
     if what in app.config.digest_names:
         last = app.store.next_number(what) - 1
         hint = f"newsletter explain {what}/{last} tells of its last issue" if last else "it has no issue yet"
@@ -79,8 +84,8 @@ def explain_thing(app: App, what: str) -> Found:
         ids = [id_ for id_, title in folded if title == wanted]
         ids = ids or [id_ for id_, title in folded if wanted in title]
         ids = ids or [id_ for id_, title in folded if all(word in title for word in wanted.split())]
-        if not ids:
-            raise _unknown(app, what, [title for _, title in titles])
+        if not ids or (no_issue is not None and not any(title == wanted for _, title in folded)):
+            raise no_issue or _unknown(app, what, [title for _, title in titles])
     stories = app.store.entry_stories(ids[:_NAMED])
     if len(ids) > _EXPLAINED:
         names = [

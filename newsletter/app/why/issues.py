@@ -73,7 +73,9 @@ def explain_issue(app: App, number: int, digest: str | None) -> IssueExplained:
                 url=one.stored.entry.url,
                 feed=one.stored.feed_url,
                 word="held" if one.was_held else "waiting",
-                sentence="held back then by the flood guard" if one.was_held else "waited then: settling, or not read",
+                sentence="held back then by the flood guard"
+                if one.was_held
+                else "waited then: it was settling, or its feed was not in the digest yet",
             )
             for one in absent
         ),
