@@ -103,17 +103,22 @@ NEW = [
 ]
 
 
-#: What the items of each feed lack.
-KINDS = {"guids": {}, "links": {"guid": ""}, "words": {"guid": "", "link": ""}}
+#: Feeds whose items have guids and links, links only, and neither.
+KINDS = ("guids", "links", "words")
 
 
 def items(kind: str, stories: Iterable[Item]) -> list[Item]:
     """Stories as a feed of this kind has them; titles say of which."""
-    own = [
-        replace(one, title=f"{one.title} of {kind}", text=f"{one.text} ({kind})", link=one.link.replace("news", kind))
+    return [
+        replace(
+            one,
+            title=f"{one.title} of {kind}",
+            text=f"{one.text} ({kind})",
+            guid=one.guid if kind == "guids" else "",
+            link="" if kind == "words" else one.link.replace("news", kind),
+        )
         for one in stories
     ]
-    return [replace(one, **KINDS[kind]) for one in own]
 
 
 @pytest.fixture(scope="module")
