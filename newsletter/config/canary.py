@@ -66,12 +66,12 @@ def duration(value: Any) -> float:
 
 
 def settle_time(value: Any) -> float:
-    """Seconds for which an entry must stay the same, written as `30m`; `0` or `off` for none.
+    """Seconds for which an entry must stay the same, written as `30m`; 0 for none.
 
     Raises:
         ValueError: it is none, or so long that news would be none any more.
     """
-    if value in (0, "off") and not isinstance(value, bool):
+    if value == 0 and not isinstance(value, bool):
         return 0.0
     seconds = _seconds(value)
     if seconds > _LONGEST_SETTLING:

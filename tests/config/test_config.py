@@ -380,6 +380,12 @@ def test_mistakes_of_yaml_and_of_settings_are_told_together() -> None:
         ),
         (HEAD + "store: ':memory:'\n", "newsletter.yaml:3: store: must name a file: what is sent has to be remembered"),
         (HEAD + "store: sqlite://\n", "newsletter.yaml:3: store: must name a file"),
+        (HEAD + "settle: soon\n", "newsletter.yaml:3: settle: must be a time such as 30s, 10m or 2h"),
+        (HEAD + "settle: 49h\n", "newsletter.yaml:3: settle: must be at most 48h"),
+        (HEAD + "settle: -1m\n", "newsletter.yaml:3: settle: must be a time"),
+        (HEAD + "settle: off\n", "newsletter.yaml:3: settle: must be a time"),
+        (HEAD + "settle: true\n", "newsletter.yaml:3: settle: must be a time"),
+        (HEAD + "feeds: [{url: https://a.example, settle: 5}]\n", "newsletter.yaml:3: feeds[0].settle: must be a time"),
         (HEAD + "max_entries: 3\n", "newsletter.yaml:3: max_entries: no such setting here: it belongs under feeds"),
         (HEAD + "digests: {a: {subject: x}}\n", "newsletter.yaml:3: digests.a.subject: not in this version yet"),
         (HEAD + 'title2: "\\e[31m"\n', "newsletter.yaml:3: the control character U+001B is not allowed here"),
@@ -399,8 +405,8 @@ def test_no_setting_is_both_followed_and_put_off() -> None:
 def test_everything_the_design_names_is_followed_or_put_off() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
-        "first_run edits on_unknown reply_to list_id user_agent bounces subscribe",
-        FeedBlock: "url title language tags max_entries include exclude headers allow_private poll",
+        "first_run edits settle on_unknown reply_to list_id user_agent bounces subscribe",
+        FeedBlock: "url title language tags max_entries include exclude headers allow_private settle poll",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "
         "sections pictures note send_window catch_up max_lateness canary approve",
         SmtpBlock: "host port tls username password_env password_file password_command connections rate window timeout "
@@ -409,6 +415,13 @@ def test_everything_the_design_names_is_followed_or_put_off() -> None:
     for block, words in design.items():
         known = {field.alias or name for name, field in block.model_fields.items()} | LATER[block]
         assert set(words.split()) == known
+
+
+def test_a_feed_settles_as_long_as_the_project_says_unless_it_says_otherwise() -> None:
+    feeds = "[https://a.example, {url: https://b.example, settle: 2h}, {url: https://c.example, settle: 0}]"
+
+    assert [1800.0, 7200.0, 0.0] == [feed.settle for feed in parse(HEAD + f"settle: 30m\nfeeds: {feeds}\n").feeds]
+    assert [0.0] == [feed.settle for feed in parse(HEAD + "feeds: [https://a.example]\n").feeds]
 
 
 @pytest.mark.parametrize(
