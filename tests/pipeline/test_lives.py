@@ -213,14 +213,17 @@ def test_a_server_that_fails_for_days_loses_nothing_that_is_still_there(life: Li
     assert (5, START + DAY, START + 6 * DAY) == (outage.times, outage.since, outage.ended_at)
 
 
-def test_a_feed_whose_address_is_written_otherwise_goes_on(life: Life) -> None:
-    """The project's file gets the address with a final slash, as with https or without www."""
-    life.days(stories(*OLD))
+def test_a_feed_whose_address_is_written_otherwise_goes_on(tmp_path: Path, press: Press) -> None:
+    """The project's file gets the address with a final slash, as with https or without www; it is no new feed."""
+    life = Life(tmp_path, press, first_run=3)
+    life.days(stories(3, 2, 1))
     life.path = "/feed/"
     life.move_to(f"{life.press.url}/feed/")
-    life.days(stories(9, 8, 7, 6, 5))
+    life.days(stories(9, 8, 7, 6, 5, 3))
+    issues = life.issues
+    life.close()
 
-    assert expected(OLD, (9, 2), (8, 2), (7, 2), (6, 2)) == life.issues
+    assert expected((3, 2, 1), (9, 2), (8, 2), (7, 2), (6, 2), (5, 2)) == issues
 
 
 def test_a_page_that_carries_one_story_after_the_other(life: Life) -> None:
