@@ -6,6 +6,7 @@ the document, and only if no digest waits for it (`may_be_forgotten`); nothing
 here does so.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -94,7 +95,10 @@ class Elsewhere(Part):
     ) -> int:
         """Let entries that are here, and that the tool had sent, wait no longer; returns how many there are."""
         rows = connection.execute(STORED_ENTRY.where(t.entries.c.feed_id == feed_id)).all()
-        found = [row.id for row in rows if not sent.isdisjoint(keys_of(entry_of(row)))]
+        by = {row.id: keys_of(entry_of(row)) for row in rows}
+        uses = Counter(key for keys in by.values() for key in keys)
+        # A link that several entries share, the home page's say, tells nothing of any of them.
+        found = [id_ for id_, keys in by.items() if any(key in sent and uses[key] == 1 for key in keys)]
         words = f"{tool} had sent it before the project came from there"
         notes = [(id_, ELSEWHERE, words) for id_ in found]
         note(self._database, connection, notes, now=self._clock.now())

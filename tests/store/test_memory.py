@@ -129,6 +129,19 @@ def test_what_waits_already_is_taken_back_when_another_tool_had_sent_it(store: S
     assert ["matcha had sent it before the project came from there"] == [note.words for note in story.notes]
 
 
+def test_a_link_that_all_entries_share_takes_none_of_them_back(store: Store) -> None:
+    page = "https://feed.example.com/all"
+    record(store, entry("1", url=page), entry("2", url=page), shared=["l:feed.example.com/all"])
+
+    def links(one: Entry) -> frozenset[str]:
+        return frozenset({f"l:{(one.url or '').partition('://')[2]}"})
+
+    assert {FEED.url: 0} == store.remember_sent(
+        "matcha", {FEED.url: frozenset()}, anywhere=frozenset({"l:feed.example.com/all"}), keys_of=links
+    )
+    assert 2 == len(titles(store))
+
+
 def test_an_address_that_changes_its_scheme_is_the_same_feed(store: Store) -> None:
     record(store, entry("1"))
     freeze(store, person(1))
