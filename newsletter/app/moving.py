@@ -9,6 +9,7 @@ from newsletter.app.project import App
 from newsletter.config import Added, NewFeed, add_feeds
 from newsletter.config.project import shown_url
 from newsletter.errors import ParseError, UsageError
+from newsletter.feeds.elsewhere import text_sums
 from newsletter.feeds.identity import keys_of
 from newsletter.feeds.keys import foreign_keys, seen_keys
 from newsletter.feeds.moving import goeland, matcha, rss2email
@@ -159,7 +160,7 @@ def _keys(identities: Iterable[str]) -> frozenset[str]:
 
 
 def _keys_of(entry: Entry) -> frozenset[str]:
-    return frozenset((*keys_of(entry, _NO_DOCUMENT), *foreign_keys(entry)))
+    return frozenset((*keys_of(entry, _NO_DOCUMENT), *foreign_keys(entry), *text_sums([entry])[0]))
 
 
 def _became(index: int, one: Subscription, plan: Added, brought: Brought, known: Mapping[str, int]) -> FeedMoved:

@@ -8,10 +8,12 @@ What is found is never offered; the rest is new, however much it is.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from html import unescape
 from typing import Final
 
-from newsletter.feeds.keys import GUID, LINK, foreign_keys
-from newsletter.model import KnownFeed, Sighting
+from newsletter.feeds.cleaned import cleaned
+from newsletter.feeds.keys import GUID, LINK, TEXT_SUM, foreign_keys, text_sum
+from newsletter.model import Entry, KnownFeed, Sighting
 
 #: Tools that look at the top of a document only, or at what their filters leave of it.
 PARTIAL: Final = frozenset({"matcha", "goeland"})
@@ -33,6 +35,11 @@ def without_sent(
     tool = known.moved_from
     assert tool is not None
     by = [_sent_by(one, known, shared) if one.known_id is None else None for one in sightings]
+    unknown = [at for at, one in enumerate(sightings) if one.known_id is None and by[at] is None]
+    if unknown and any(key.startswith(TEXT_SUM) for key in known.elsewhere):
+        sums = text_sums([sightings[at].entry for at in unknown])
+        for at, own in zip(unknown, sums, strict=True):
+            by[at] = next((known.elsewhere[key] for key in own if key in known.elsewhere), None)
     marked = [
         replace(one, skipped=f"{sender} had sent it before the project came from there") if sender else one
         for one, sender in zip(sightings, by, strict=True)
@@ -52,6 +59,30 @@ def without_sent(
 def _sent_by(one: Sighting, known: KnownFeed, shared: frozenset[str]) -> str | None:
     own = (key for key in one.keys if key.startswith((GUID, LINK)) and key not in shared)
     return next((tool for key in (*own, *foreign_keys(one.entry)) if (tool := known.elsewhere.get(key))), None)
+
+
+def text_sums(entries: Sequence[Entry]) -> list[frozenset[str]]:
+    """For each entry the sums that rss2email may have taken of it: of its text as it is, and as feedparser cleans it.
+
+    It takes them where there is no guid: of the content, else of the link or the title.
+    """
+    texts = [(text, one.base_url or one.url or "") for one in entries if not one.guid for text in _bodies(one)]
+    made = iter(cleaned(texts)) if texts else iter(())
+    found = []
+    for one in entries:
+        if one.guid:
+            found.append(frozenset[str]())
+            continue
+        bodies = _bodies(one)
+        plain = (*bodies, *map(unescape, bodies), one.url or "", one.title)
+        tried = [text for text in (*plain, *(next(made) for _ in bodies)) if text.strip()]
+        # Where there is nothing at all, it takes the sum of that.
+        found.append(frozenset(map(text_sum, tried or [""])))
+    return found
+
+
+def _bodies(entry: Entry) -> list[str]:
+    return [text for text in (entry.content, entry.summary) if text.strip()]
 
 
 def _within_reach(sightings: list[Sighting], tool: str) -> list[Sighting]:

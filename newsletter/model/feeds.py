@@ -144,8 +144,8 @@ class KnownFeed:
     entry, or to None where the key was once shared by two entries and proves
     nothing any more.  `recent` are the entries of the last good fetch, newest
     first, for recognising a moved site.  `new_per_day` is the feed's usual pace.
-    `elsewhere` says of keys that the document uses which other tool had sent them
-    before the project came from there, `moved_from` what tool that was (None
+    `elsewhere` says of keys that the document uses, and of all sums of texts, which
+    other tool had sent them before the project came from there, `moved_from` what tool that was (None
     where the feed came from none).
     """
 

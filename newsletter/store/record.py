@@ -35,6 +35,8 @@ _RECENT: Final = 500
 #: After so many days without one, a feed's usual pace counts half.
 _HALF_LIFE: Final = 7.0
 _DAY: Final = 86_400.0
+#: How many texts another tool had sent of a feed are remembered by their sums, at most.
+_MOST_SUMS: Final = 100_000
 
 _KNOWN = (t.entries.c.id, t.entries.c.title, t.entries.c.url, t.entries.c.text_hash, t.entries.c.published_at)
 
@@ -112,7 +114,15 @@ def _elsewhere(connection: Connection, feed_id: int, asked: Mapping[str, str]) -
     for chunk in in_chunks(set(asked.values())):
         wanted = sa.select(here.key, here.tool).where(here.feed_id.in_((feed_id, 0)), here.key.in_(chunk))
         found.update((row.key, row.tool) for row in connection.execute(wanted))
-    return {key: found[stored] for key, stored in asked.items() if stored in found}, tool
+    # Sums of texts are slow to work out, so all of them are handed over, and it is done only where there are any.
+    sums = connection.execute(
+        sa.select(here.key, here.tool)
+        .where(here.feed_id == feed_id, here.key >= "s:", here.key < "s;")
+        .limit(_MOST_SUMS)
+    ).all()
+    return {key: found[stored] for key, stored in asked.items() if stored in found} | {
+        r.key: r.tool for r in sums
+    }, tool
 
 
 def write_decision(

@@ -94,11 +94,18 @@ def texts(wire: Wire, number: int) -> str:
 
 
 OLD = [
-    Item(title=f"Old story {n}", guid=f"tag:{n}", link=f"https://news.example.com/{n}", text=f"It was {n}.")
+    Item(
+        title=f"Old story {n}",
+        guid=f"tag:{n}",
+        link=f"https://news.example.com/{n}",
+        text=f"<p onclick='x()'>It <b>was</b> {n}<script>x</script> &amp; <a href='https://e.example.com/é'>more</a>.</p>",
+    )
     for n in (3, 2, 1)
 ]
 NEW = [
-    Item(title=f"New story {n}", guid=f"tag:{n}", link=f"https://news.example.com/{n}", text=f"It is {n}.")
+    Item(
+        title=f"New story {n}", guid=f"tag:{n}", link=f"https://news.example.com/{n}", text=f"<p>It <i>is</i> {n}.</p>"
+    )
     for n in (9, 8, 7, 6)
 ]
 
