@@ -64,7 +64,11 @@ class Rss2email:
             text=True,
             timeout=60,
             check=False,
-            env={name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+            # Its lock is in the runtime folder: with one of its own, no other rss2email is waited for.
+            env={
+                **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+                "XDG_RUNTIME_DIR": str(self.config.parent),
+            },
         )
         assert 0 == done.returncode, done.stderr
 
