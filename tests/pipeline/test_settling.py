@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter import pipeline
@@ -140,6 +140,7 @@ WAITING = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(WAITING, max_size=6), st.integers(-60, 200))
 def test_every_entry_either_goes_or_waits_and_none_waits_longer_than_four_times(
     waiting: list[StoredEntry], minutes: int
