@@ -295,6 +295,7 @@ def _test(session: Session, digest: str | None, email: str, note: str | None) ->
     draft, reply = asyncio.run(send_test(session.app, digest, email, note=note))
     warn_slow(session.out, draft.slow_rules)
     warn_of_missing_pictures(session.out, draft)
+    say_settling(session.out, draft)
     if reply is None:
         session.out.say(_nothing(draft))
     else:

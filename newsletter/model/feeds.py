@@ -209,7 +209,7 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settling:
-    """A waiting entry that may still change, and when it goes at the latest if it does not."""
+    """A waiting entry that may still change, and from when on it may go if it does not."""
 
     stored: StoredEntry
     ready_at: datetime

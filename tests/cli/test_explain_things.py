@@ -128,9 +128,7 @@ def test_an_entry_that_is_settling_says_until_when(sent: Wire) -> None:
     sent("fetch")
 
     assert "1 entry is settling (may still change): the first can go after " in dry.err
-    assert "daily: waits until it has not changed for a while (settle), at the latest until " in last(
-        sent, "beta three"
-    )
+    assert "daily: waits until it has not changed for a while (settle): until " in last(sent, "beta three")
     assert "settling" == sent("explain", "beta three", "--json").data["entries"][0]["digests"][0]["word"]
     assert "1, 1 settling" in sent("status").out
     assert 1 == sent("status", "--json").data["digests"][0]["settling"]

@@ -146,7 +146,7 @@ def _of_waiting(app: App, name: str, stored: StoredEntry) -> InDigest:
     """What the next issue would do with it, by the rules as they are now."""
     fates, ready = next_issue(app, name)
     if (at := ready.get(stored.id)) is not None:
-        until = f"waits until it has not changed for a while (settle), at the latest until {day(at)}"
+        until = f"waits until it has not changed for a while (settle): until {day(at)}, if it stays as it is"
         return InDigest(digest=name, word="settling", sentence=until)
     fate = fates.get(stored.id)
     if fate is None:
