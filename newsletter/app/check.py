@@ -251,7 +251,7 @@ def findings_of(found: Copy, digest: str) -> Iterator[Finding]:
 
 async def _online(app: App) -> list[Finding]:
     findings = []
-    for outcome in await fetch_all(app.config.feeds, {}, limits=app.limits, clock=app.clock):
+    for outcome in await fetch_all(app.config.feeds, {}, limits=app.limits, clock=app.clock, secrets=app.secrets):
         url = outcome.feed.url
         if isinstance(outcome, Fetched):
             try:
@@ -260,6 +260,8 @@ async def _online(app: App) -> list[Finding]:
                 findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {error}", hint=error.hint))
                 continue
             findings.append(Finding(level=Level.ok, what="feed", text=f"{url}: {len(document.entries)} entries"))
+        elif isinstance(outcome, Spared):
+            findings.append(Finding(level=Level.warning, what="feed", text=f"{url}: not asked: {outcome.why}"))
         elif not isinstance(outcome, NotModified):
             findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {outcome.reason}", hint=outcome.hint))
     if app.config.base_url:

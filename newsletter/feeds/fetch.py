@@ -14,9 +14,11 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from newsletter.clock import Clock
-from newsletter.errors import FetchError
+from newsletter.errors import FetchError, NewsletterError, StatusError
 from newsletter.feeds.client import Client, FetchLimits
-from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Validators
+from newsletter.feeds.manners import hints_of, wish_of
+from newsletter.feeds.words import rest_words
+from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Spared, Validators, Wish
 from newsletter.text import one_line
 
 __all__ = ["FetchLimits", "fetch_all"]
@@ -30,6 +32,10 @@ _VALIDATOR_LIMIT = 500
 _REASON_LIMIT = 300
 
 
+#: What fetches the headers of a feed that hold a password.
+Secret = Callable[[], Mapping[str, str]]
+
+
 def _nothing(_: FetchOutcome) -> None:
     """Report to nobody."""
 
@@ -40,6 +46,9 @@ async def fetch_all(
     *,
     limits: FetchLimits,
     clock: Clock,
+    moved: Mapping[str, str] | None = None,
+    secrets: Mapping[str, Secret] | None = None,
+    on_start: Callable[[Feed], None] = lambda _: None,
     on_done: Callable[[FetchOutcome], None] = _nothing,
     resolver: AbstractResolver | None = None,
 ) -> list[FetchOutcome]:
@@ -52,14 +61,18 @@ async def fetch_all(
         validators: by feed URL, what the servers gave last time.
         limits: see `FetchLimits`.
         clock: for durations and dates in answers.
+        moved: by feed URL, where a feed is now for good; it is asked there.
+        secrets: by feed URL, what fetches the headers that hold its password; called in a thread.
+        on_start: called with each feed when its turn has come.
         on_done: called with each outcome as it comes.
         resolver: looks up names in place of the system; every address it gives is checked all the same.
     """
     async with Client(limits, resolver) as client:
-        fetcher = _Fetcher(client, limits, clock)
+        fetcher = _Fetcher(client, limits, clock, secrets or {}, on_start)
 
         async def one(feed: Feed) -> FetchOutcome:
-            outcome = await fetcher.fetch(feed, validators.get(feed.url, Validators()))
+            address = (moved or {}).get(feed.url, feed.url)
+            outcome = await fetcher.fetch(feed, validators.get(feed.url, Validators()), address)
             on_done(outcome)
             return outcome
 
@@ -71,18 +84,31 @@ async def fetch_all(
 class _Fetcher:
     """What the fetches of one run share."""
 
-    def __init__(self, client: Client, limits: FetchLimits, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: Client,
+        limits: FetchLimits,
+        clock: Clock,
+        secrets: Mapping[str, Secret],
+        on_start: Callable[[Feed], None],
+    ) -> None:
         self._client = client
         self._limits = limits
         self._clock = clock
+        self._secrets = secrets
+        self._on_start = on_start
 
-    async def fetch(self, feed: Feed, validators: Validators) -> FetchOutcome:
-        """Fetch one feed when its turn comes."""
-        async with self._client.turn(feed.url):
+    async def fetch(self, feed: Feed, validators: Validators, address: str) -> FetchOutcome:
+        """Fetch one feed from an address when its turn comes."""
+        async with self._client.turn(address, paced=not feed.allow_private):
+            if until := self._client.rests_until(address, now=self._clock.now()):
+                wait = rest_words(until - self._clock.now())
+                return Spared(feed=feed, why=f"its server asks to be left alone for {wait}", until=until)
+            self._on_start(feed)
             started = self._clock.monotonic()
             try:
                 async with asyncio.timeout(self._limits.deadline):
-                    outcome = await self._read(feed, validators, started)
+                    outcome = await self._read(feed, validators, address, started)
             except TimeoutError:
                 return self._failed(
                     feed,
@@ -92,23 +118,27 @@ class _Fetcher:
                         hint="nothing to do if it happens once: it is asked again at the next fetch",
                     ),
                 )
-            except FetchError as error:
+            except NewsletterError as error:
                 return self._failed(feed, started, error)
             except Exception as error:  # noqa: BLE001 - whatever one feed does to us, the others are read
                 return self._failed(feed, started, FetchError(f"it cannot be read ({type(error).__name__})"))
             return outcome
 
-    def _failed(self, feed: Feed, started: float, error: FetchError) -> Failed:
+    def _failed(self, feed: Feed, started: float, error: NewsletterError, wish: Wish | None = None) -> Failed:
         # A reason may quote what a server wrote: it has to fit a line of the report and a row of the store.
         return Failed(
             feed=feed,
             reason=one_line(error.message, _REASON_LIMIT),
             hint=one_line(error.hint, _REASON_LIMIT) if error.hint else None,
             seconds=self._clock.monotonic() - started,
+            wish=wish or Wish(),
+            gone=isinstance(error, StatusError) and error.status == HTTPStatus.GONE,
         )
 
-    async def _read(self, feed: Feed, validators: Validators, started: float) -> Fetched | NotModified:
-        path = _path(feed.url)
+    async def _read(
+        self, feed: Feed, validators: Validators, address: str, started: float
+    ) -> Fetched | NotModified | Failed:
+        path = _path(address)
         if path is not None:
             body = await asyncio.to_thread(_read_file, path, self._limits.max_bytes)
             return Fetched(
@@ -119,24 +149,47 @@ class _Fetcher:
                 validators=Validators(),
                 seconds=self._clock.monotonic() - started,
             )
-        first = _address(feed.url)
+        own, first = _address(feed.url), _address(address)
+        secret = self._secrets.get(feed.url)
+        extra = {**feed.headers, **(await asyncio.to_thread(secret) if secret else {})}
+        permanent = True
 
-        async def take(answer: aiohttp.ClientResponse) -> Fetched | NotModified:
-            return await self._take(feed, validators, answer, started)
+        def hop(for_good: bool) -> None:  # noqa: FBT001 - one question, one answer
+            nonlocal permanent
+            permanent = permanent and for_good
+
+        async def take(answer: aiohttp.ClientResponse) -> Fetched | NotModified | Failed:
+            final = str(answer.url.with_fragment(None))
+            moved_to = final if permanent else str(first) if first != own else None
+            return await self._take(feed, validators, answer, started, moved_to if moved_to != str(own) else None)
 
         return await self._client.ask(
             first,
             take,
-            headers=lambda url: _headers(feed, validators, first, url),
+            headers=lambda url: _headers(extra, validators, own, url),
             allow_private=feed.allow_private,
+            on_hop=hop,
         )
 
     async def _take(
-        self, feed: Feed, validators: Validators, answer: aiohttp.ClientResponse, started: float
-    ) -> Fetched | NotModified:
+        self,
+        feed: Feed,
+        validators: Validators,
+        answer: aiohttp.ClientResponse,
+        started: float,
+        moved_to: str | None,
+    ) -> Fetched | NotModified | Failed:
+        now = self._clock.now()
+        wish = wish_of(answer.headers, answer.status, now=now)
         if answer.status == HTTPStatus.NOT_MODIFIED and (validators.etag or validators.last_modified):
-            return NotModified(feed=feed, seconds=self._clock.monotonic() - started)
-        body = await self._client.body(answer, self._clock.now())
+            return NotModified(feed=feed, seconds=self._clock.monotonic() - started, wish=wish, moved_to=moved_to)
+        try:
+            body = await self._client.body(answer, now)
+        except StatusError as error:
+            # Not only "too often": a server in trouble that says until when means the same.
+            if answer.status == HTTPStatus.TOO_MANY_REQUESTS or wish.retry_at:
+                self._client.complained(str(answer.url), until=wish.retry_at, now=now)
+            return self._failed(feed, started, error, wish)
         return Fetched(
             feed=feed,
             final_url=str(answer.url.with_fragment(None)),
@@ -147,10 +200,13 @@ class _Fetcher:
                 last_modified=_validator(answer.headers.get("Last-Modified")),
             ),
             seconds=self._clock.monotonic() - started,
+            wish=wish,
+            hints=hints_of(body),
+            moved_to=moved_to,
         )
 
 
-def _headers(feed: Feed, validators: Validators, first: URL, url: URL) -> dict[str, str]:
+def _headers(extra: Mapping[str, str], validators: Validators, first: URL, url: URL) -> dict[str, str]:
     headers = {"Accept": _ACCEPT}
     if validators.etag:
         headers["If-None-Match"] = validators.etag
@@ -164,7 +220,7 @@ def _headers(feed: Feed, validators: Validators, first: URL, url: URL) -> dict[s
             pair = f"{first.user}:{first.password or ''}".encode()
             headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
         known = {name.lower(): name for name in headers}
-        for name, value in feed.headers.items():
+        for name, value in extra.items():
             headers.pop(known.get(name.lower(), name), None)
             headers[name] = value
     return headers

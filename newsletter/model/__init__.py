@@ -35,6 +35,7 @@ from newsletter.model.feeds import (
     NotModified,
     Rule,
     Sighting,
+    Spared,
     StoredEntry,
     Validators,
 )
@@ -70,6 +71,7 @@ from newsletter.model.people import (
     Suppression,
     SuppressionReason,
 )
+from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhythm, Round, Trouble, Wish
 
 __all__ = [
     "EVERY_DIGEST",
@@ -99,11 +101,14 @@ __all__ = [
     "Failed",
     "Feed",
     "FeedHealth",
+    "FeedNews",
     "FeedStatus",
     "FetchOutcome",
+    "FetchProgress",
     "FetchResult",
     "Fetched",
     "Format",
+    "Hints",
     "Issue",
     "IssueState",
     "KnownEntry",
@@ -120,8 +125,11 @@ __all__ = [
     "OnUnknown",
     "Pause",
     "Picture",
+    "Poll",
     "Proof",
     "Rendering",
+    "Rhythm",
+    "Round",
     "Rule",
     "Section",
     "SendReport",
@@ -130,9 +138,12 @@ __all__ = [
     "Sighting",
     "SignUp",
     "SlowRule",
+    "Spared",
     "StoredEntry",
     "Subscriber",
     "Suppression",
     "SuppressionReason",
+    "Trouble",
     "Validators",
+    "Wish",
 ]

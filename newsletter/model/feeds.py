@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from newsletter.model.polling import Hints, Wish
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -21,7 +23,8 @@ class Feed:
     `title` and `language` win over what the document says.  `include` and
     `exclude` are rules on title and text (`exclude` wins).
     `allow_private` permits loopback and private addresses for this feed only.
-    `headers` may carry a password, so they are shown nowhere.
+    `headers` may carry a password, so they are shown nowhere.  `poll` is how
+    many seconds lie between two fetches when it is due, None for what is learned.
     """
 
     url: str
@@ -33,6 +36,7 @@ class Feed:
     exclude: tuple[Rule, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     allow_private: bool = False
+    poll: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,12 @@ class Validators:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A document arrived: its decoded body and where it finally came from."""
+    """A document arrived: its decoded body and where it finally came from.
+
+    `moved_to` is where the feed is now for good, if every redirect on the way
+    was a permanent one (RFC 9110 §15.4.2, §15.4.9); `hints` what the document
+    says of its own pace.
+    """
 
     feed: Feed
     final_url: str
@@ -53,6 +62,9 @@ class Fetched:
     content_type: str | None
     validators: Validators
     seconds: float
+    wish: Wish = field(default_factory=Wish)
+    hints: Hints = field(default_factory=Hints)
+    moved_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +73,35 @@ class NotModified:
 
     feed: Feed
     seconds: float
+    wish: Wish = field(default_factory=Wish)
+    moved_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The feed could not be read this time; the reason, and what to do about it."""
+    """The feed could not be read this time; the reason, and what to do about it.
+
+    `gone` is the server's word that it never will be (410).
+    """
 
     feed: Feed
     reason: str
     hint: str | None
     seconds: float
+    wish: Wish = field(default_factory=Wish)
+    gone: bool = False
 
 
-FetchOutcome = Fetched | NotModified | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spared:
+    """The feed was not asked; why, and until when."""
+
+    feed: Feed
+    why: str
+    until: datetime | None = None
+
+
+FetchOutcome = Fetched | NotModified | Failed | Spared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,17 +216,25 @@ class StoredEntry:
 
 
 class FeedStatus(StrEnum):
-    """How a feed is doing; `failing` and `held` need somebody to look."""
+    """How a feed is doing; `failing`, `held` and `paused` need somebody to look.
+
+    A `hiccup` is a failure or two of a feed that was well before.
+    """
 
     ok = "ok"
     never = "never"
+    hiccup = "hiccup"
+    paused = "paused"
     failing = "failing"
     held = "held"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedHealth:
-    """What the store knows of a feed, for `status` and `feed list`."""
+    """What the store knows of a feed, for `status` and `feed list`.
+
+    `paused`, `gap` and `silent` are sentences (see `Poll`), None where there is nothing to say.
+    """
 
     url: str
     title: str | None
@@ -212,11 +248,20 @@ class FeedHealth:
     last_hint: str | None
     last_success_at: datetime | None
     last_attempt_at: datetime | None
+    next_at: datetime | None = None
+    moved_to: str | None = None
+    paused: str | None = None
+    gap: str | None = None
+    silent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchResult:
-    """What one poll of one feed brought, for reports; `title` is what the feed calls itself."""
+    """What one poll of one feed brought, for reports; `title` is what the feed calls itself.
+
+    `spared` is why it was not asked, where it was not; `failures` how often in a
+    row it could not be read.
+    """
 
     feed: Feed
     title: str | None = None
@@ -230,3 +275,5 @@ class FetchResult:
     error: str | None = None
     hint: str | None = None
     seconds: float = 0.0
+    spared: str | None = None
+    failures: int = 0

@@ -28,6 +28,9 @@ from newsletter.store.record import Recorded, first_pace, known_feed, locked_fee
 from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
 
 
+_POLLED = tuple(t.polls.c[name] for name in ("next_at", "moved_to", "paused", "gap_words", "silent"))
+
+
 class Feeds(Part):
     """What feeds said, and which entries a digest has not carried yet."""
 
@@ -171,7 +174,12 @@ class Feeds(Part):
                 )
             )
         return FetchResult(
-            feed=failed.feed, title=row.title, error=failed.reason, hint=failed.hint, seconds=failed.seconds
+            feed=failed.feed,
+            title=row.title,
+            error=failed.reason,
+            hint=failed.hint,
+            seconds=failed.seconds,
+            failures=row.failures + 1,
         )
 
     def release_held(self, feed_url: str, digests: Sequence[str], *, discard: bool) -> int:
@@ -198,16 +206,21 @@ class Feeds(Part):
             connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
         return len(ids)
 
-    def feed_health(self, urls: Sequence[str] | None = None) -> list[FeedHealth]:
+    def feed_health(self, urls: Sequence[str] | None = None, *, failing_after: int = 3) -> list[FeedHealth]:
         """How feeds are doing: those named, in that order, or all that were ever polled, by address.
+
+        A feed is `failing` after so many failures in a row, or at once if it was never well.
 
         Transaction: one read.
         """
+        known = sa.select(t.feeds, *_POLLED).join_from(
+            t.feeds, t.polls, t.polls.c.feed_id == t.feeds.c.id, isouter=True
+        )
         with self._database.read() as connection:
-            rows = {row.url: row for row in connection.execute(sa.select(t.feeds))}
+            rows = {row.url: row for row in connection.execute(known)}
             entries = _count(connection, sa.true())
             held = _count(connection, t.entries.c.held)
-        return [_health(url, rows.get(url), entries, held) for url in (sorted(rows) if urls is None else urls)]
+        return [_health(url, rows.get(url), entries, held, failing_after) for url in (sorted(rows) if urls is None else urls)]
 
     def waiting(self, digest: str, feed_urls: Sequence[str]) -> list[StoredEntry]:
         """Entries of these feeds that the digest may carry and has not.
@@ -312,7 +325,9 @@ def _count(connection: Connection, condition: sa.ColumnElement[bool]) -> dict[in
     return {row[0]: row[1] for row in rows}
 
 
-def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, int]) -> FeedHealth:
+def _health(
+    url: str, row: Row | None, entries: dict[int, int], held: dict[int, int], failing_after: int
+) -> FeedHealth:
     if row is None:
         return FeedHealth(
             url=url,
@@ -328,10 +343,14 @@ def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, 
             last_success_at=None,
             last_attempt_at=None,
         )
-    if row.failures:
+    if row.paused:
+        status = FeedStatus.paused
+    elif row.failures and (row.failures >= failing_after or row.last_success_at is None):
         status = FeedStatus.failing
     elif held.get(row.id):
         status = FeedStatus.held
+    elif row.failures:
+        status = FeedStatus.hiccup
     else:
         status = FeedStatus.never if row.last_success_at is None else FeedStatus.ok
     return FeedHealth(
@@ -348,4 +367,9 @@ def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, 
         last_hint=row.last_hint,
         last_success_at=row.last_success_at,
         last_attempt_at=row.last_attempt_at,
+        next_at=row.next_at,
+        moved_to=row.moved_to,
+        paused=row.paused,
+        gap=row.gap_words,
+        silent=row.silent,
     )

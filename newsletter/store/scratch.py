@@ -22,6 +22,7 @@ _COPIED: Final = (
     t.feeds,
     t.entries,
     t.entry_keys,
+    t.polls,
     t.digest_feeds,
     t.issues,
     t.issue_entries,

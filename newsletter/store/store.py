@@ -27,6 +27,7 @@ from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
+from newsletter.store.polling import Polling
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -47,6 +48,7 @@ class StoreInfo:
 
 class Store(
     Feeds,
+    Polling,
     Issues,
     Freeze,
     Deliveries,

@@ -81,7 +81,7 @@ def test_we_say_who_we_are_and_what_we_want() -> None:
 
     [headers] = seen
     assert f"newsletter/{__version__} (feed reader)" == headers["User-Agent"]
-    assert "gzip, deflate" == headers["Accept-Encoding"]
+    assert "gzip, deflate, br, zstd" == headers["Accept-Encoding"]
     assert "application/feed+json" in headers["Accept"]
     assert {"Host", "User-Agent", "Accept", "Accept-Encoding"} == headers.keys() - {"Connection"}
 

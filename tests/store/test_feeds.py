@@ -416,7 +416,9 @@ def test_health_says_how_each_feed_is_doing(store: Store, clock: FakeClock) -> N
     result = store.record_failure(Failed(feed=FEED, reason="410 Gone", hint="remove it", seconds=0.1))
     store.record_failure(Failed(feed=OTHER, reason="no answer", hint=None, seconds=20.0))
 
-    failing, never_ok, unknown = store.feed_health([FEED.url, OTHER.url, "https://new.example.com/"])
+    urls = [FEED.url, OTHER.url, "https://new.example.com/"]
+    failing, never_ok, unknown = store.feed_health(urls, failing_after=2)
+    assert FeedStatus.hiccup == store.feed_health([FEED.url])[0].status
     assert ("410 Gone", "remove it") == (result.error, result.hint)
     assert (FeedStatus.failing, 2, "410 Gone", "remove it") == (
         failing.status,

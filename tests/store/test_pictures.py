@@ -70,7 +70,7 @@ def test_a_database_of_the_first_version_is_brought_up_with_all_it_holds(
     when = "TEXT" if database.is_sqlite else "TIMESTAMP WITH TIME ZONE"
     with database.write() as connection:
         people_said = ("links", "consents", "signups", "pauses")
-        for table in ("bounces", "reports", "scanned", "answers", "pictures", *people_said, "server_limits"):
+        for table in ("polls", "bounces", "reports", "scanned", "answers", "pictures", *people_said, "server_limits"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         rows = connection.exec_driver_sql("SELECT key, email, reason, since, note FROM suppressions").all()
         connection.exec_driver_sql("DROP TABLE suppressions")
