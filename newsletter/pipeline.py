@@ -12,6 +12,7 @@ Nothing else in the program calls two stages in a row.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -40,16 +41,20 @@ from newsletter.model import (
     Feed,
     Fetched,
     FetchOutcome,
+    FetchProgress,
     FetchResult,
     Issue,
     KnownFeed,
     NewDelivery,
     NotModified,
     Picture,
+    Round,
     SendReport,
+    Spared,
     Subscriber,
 )
 from newsletter.people.bounces.failures import judge_failures
+from newsletter.rounds import Counter, begin, end, look_back, news, told
 from newsletter.stages import Parts, Publication, Sent, Watch
 
 # --------------------------------------------------------------- fetch and parse
@@ -59,6 +64,8 @@ async def fetch(
     parts: Parts,
     feeds: Iterable[Feed],
     *,
+    kind: Round = Round.wanted,
+    on_progress: Callable[[FetchProgress], None] = lambda _: None,
     on_answer: Callable[[FetchOutcome], None] = lambda _: None,
     on_result: Callable[[FetchResult], None] = lambda _: None,
 ) -> list[FetchResult]:
@@ -69,20 +76,44 @@ async def fetch(
     Args:
         parts: what to work with.
         feeds: which to poll.
+        kind: why, hence which of them are asked.
+        on_progress: told when a feed is asked, and when it answers.
         on_answer: told as soon as a feed has answered, or has not.
         on_result: told when what it answered is recorded.
     """
-    asked = list(feeds)
-    validators = parts.store.validators([feed.url for feed in asked])
-    results = []
-    for outcome in await fetch_all(asked, validators, limits=parts.limits, clock=parts.clock, on_done=on_answer):
-        results.append(_record(parts, outcome))
-        on_result(results[-1])
-    return results
+    listed = list(feeds)
+    plan = begin(parts, listed, kind)
+    progress = Counter(len(plan.ask), on_progress)
+
+    def answered(outcome: FetchOutcome) -> None:
+        progress.done(outcome)
+        on_answer(outcome)
+
+    outcomes = await fetch_all(
+        plan.ask,
+        parts.store.validators([feed.url for feed in plan.ask]),
+        moved=plan.moved,
+        limits=parts.limits,
+        clock=parts.clock,
+        secrets=parts.secrets,
+        on_start=progress.started,
+        on_done=answered,
+    )
+    answers = []
+    for outcome in (*outcomes, *plan.spared):
+        result = _record(parts, outcome)
+        if isinstance(outcome, Fetched):
+            result = await look_back(parts, plan.polls[outcome.feed.url], outcome, result, record=_record_document)
+        answers.append((outcome, result))
+        on_result(result)
+    results = end(parts, plan, answers)
+    return [results[feed.url] for feed in listed if feed.url in results]
 
 
 def _record(parts: Parts, outcome: FetchOutcome) -> FetchResult:
     digests = parts.digests_of.get(outcome.feed.url, ())
+    if isinstance(outcome, Spared):
+        return parts.store.record_spared(outcome.feed, outcome.why, digests, first_run=parts.first_run)
     if isinstance(outcome, Failed):
         return parts.store.record_failure(outcome)
     if isinstance(outcome, NotModified):
@@ -92,7 +123,7 @@ def _record(parts: Parts, outcome: FetchOutcome) -> FetchResult:
     return _record_document(parts, outcome, digests)
 
 
-def _record_document(parts: Parts, fetched: Fetched, digests: tuple[str, ...]) -> FetchResult:
+def _record_document(parts: Parts, fetched: Fetched, digests: tuple[str, ...], *, archive: bool = False) -> FetchResult:
     try:
         document = parse(fetched.body, url=fetched.final_url, content_type=fetched.content_type)
     except ParseError as error:
@@ -101,7 +132,8 @@ def _record_document(parts: Parts, fetched: Fetched, digests: tuple[str, ...]) -
     now = parts.clock.now()
 
     def judge(known: KnownFeed) -> Decision:
-        return decide(document, known, now=now)
+        # An old page, complete with what was known before: many at once are no flood.
+        return decide(document, replace(known, recent=(), new_per_day=math.inf) if archive else known, now=now)
 
     return parts.store.record_document(
         fetched.feed,
@@ -285,23 +317,27 @@ async def send(
     finished = tuple(await finish(parts, smtp, watch, stop))
     if stop.is_set() or any(report.stopped for report in finished):
         return Sent(finished=finished)
-    fetched = tuple(await fetch(parts, publication.feeds, on_result=watch.fetched))
+    fetched = tuple(await fetch(parts, publication.feeds, on_progress=watch.fetching, on_result=watch.fetched))
+    items = news(parts, publication.feeds)
+    watch.heard(items)
+    told(parts, items)
+    so_far = Sent(finished=finished, fetched=fetched, news=items)
     draft = build(parts, publication)
     if draft.total < publication.rules.min_entries or stop.is_set():
-        return Sent(finished=finished, fetched=fetched, draft=draft)
+        return replace(so_far, draft=draft)
     recipients = sum(1 for _ in parts.people(publication.rules.name))
     if recipients:
         draft = await illustrate(parts, publication, draft)
         watch.illustrated(draft)
     if stop.is_set():
-        return Sent(finished=finished, fetched=fetched, draft=draft)
+        return replace(so_far, draft=draft)
     if not recipients or not watch.agrees(draft, recipients):
-        return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, declined=recipients > 0)
+        return replace(so_far, draft=draft, recipients=recipients, declined=recipients > 0)
     canary = canary_for(publication.canary, recipients)
     issue = freeze(parts, publication, draft, slot=slot, canary=canary)
     watch.frozen(issue)
     report = await _deliver(parts, issue, smtp, watch, stop)
-    return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, report=report)
+    return replace(so_far, draft=draft, recipients=recipients, report=report)
 
 
 async def resend(

@@ -18,7 +18,7 @@ from newsletter.feeds.parse import parse
 from newsletter.issues.check import Level, judge
 from newsletter.issues.filters import SLOW_HINT, slow_words
 from newsletter.issues.words import languages, spoken, words_in
-from newsletter.model import Fetched, Format, NotModified
+from newsletter.model import Fetched, Format, NotModified, Spared
 from newsletter.store import Store
 from newsletter.text import one_line
 

@@ -68,9 +68,7 @@ async def look_at(app: App, feed: Feed) -> Document:
         FetchError, ParseError: there is no feed.
     """
     url = feed.url if "://" in feed.url else _file(app.config.folder, Path(feed.url))
-    outcomes = await fetch_all(
-        [replace(feed, url=url)], {}, limits=app.limits, clock=app.clock, secrets=app.secrets
-    )
+    outcomes = await fetch_all([replace(feed, url=url)], {}, limits=app.limits, clock=app.clock, secrets=app.secrets)
     match outcomes[0]:
         case Fetched() as fetched:
             return parse(fetched.body, url=fetched.final_url, content_type=fetched.content_type)

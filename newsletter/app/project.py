@@ -18,7 +18,7 @@ from newsletter.delivery.limits import Rate
 from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, NewsletterError, UsageError
-from newsletter.feeds.fetch import FetchLimits
+from newsletter.feeds.fetch import FetchLimits, Secret
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
 from newsletter.model import Feed, Subscriber
@@ -115,7 +115,14 @@ class App:
             clock=self.clock,
             ids=self.ids,
             bounce_rules=self.config.bounces.rules,
+            secrets=self.secrets,
+            failing_after=self.config.failing_after,
         )
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """By feed address, what fetches the headers that hold its password."""
+        return {url: secret.headers for url, secret in self.config.feed_secrets.items()}
 
     @property
     def limits(self) -> FetchLimits:

@@ -1,6 +1,7 @@
 """`send`: fetch, freeze, deliver; or see what it would do; or mail it to yourself."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -9,6 +10,7 @@ import typer
 from newsletter.cli.meter import Meter, duration
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
+from newsletter.cli.polled import news_json, tell_news, waiting_note
 from newsletter.cli.report import (
     fetch_detail,
     fetch_json,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from newsletter.app.letters import Plan
     from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
-    from newsletter.model import Draft, FetchResult, Issue, SendReport
+    from newsletter.model import Draft, FeedNews, FetchProgress, FetchResult, Issue, SendReport
     from newsletter.stages import Sent
 
 
@@ -106,6 +108,7 @@ class _Watch:
         self._bar = ExitStack()
         self._step: Steps | None = None
         self._meter = Meter(clock)
+        self._failed: dict[str, bool] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -113,12 +116,25 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
+    def fetching(self, progress: "FetchProgress") -> None:
+        if self._step is None:
+            self._step = self._bar.enter_context(self._out.progress("feeds", progress.total, times=False))
+        self._step(progress.done, progress.total, waiting_note(progress))
+        if progress.done == progress.total:
+            self._end_bar()
+
     def fetched(self, result: "FetchResult") -> None:
         self._out.detail(fetch_detail(result))
-        if result.error:
-            self._out.warn(f"{result.feed.url}: {result.error}", result.hint)
+        self._failed[result.feed.url] = bool(result.error)
         if result.warning:
             self._out.warn(f"{result.feed.url}: {result.warning}")
+
+    def heard(self, items: "Sequence[FeedNews]") -> None:
+        self._end_bar()
+        tell_news(self._out, items)
+        told = {item.url for item in items if not item.over}
+        if silently := sum(failed for url, failed in self._failed.items() if url not in told):
+            self._out.say(f"{plural(silently, 'feed')} could not be read this time: newsletter status")
 
     def finishing(self, issue: "Issue") -> None:
         self._end_bar()
@@ -170,6 +186,7 @@ def _report(session: Session, sent: "Sent") -> int:
         session.out.data(
             {
                 "fetched": fetch_json(sent.fetched),
+                "news": news_json(sent.news),
                 "waiting": 0 if sent.draft is None else sent.draft.total,
                 "declined": sent.declined,
                 "pictures": None if sent.draft is None else pictures_json(sent.draft),

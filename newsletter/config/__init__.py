@@ -3,16 +3,17 @@
     schema    what may be written        problems   every mistake, with its line       load   file → Config
     project   what comes out of it       secret     passwords                          edit   add or remove a feed
     starter   the two files of a new project           filters  include and exclude           canary  who goes first
-    bounces   what comes back           block      what all blocks share
+    bounces   what comes back           feeds      one feed, and its password          intervals  how often
+    block      what all blocks share
 
 The only part of the program that reads the environment.
 """
 
 from newsletter.config.canary import canary_given
-from newsletter.config.edit import add_feed, remove_feed
+from newsletter.config.edit import add_feed, move_feeds, remove_feed
 from newsletter.config.load import CONFIG_NAME, find_project, load_project, parse_project
 from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback
-from newsletter.config.secret import PASSWORD_VARIABLE, PasswordSource, Secret
+from newsletter.config.secret import PASSWORD_VARIABLE, FeedSecret, PasswordSource, Secret
 from newsletter.config.starter import starter_config, starter_people
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Config",
     "DigestConfig",
     "DkimConfig",
+    "FeedSecret",
     "PasswordSource",
     "Secret",
     "SmtpConfig",
@@ -29,6 +31,7 @@ __all__ = [
     "find_project",
     "is_loopback",
     "load_project",
+    "move_feeds",
     "parse_project",
     "remove_feed",
     "starter_config",

@@ -1,14 +1,17 @@
-"""Adding a feed to newsletter.yaml and taking one out, with the file still right afterwards."""
+"""Adding a feed to newsletter.yaml, taking one out, and new addresses, with the file still right afterwards."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from newsletter.config.load import is_there, parse_project
+from newsletter.config.problems import plain
 from newsletter.config.project import Config, shown_url
 from newsletter.errors import ConfigError, UsageError
 from newsletter.model import Feed
-from newsletter.yamlfile import Data, editing, shown_path
+from newsletter.urls import canonical_url
+from newsletter.yamlfile import Data, Node, editing, parse_tree, shown_path
 
 
 def add_feed(
@@ -79,6 +82,57 @@ def remove_feed(config: Config, which: str) -> tuple[Feed, Config]:
             raise UsageError(
                 f"{shown_url(which)} is still named in {places}", hint="take it out there first"
             ) from error
+
+
+def move_feeds(config: Config, moves: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], Config]:
+    """Write new addresses of feeds into the project, also where digests name them; the rest stays as it is.
+
+    Args:
+        config: the project.
+        moves: by address as it is now, the new one.
+
+    Returns:
+        what was written (old → new); what was not, and why (old → words); the project as it is now.
+
+    Raises:
+        ConfigError: the file has a mistake already, or cannot be edited safely.
+        BusyError: another run is editing it.
+    """
+    with editing(config.path) as draft:
+        before = parse_project(draft.text, config.path)
+        pages = {canonical_url(feed.url): feed.url for feed in before.feeds}
+        done: dict[str, str] = {}
+        left: dict[str, str] = {}
+        for old, new in moves.items():
+            other = pages.get(canonical_url(new), old)
+            if old not in {feed.url for feed in before.feeds}:
+                continue
+            if "@" in urlsplit(old).netloc:
+                left[old] = "there is a login in the address: write the new one yourself"
+            elif other != old or canonical_url(new) in {canonical_url(one) for one in done.values()}:
+                left[old] = f"{shown_url(new)} is in the project already: newsletter feed remove takes this one out"
+            else:
+                done[old] = new
+        if done:
+            draft.replace_texts(_texts_to_change(parse_tree(draft.text, "").root, done))
+        return done, left, parse_project(draft.text, config.path)
+
+
+def _texts_to_change(root: Node | None, moves: Mapping[str, str]) -> dict[tuple[str | int, ...], str]:
+    """Where these addresses stand: among the feeds, and where digests choose and order them."""
+    raw = plain(root) if root is not None else {}
+    found: dict[tuple[str | int, ...], str] = {}
+    for index, item in enumerate(raw.get("feeds") or []):
+        place, text = (("feeds", index, "url"), item["url"]) if isinstance(item, dict) else (("feeds", index), item)
+        if text.strip() in moves:
+            found[place] = moves[text.strip()]
+    by_page = {canonical_url(old): new for old, new in moves.items()}
+    for name, body in (raw.get("digests") or {}).items():
+        for key in ("feeds", "sections"):
+            for index, word in enumerate((body or {}).get(key) or [] if isinstance(body, dict) else []):
+                if isinstance(word, str) and "://" in word and canonical_url(word) in by_page:
+                    found["digests", name, key, index] = by_page[canonical_url(word)]
+    return found
 
 
 def _from_project(folder: Path, url: str) -> str:

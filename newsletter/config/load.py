@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.bounces import bounces_config, check_bounces
+from newsletter.config.feeds import check_feed, feed_of, secret_of
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
     Config,
@@ -156,8 +157,8 @@ def _build(path: Path, tree: Tree) -> Config:
 def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
     """Judge the blocks that are right by themselves, so that one mistake does not hide another."""
     blocks = _parts(FeedBlock, [{"url": f} if isinstance(f, str) else f for f in _list(raw.get("feeds"))])
-    feeds = [None if block is None else _feed(check.folder, block) for block in blocks]
-    _check_feeds(check, feeds)
+    feeds = [None if block is None else feed_of(check.folder, block, _path) for block in blocks]
+    _check_feeds(check, blocks, feeds)
     digests = raw.get("digests")
     if isinstance(digests, dict) and None not in feeds:
         bodies = _parts(DigestBlock, [body if isinstance(body, dict) else {} for body in digests.values()])
@@ -192,11 +193,12 @@ def _parts(model: type[_Part], raws: list[Any]) -> list[_Part | None]:
     return found
 
 
-def _check_feeds(check: _Checker, feeds: list[Feed | None]) -> None:
+def _check_feeds(check: _Checker, blocks: list[FeedBlock | None], feeds: list[Feed | None]) -> None:
     first: dict[str, int] = {}
-    for index, feed in enumerate(feeds):
-        if feed is None:
+    for index, (block, feed) in enumerate(zip(blocks, feeds, strict=True)):
+        if block is None or feed is None:
             continue
+        check_feed(block, check.wrong, index)
         written = feed.url.removeprefix(f"{check.folder}/")
         if feed.url.startswith("/") and _looks_like_host(written) and not is_there(Path(feed.url)):
             check.wrong(("feeds", index), f"{one_line(written, 100)} is no file: write https:// in front of an address")
@@ -297,7 +299,8 @@ def _check_store(check: _Checker, store: str) -> None:
 
 def _config(check: _Checker, whole: ProjectBlock) -> Config:
     folder = check.folder
-    feeds = tuple(_feed(folder, block) for block in whole.feeds)
+    feeds = tuple(feed_of(folder, block, _path) for block in whole.feeds)
+    secrets = [secret_of(folder, block, _path, index) for index, block in enumerate(whole.feeds)]
     name, address = parse_mailbox(whole.from_)
     list_id = whole.list_id or address.domain
     return Config(
@@ -319,6 +322,8 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         subscribers=_path(folder, whole.subscribers),
         templates=folder / "templates",
         feeds=feeds,
+        feed_secrets={feed.url: secret for feed, secret in zip(feeds, secrets, strict=True) if secret},
+        failing_after=whole.failing_after,
         digests=tuple(
             DigestConfig(
                 name=digest,
@@ -380,21 +385,6 @@ def _dkim(check: _Checker, index: int, block: DkimBlock) -> DkimConfig:
         key_file=_path(check.folder, block.key_file),
         line=find(check.root, place)[1],
         place=key_path(place),
-    )
-
-
-def _feed(folder: Path, block: FeedBlock) -> Feed:
-    is_address = re.match(r"(?:https?|file):", block.url, re.IGNORECASE)
-    return Feed(
-        url=block.url if is_address else str(_path(folder, block.url)),
-        title=block.title,
-        language=block.language,
-        tags=tuple(block.tags),
-        max_entries=block.max_entries,
-        include=tuple(block.include),
-        exclude=tuple(block.exclude),
-        headers=dict(block.headers),
-        allow_private=block.allow_private,
     )
 
 

@@ -16,8 +16,7 @@ from yarl import URL
 from newsletter.clock import Clock
 from newsletter.errors import FetchError, NewsletterError, StatusError
 from newsletter.feeds.client import Client, FetchLimits
-from newsletter.feeds.manners import hints_of, wish_of
-from newsletter.feeds.words import rest_words
+from newsletter.feeds.manners import hints_of, rest_words, wish_of
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Spared, Validators, Wish
 from newsletter.text import one_line
 

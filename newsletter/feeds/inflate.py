@@ -60,7 +60,7 @@ class _Brotli:
     """RFC 7932; its window is at most 16 MB."""
 
     def __init__(self) -> None:
-        import brotli
+        brotli: Any = import_module("brotli")
 
         self._decoder: Any = brotli.Decompressor()
 
@@ -179,17 +179,18 @@ class Body:
         self._inflater = None
         return inflater.unused_data
 
-    def _unpack(self, undo: "_Undo", data: bytes) -> None:
-        try:
-            for piece in undo.pieces(data):
-                self._body += piece
-                if len(self._body) > self._limit:
-                    raise self._too_large()
-        except FetchError:
-            raise
-        # The library's own error, by whatever name; whatever it is, the bytes are no use.
-        except Exception as error:
-            raise self._damaged() from error
+    def _unpack(self, undo: _Undo, data: bytes) -> None:
+        pieces = undo.pieces(data)
+        while len(self._body) <= self._limit:
+            try:
+                piece = next(pieces, None)
+            # The library's own error, by whatever name: the bytes are no use.
+            except Exception as error:
+                raise self._damaged() from error
+            if piece is None:
+                return
+            self._body += piece
+        raise self._too_large()
 
     def _window(self, data: bytes) -> int:
         if self._coding == "gzip":

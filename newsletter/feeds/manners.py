@@ -116,6 +116,15 @@ def allowed_at(moment: datetime, hints: Hints) -> datetime:
     return moment
 
 
+def rest_words(rest: timedelta) -> str:
+    """How long, in words: `30 seconds`, `2 hours`."""
+    seconds = max(rest.total_seconds(), 1)
+    sizes = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    size, name = next(one for one in sizes if seconds >= one[0])
+    count = round(seconds / size)
+    return f"{count} {name}{'s' * (count != 1)}"
+
+
 def _fresh_until(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """How long an answer holds (RFC 9111 §4.2.1): max-age less Age, else Expires less Date."""
     told = [word.strip().lower() for word in headers.get("Cache-Control", "")[:1000].split(",")]

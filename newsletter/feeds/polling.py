@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from newsletter.feeds.manners import LONGEST_FRESH, LONGEST_REST, allowed_at
+from newsletter.feeds.manners import LONGEST_FRESH, LONGEST_REST, allowed_at, rest_words
 from newsletter.feeds.rhythm import entries_a_day, silence, silent_from
-from newsletter.feeds.words import rest_words
 from newsletter.model import (
     Failed,
     Feed,
@@ -67,13 +66,15 @@ def spare(feed: Feed, poll: Poll, kind: Round, *, now: datetime) -> Spared | Non
         return Spared(
             feed=feed, why=f"its server asks to be left alone for {rest_words(retry_at - now)}", until=retry_at
         )
-    if kind is Round.wanted:
-        fresh = _ahead(poll.wish.fresh_until, LONGEST_FRESH, now)
-        if fresh and poll.answered_at and not poll.failures and timedelta() <= now - poll.answered_at <= JUST_NOW:
-            return Spared(feed=feed, why="asked just now, and its server says that the answer holds", until=fresh)
-        return None
-    due = _ahead(poll.next_at, LONGEST_REST + timedelta(days=1), now)
-    return None if due is None else Spared(feed=feed, why=f"not due for {rest_words(due - now)}", until=due)
+    until, why = None, ""
+    if kind is Round.wanted and not poll.failures and poll.answered_at:
+        if timedelta() <= now - poll.answered_at <= JUST_NOW:
+            until = _ahead(poll.wish.fresh_until, LONGEST_FRESH, now)
+            why = "asked just now, and its server says that the answer holds"
+    elif kind is Round.due:
+        until = _ahead(poll.next_at, LONGEST_REST + timedelta(days=1), now)
+        why = f"not due for {rest_words(until - now)}" if until else ""
+    return Spared(feed=feed, why=why, until=until) if until else None
 
 
 def needs_past(poll: Poll, asked: Asked) -> bool:
@@ -139,7 +140,7 @@ def may_have_lost(poll: Poll, asked: Asked, a_day: float | None) -> bool:
     says that fewer than half a document came meanwhile.
     """
     result = asked.result
-    if poll.answered_at is None or result.held or not result.entries or result.new < result.entries:
+    if poll.answered_at is None or result.held or result.older or not result.entries or result.new < result.entries:
         return False
     expected = None if a_day is None else a_day * _since(poll, asked) / _DAY
     return expected is None or expected > result.entries / 2
@@ -152,10 +153,17 @@ def _gap(found: Poll, poll: Poll, asked: Asked, a_day: float | None) -> Poll:
     if poll.answered_at is not None and result.new and result.entries:
         away = rest_words(timedelta(seconds=_since(poll, asked)))
         if may_have_lost(poll, asked, a_day):
-            words = f"none of its {result.entries} entries was there {away} ago: others may have come and gone meanwhile"
+            words = (
+                f"none of its {result.entries} entries was there {away} ago: others may have come and gone meanwhile"
+            )
             return replace(found, gap=Trouble.lost, gap_at=now, gap_words=words)
-        if 1 < result.entries and result.new > result.entries * _NEARLY_ALL:
-            words = f"{result.new} of its {result.entries} entries are new after {away}: soon some may come and go unseen"
+        if result.older:
+            words = f"{result.older} entries had gone from it after {away}; its older pages still had them"
+            return replace(found, gap=Trouble.tight, gap_at=now, gap_words=words)
+        if result.entries > 1 and result.new > result.entries * _NEARLY_ALL:
+            words = (
+                f"{result.new} of its {result.entries} entries are new after {away}: soon some may come and go unseen"
+            )
             return found if _recent(poll, now) else replace(found, gap=Trouble.tight, gap_at=now, gap_words=words)
     if _recent(poll, now):
         return found

@@ -3,13 +3,14 @@
 import errno
 import socket
 import ssl
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 
 import aiohttp
 
 from newsletter.errors import FetchError, StatusError
 from newsletter.feeds.guard import PrivateAddressError
+from newsletter.feeds.manners import rest_words
 from newsletter.feeds.manners import retry_after as read_retry_after
 from newsletter.text import one_line
 
@@ -65,18 +66,6 @@ def _phrase(status: int) -> str:
     except ValueError:
         phrase = "an unknown status"
     return f"answers {phrase!r}"
-
-
-def rest_words(rest: timedelta) -> str:
-    """How long, in words: `30 seconds`, `2 hours`."""
-    seconds = max(rest.total_seconds(), 1)
-    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            break
-    else:
-        size, name = 1, "second"
-    count = round(seconds / size)
-    return f"{count} {name}{'s' * (count != 1)}"
 
 
 def connection_error(host: str, error: Exception) -> FetchError:  # noqa: PLR0911 - one way out for each kind of trouble

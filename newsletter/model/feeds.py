@@ -260,7 +260,8 @@ class FetchResult:
     """What one poll of one feed brought, for reports; `title` is what the feed calls itself.
 
     `spared` is why it was not asked, where it was not; `failures` how often in a
-    row it could not be read.
+    row it could not be read; `notes` what has changed about it with this poll.
+    `older` of the new ones are from its older pages, where that closed a gap.
     """
 
     feed: Feed
@@ -277,3 +278,5 @@ class FetchResult:
     seconds: float = 0.0
     spared: str | None = None
     failures: int = 0
+    notes: tuple[str, ...] = ()
+    older: int = 0

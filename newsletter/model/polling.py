@@ -33,12 +33,14 @@ class Wish:
 class Round(StrEnum):
     """Why feeds are asked, hence which of them.
 
-    `named`: a person named them, so all are.  `wanted`: all but those that are
-    paused, whose server asks to be left alone, or that have just answered and
-    said how long that holds.  `due`: those whose time has come.
+    `named`: a person named them, so all are.  `every`: all but those that are
+    paused or whose server asks to be left alone.  `wanted`, for a digest: nor
+    those that have just answered and said how long that holds.  `due`: of `every`,
+    those whose time has come.
     """
 
     named = "named"
+    every = "every"
     wanted = "wanted"
     due = "due"
 

@@ -27,7 +27,6 @@ from newsletter.store.offers import offer, offer_to_all
 from newsletter.store.record import Recorded, first_pace, known_feed, locked_feed, pace, write_decision
 from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
 
-
 _POLLED = tuple(t.polls.c[name] for name in ("next_at", "moved_to", "paused", "gap_words", "silent"))
 
 
@@ -220,7 +219,10 @@ class Feeds(Part):
             rows = {row.url: row for row in connection.execute(known)}
             entries = _count(connection, sa.true())
             held = _count(connection, t.entries.c.held)
-        return [_health(url, rows.get(url), entries, held, failing_after) for url in (sorted(rows) if urls is None else urls)]
+        return [
+            _health(url, rows.get(url), entries, held, failing_after)
+            for url in (sorted(rows) if urls is None else urls)
+        ]
 
     def waiting(self, digest: str, feed_urls: Sequence[str]) -> list[StoredEntry]:
         """Entries of these feeds that the digest may carry and has not.
@@ -325,9 +327,7 @@ def _count(connection: Connection, condition: sa.ColumnElement[bool]) -> dict[in
     return {row[0]: row[1] for row in rows}
 
 
-def _health(
-    url: str, row: Row | None, entries: dict[int, int], held: dict[int, int], failing_after: int
-) -> FeedHealth:
+def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, int], failing_after: int) -> FeedHealth:
     if row is None:
         return FeedHealth(
             url=url,

@@ -1,6 +1,7 @@
 """When feeds are asked: what is remembered of it, their pauses, and where they have moved to."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from newsletter.store.base import Part
 from newsletter.store.offers import offer_to_all
 from newsletter.store.record import locked_feed
 from newsletter.store.rows import Row, in_chunks
+from newsletter.store.types import storable
 from newsletter.urls import canonical_url
 
 _KNOWN = sa.select(
@@ -55,6 +57,24 @@ class Polling(Part):
                 for chunk in in_chunks(dict.fromkeys(urls))
                 for row in connection.execute(wanted.where(t.feeds.c.url.in_(chunk)))
             }
+
+    def knew(self, url: str, keys: Iterable[str], *, before: datetime | None) -> bool:
+        """Whether a feed had an entry with one of these keys already at that moment.
+
+        Transaction: one read.
+        """
+        wanted = (
+            sa.select(t.entry_keys.c.key)
+            .join(t.feeds, t.feeds.c.id == t.entry_keys.c.feed_id)
+            .join(t.entries, t.entries.c.id == t.entry_keys.c.entry_id)
+            .where(t.feeds.c.url == url, sa.true() if before is None else t.entries.c.first_seen_at <= before)
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return any(
+                connection.execute(wanted.where(t.entry_keys.c.key.in_(chunk))).first() is not None
+                for chunk in in_chunks(storable(key) for key in keys)
+            )
 
     def record_polls(self, polls: Sequence[Poll], rhythms: Mapping[str, Rhythm]) -> None:
         """Remember when to ask feeds again, and what was learned; those the store does not know are left out.

@@ -4,6 +4,7 @@ read     nodes with lines; what surprises in YAML is refused      explain   a pa
 values   what a scalar means, near misses, language tags          write     a value as a person would write it
 edit     items in or out, proved to change nothing else           replace   lock, write, compare, rename
 entries  many entries changed, each within its own text           pairs     the keys of one mapping
+scalars  single texts, replaced in place
 locate   where the items of a list stand                          lines     where lines begin and end
 """
 

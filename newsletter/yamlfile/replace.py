@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from newsletter.errors import BusyError, ConfigError, NewsletterError, Problem
-from newsletter.yamlfile import edit
+from newsletter.yamlfile import edit, scalars
 from newsletter.yamlfile.entries import Change, change_entries
 from newsletter.yamlfile.locate import CannotEdit
 from newsletter.yamlfile.read import MAX_LIST_BYTES, open_file, parse_tree, shown_path
@@ -50,6 +50,14 @@ class EditedText:
             ConfigError: the layout allows no edit that is sure to change nothing else.
         """
         self.text = self._edited(edit.extend, items)
+
+    def replace_texts(self, changes: Mapping[tuple[str | int, ...], str]) -> None:
+        """Replace single texts, each named by its keys and indexes from the root.
+
+        Raises:
+            ConfigError: the layout allows no edit that is sure to change nothing else.
+        """
+        self.text = self._edited(scalars.replace_texts, changes)
 
     def change(self, changes: Mapping[int, Change], *, short: str) -> None:
         """Change entries of the list that the document is; `entries` says how.
