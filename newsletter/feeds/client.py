@@ -162,10 +162,12 @@ class Client:
         """Note that the host of an address has said we ask too often, and perhaps until when it wants no more."""
         host = _host(url)
         rest = (until - now).total_seconds() if until else 0.0
-        if rest > _SHORT_REST:
-            self._resting[host] = max(until or now, self._resting.get(host, now))
-        self._gaps[host] = max(rest, _SLOW_GAP) if rest <= _SHORT_REST else _SLOW_GAP
-        self._free_at[host] = asyncio.get_running_loop().time() + self._gaps[host]
+        if until is not None and rest > _SHORT_REST:
+            # Its other feeds are not asked at all.
+            self._resting[host] = max(until, self._resting.get(host, now))
+            return
+        self._gaps[host] = _SLOW_GAP
+        self._free_at[host] = asyncio.get_running_loop().time() + max(rest, _SLOW_GAP)
 
     def rests_until(self, url: str, *, now: datetime) -> datetime | None:
         """Until when the host of an address wants to be left alone; None where it does not."""

@@ -26,6 +26,7 @@ _AGAIN: Final = 1.5
 _YEAR: Final = 400
 _WEEK: Final = 7
 _MONTH: Final = 30
+_ABOUT_ONE: Final = 0.9
 
 
 def seen(rhythm: Rhythm, found: Mapping[int, int], *, today: int) -> Rhythm:
@@ -82,6 +83,6 @@ def usual_pace(days: Sequence[tuple[int, int]]) -> str:
     """How often a feed brings something, in words: `3 a day`, `2 a week`, `1 a month`."""
     a_day = entries_a_day(days) or 0.0
     for size, name in ((1, "day"), (_WEEK, "week"), (_MONTH, "month")):
-        if round(a_day * size) >= 1:
+        if a_day * size >= _ABOUT_ONE:
             return f"{round(a_day * size):,} a {name}"
     return "less than 1 a month"

@@ -173,7 +173,7 @@ feeds:
     max_entries: many
   - url: https://b.example/feed
     tags: [tech, 12:30]
-    poll: 1h
+    poll: 1s
     include: '('
   - example.com/feed.xml
   - url: gopher://a.example
@@ -202,7 +202,7 @@ newsletter.yaml:5: base_url: must begin with https://: the links in it are perso
 newsletter.yaml:9: feeds[1].titel: no such setting: did you mean title?
 newsletter.yaml:10: feeds[1].max_entries: must be a whole number, not many
 newsletter.yaml:12: feeds[2].tags[1]: 12:30 means a number in YAML: quote it if it is text: "12:30"
-newsletter.yaml:13: feeds[2].poll: not in this version yet
+newsletter.yaml:13: feeds[2].poll: must be a time such as 30m, 6h or 2d, or auto
 newsletter.yaml:14: feeds[2].include[0]: is not a regular expression: missing ) at position 1
 newsletter.yaml:15: feeds[3]: example.com/feed.xml is no file: write https:// in front of an address
 newsletter.yaml:16: feeds[4].url: feeds are read over http and https and from files, not over gopher
@@ -399,8 +399,9 @@ def test_no_setting_is_both_followed_and_put_off() -> None:
 def test_everything_the_design_names_is_followed_or_put_off() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
-        "first_run edits on_unknown reply_to list_id user_agent bounces subscribe",
-        FeedBlock: "url title language tags max_entries include exclude headers allow_private poll",
+        "first_run edits on_unknown reply_to list_id user_agent bounces subscribe failing_after",
+        FeedBlock: "url title language tags max_entries include exclude headers allow_private poll username "
+        "password_env password_file password_command",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "
         "sections pictures note send_window catch_up max_lateness canary approve",
         SmtpBlock: "host port tls username password_env password_file password_command connections rate window timeout "

@@ -156,8 +156,8 @@ def test_a_redirect_to_nowhere_is_a_failure() -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "hint"),
     [
-        (401, "127.0.0.1 wants a login (401)", "headers"),
-        (403, "127.0.0.1 forbids it (403)", "headers"),
+        (401, "127.0.0.1 wants a login (401)", "password_env"),
+        (403, "127.0.0.1 forbids it (403)", "password_env"),
         (404, "127.0.0.1 has nothing at this address (404)", "newsletter feed remove"),
         (410, "127.0.0.1 says the feed is gone for good (410)", "newsletter feed remove"),
         (429, "127.0.0.1 says it is asked too often (429)", "next fetch"),
