@@ -109,18 +109,15 @@ async def look_back(parts: Parts, poll: Poll, fetched: Fetched, result: FetchRes
         pages.append(replace(page, validators=fetched.validators))
         if complete := parts.store.knew(feed.url, document_keys(document), before=poll.answered_at):
             break
+    if not complete:
+        # Nothing in them was known: it may be the whole past of a feed that has moved.
+        return result
     digests = parts.digests_of.get(feed.url, ())
-    # Without an end the flood guard decides: it may be the whole past of a feed that has moved.
-    found = [record(parts, page, digests, archive=complete) for page in reversed(pages)]
-    if pages:
-        record(parts, fetched, digests)
+    found = [record(parts, page, digests, archive=True) for page in reversed(pages)]
+    record(parts, fetched, digests)
+    older = sum(one.new for one in found)
     return replace(
-        result,
-        new=result.new + sum(one.new for one in found),
-        offered=result.offered + sum(one.offered for one in found),
-        held=result.held + sum(one.held for one in found),
-        warning=result.warning or next((one.warning for one in found if one.warning), None),
-        older=sum(one.new for one in found) if complete else 0,
+        result, new=result.new + older, offered=result.offered + sum(one.offered for one in found), older=older
     )
 
 

@@ -41,6 +41,12 @@ _EARLIEST: Final = 300.0
 _GAP_SHOWN: Final = timedelta(days=7)
 #: More new entries than this share of a document are nearly all of it.
 _NEARLY_ALL: Final = 2 / 3
+#: A window that was measured grows by so much with each fetch that brings something.
+_FORGET: Final = 1.5
+#: So many new entries tell something of how fast a document changes.
+_TELLING: Final = 3
+#: So many of the last days with entries are looked at for the busiest.
+_LATELY: Final = 30
 _DAY: Final = 86_400.0
 GONE: Final = "its server says that it is gone for good (410)"
 BY_HAND: Final = "by hand"
@@ -105,10 +111,10 @@ def after(poll: Poll, asked: Asked, rhythm: Rhythm | None) -> Poll:
             paused=poll.paused or (GONE if gone else None),
         )
     a_day = entries_a_day(rhythm.days) if rhythm else None
-    window = _window(poll, asked, a_day)
-    learned = _learned(a_day, window) if rhythm else poll.interval
-    if window is not None:
-        learned = min(learned or LONGEST, max(window / _LOOKS, SHORTEST))
+    window, learned = poll.window, poll.interval
+    if rhythm is not None and result.new:
+        window = _window(poll, asked, rhythm)
+        learned = _learned(a_day, window)
     hints = outcome.hints if isinstance(outcome, Fetched) else poll.hints
     found = replace(
         poll,
@@ -175,17 +181,24 @@ def _recent(poll: Poll, now: datetime) -> bool:
     return poll.gap is Trouble.lost and poll.gap_at is not None and now - poll.gap_at < _GAP_SHOWN
 
 
-def _window(poll: Poll, asked: Asked, a_day: float | None) -> float | None:
-    """How long an entry stays in the document, in seconds: by the share that is new, at first by the pace."""
+def _window(poll: Poll, asked: Asked, rhythm: Rhythm) -> float | None:
+    """How long an entry stays in the document, in seconds; None where nothing is known of it.
+
+    By the busiest of its days; and where a good part of the document is new, by
+    how long that took.  What was measured once is believed less and less.
+    """
     result = asked.result
-    if not result.new or not result.entries or result.held:
+    if not result.entries or result.held:
         return poll.window
-    if poll.answered_at is None:
-        return result.entries / a_day * _DAY if a_day else None
-    measured = _since(poll, asked) * result.entries / result.new
-    if poll.window is None or measured < poll.window:
-        return measured
-    return (poll.window + measured) / 2
+    found = [] if poll.window is None else [poll.window * _FORGET]
+    if len(rhythm.days) > 1:
+        found.append(result.entries / max(number for _, number in rhythm.days[-_LATELY:]) * _DAY)
+    if poll.answered_at is not None:
+        if may_have_lost(poll, asked, entries_a_day(rhythm.days)) or result.older:
+            found.append(_since(poll, asked))
+        elif _TELLING <= result.new < result.entries and result.new >= result.entries / 3:
+            found.append(_since(poll, asked) * result.entries / result.new)
+    return min(found, default=None)
 
 
 def _since(poll: Poll, asked: Asked) -> float:
@@ -194,9 +207,10 @@ def _since(poll: Poll, asked: Asked) -> float:
 
 
 def _learned(a_day: float | None, window: float | None) -> float:
-    if not a_day:
-        return USUAL if window is None else LONGEST
-    return min(max(_DAY / a_day / 2, SHORTEST), LONGEST)
+    """How often to ask: twice as often as something comes, and before any of it can go."""
+    usual = LONGEST if a_day else USUAL
+    twice = _DAY / a_day / 2 if a_day else usual
+    return max(min(twice, usual, LONGEST if window is None else window / _LOOKS), SHORTEST)
 
 
 def _interval(feed: Feed, learned: float | None) -> float:
