@@ -143,13 +143,16 @@ def may_have_lost(poll: Poll, asked: Asked, a_day: float | None) -> bool:
     """Whether entries may have come and gone since the last good answer.
 
     They may where nothing in the document was there then, unless the feed's pace
-    says that fewer than half a document came meanwhile.
+    says that fewer than half a document came meanwhile.  Where its pace is not
+    known, a few entries or a few minutes say nothing.
     """
     result = asked.result
     if poll.answered_at is None or result.held or result.older or not result.entries or result.new < result.entries:
         return False
-    expected = None if a_day is None else a_day * _since(poll, asked) / _DAY
-    return expected is None or expected > result.entries / 2
+    since = _since(poll, asked)
+    if a_day is None:
+        return result.entries >= _TELLING and since >= SHORTEST
+    return a_day * since / _DAY > result.entries / 2
 
 
 def _gap(found: Poll, poll: Poll, asked: Asked, a_day: float | None) -> Poll:

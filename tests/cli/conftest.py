@@ -76,17 +76,24 @@ class Web:
     """A loopback web server whose pages a test sets: path → (status, body) or (status, body, headers)."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.pages: dict[str, tuple[int, bytes]] = {}
+        self.pages: dict[str, tuple[int, bytes] | tuple[int, bytes, dict[str, str]]] = {}
         self.asked: list[str] = []
+        self.headers: dict[str, dict[str, str]] = {}
         web = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 web.asked.append(self.path)
-                status, body = web.pages.get(self.path, (404, b"no such page"))
+                status, body, *more = web.pages.get(self.path, (404, b"no such page"))
+                fields = {
+                    "Content-Type": "application/xml" if body.startswith(b"<?xml") else "text/html",
+                    "Content-Length": str(len(body)),
+                    **(more[0] if more else {}),
+                }
+                web.headers[self.path] = dict(self.headers)
                 self.send_response(status)
-                self.send_header("Content-Type", "application/xml" if body.startswith(b"<?xml") else "text/html")
-                self.send_header("Content-Length", str(len(body)))
+                for name, value in fields.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
