@@ -77,6 +77,8 @@ class Web:
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.pages: dict[str, tuple[int, bytes] | tuple[int, bytes, dict[str, str]]] = {}
+        #: Paths whose body has no end.
+        self.endless: set[str] = set()
         self.asked: list[str] = []
         self.headers: dict[str, dict[str, str]] = {}
         web = self
@@ -93,9 +95,13 @@ class Web:
                 web.headers[self.path] = dict(self.headers)
                 self.send_response(status)
                 for name, value in fields.items():
-                    self.send_header(name, value)
+                    if value:
+                        self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
+                with contextlib.suppress(OSError):
+                    while self.path in web.endless:
+                        self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Stay quiet."""
