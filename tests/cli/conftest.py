@@ -73,10 +73,12 @@ def call_process(*words: str, cwd: Path, **environment: str) -> Done:
 
 
 class Web:
-    """A loopback web server whose pages a test sets: path → (status, body) or (status, body, headers)."""
+    """A loopback web server whose pages a test sets: path → (status, body)."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.pages: dict[str, tuple[int, bytes] | tuple[int, bytes, dict[str, str]]] = {}
+        self.pages: dict[str, tuple[int, bytes]] = {}
+        #: What a path's header has beside the usual fields, or instead of them; an empty one is left out.
+        self.fields: dict[str, dict[str, str]] = {}
         #: Paths whose body has no end.
         self.endless: set[str] = set()
         self.asked: list[str] = []
@@ -86,11 +88,11 @@ class Web:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 web.asked.append(self.path)
-                status, body, *more = web.pages.get(self.path, (404, b"no such page"))
+                status, body = web.pages.get(self.path, (404, b"no such page"))
                 fields = {
                     "Content-Type": "application/xml" if body.startswith(b"<?xml") else "text/html",
                     "Content-Length": str(len(body)),
-                    **(more[0] if more else {}),
+                    **web.fields.get(self.path, {}),
                 }
                 web.headers[self.path] = dict(self.headers)
                 self.send_response(status)

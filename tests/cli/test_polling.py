@@ -147,7 +147,7 @@ def test_a_sparkline(numbers: tuple[int, ...], bars: str) -> None:
 def test_new_addresses_are_written_where_the_old_ones_stood_and_the_past_stays(wire: Wire) -> None:
     old, new = wire.web.url + "/old.xml", wire.web.url + "/new.xml"
     wire.web.feed("/new.xml", "One")
-    wire.web.pages["/old.xml"] = (301, b"", {"Location": "/new.xml"})
+    wire.web.pages["/old.xml"], wire.web.fields["/old.xml"] = (301, b""), {"Location": "/new.xml"}
     wire.configure()
     before = f"""\
 title: The Morning Wire
@@ -185,7 +185,7 @@ def test_an_address_that_cannot_be_written_is_named(wire: Wire) -> None:
     host = wire.web.url.removeprefix("http://")
     wire.web.feed("/new.xml", "One")
     for name in ("/a.xml", "/b.xml"):
-        wire.web.pages[name] = (301, b"", {"Location": "/new.xml"})
+        wire.web.pages[name], wire.web.fields[name] = (301, b""), {"Location": "/new.xml"}
     wire.configure(wire.web.url + "/a.xml", wire.web.url + "/new.xml", f"http://ada:hunter2@{host}/b.xml")
     before = (wire.folder / "newsletter.yaml").read_text(encoding="utf-8")
     wire("fetch")

@@ -429,4 +429,4 @@ def test_durations_come_from_the_clock() -> None:
         async with serving(handler) as base:
             return await fetch_all([Feed(url=base, allow_private=True)], {}, limits=FetchLimits(), clock=clock)
 
-    assert [1.5] == [outcome.seconds for outcome in asyncio.run(scenario())]
+    assert [1.5] == [fetched(outcome).seconds for outcome in asyncio.run(scenario())]

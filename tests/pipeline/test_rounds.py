@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -84,7 +85,7 @@ class Desk:
         return results[0] if results else None
 
     @property
-    def poll(self):  # type: ignore[no-untyped-def]
+    def poll(self) -> Any:
         return self.parts.store.polls([self.feed.url])[self.feed.url]
 
     @property
@@ -513,7 +514,7 @@ def test_pages_that_lead_in_a_circle_or_nowhere_end(run: Run) -> None:
 def test_a_feed_that_falls_silent_is_told_of_and_when_it_speaks_again(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         async def days(count: int, number: int) -> list[str]:
-            found = []
+            found: list[str] = []
             for _ in range(count):
                 desk.clock.advance(DAY)
                 desk.paper.write(number)
