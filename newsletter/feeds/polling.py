@@ -16,6 +16,7 @@ from newsletter.model import (
     Feed,
     Fetched,
     FetchResult,
+    Hints,
     NotModified,
     Poll,
     Rhythm,
@@ -48,6 +49,7 @@ _TELLING: Final = 3
 #: So many of the last days with entries are looked at for the busiest.
 _LATELY: Final = 30
 _DAY: Final = 86_400.0
+_NO_HINTS: Final = Hints()
 GONE: Final = "its server says that it is gone for good (410)"
 BY_HAND: Final = "by hand"
 
@@ -110,6 +112,11 @@ def after(poll: Poll, asked: Asked, rhythm: Rhythm | None) -> Poll:
             next_at=_next(now, pause, wish, poll, hints_too=False),
             paused=poll.paused or (GONE if gone else None),
         )
+    if isinstance(outcome, NotModified) and rhythm is None and outcome.moved_to == poll.moved_to and not poll.gap:
+        # The usual day of most feeds, hence made cheap.
+        next_at = _next(now, _interval(result.feed, poll.interval), outcome.wish, poll, hints_too=True)
+        paused = None if poll.paused == GONE else poll.paused
+        return replace(poll, wish=outcome.wish, answered_at=now, paused=paused, next_at=next_at)
     a_day = entries_a_day(rhythm.days) if rhythm else None
     window, learned = poll.window, poll.interval
     if rhythm is not None and result.new:
@@ -223,7 +230,7 @@ def _interval(feed: Feed, learned: float | None) -> float:
 def _next(now: datetime, interval: float, wish: Wish, poll: Poll, *, hints_too: bool) -> datetime:
     """The moment a feed is due: its interval, a little early, but never before its server wants it."""
     moment = now + timedelta(seconds=interval - min(interval * _EARLY, _EARLIEST))
-    if hints_too:
+    if hints_too and (poll.hints != _NO_HINTS or wish.fresh_until):
         ttl = timedelta(seconds=min(poll.hints.ttl or 0, LONGEST_FRESH.total_seconds()))
         moment = allowed_at(max(moment, now + ttl, wish.fresh_until or now), poll.hints)
     return max(moment, wish.retry_at or now)

@@ -1,6 +1,6 @@
 """When feeds are asked: what is remembered of it, their pauses, and where they have moved to."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from newsletter.store.rows import Row, in_chunks
 from newsletter.store.types import storable
 from newsletter.urls import canonical_url
 
+_MANY = 100
+
 _KNOWN = sa.select(
     t.feeds.c.url, t.feeds.c.failures, *(column for column in t.polls.c if column.name not in ("rhythm", "feed_id"))
 ).join_from(t.feeds, t.polls, t.polls.c.feed_id == t.feeds.c.id, isouter=True)
@@ -30,11 +32,8 @@ class Polling(Part):
         Transaction: one read.
         """
         with self._database.read() as connection:
-            found = {
-                row.url: _poll_of(row)
-                for chunk in in_chunks(dict.fromkeys(urls))
-                for row in connection.execute(_KNOWN.where(t.feeds.c.url.in_(chunk)))
-            }
+            wanted = set(urls)
+            found = {row.url: _poll_of(row) for row in _of(connection, _KNOWN, urls) if row.url in wanted}
         return {url: found.get(url) or Poll(url=url) for url in urls}
 
     def rhythms(self, urls: Iterable[str]) -> dict[str, Rhythm]:
@@ -85,15 +84,16 @@ class Polling(Part):
         """
         if not polls:
             return
-        columns = [column for column in _columns(polls[0]) if column != "told"]
         with self._database.write() as connection:
             ids = _ids(connection, [poll.url for poll in polls])
+            rows = [{"feed_id": ids[poll.url], **_columns(poll)} for poll in polls if poll.url in ids]
             insert = self._database.insert(t.polls)
             upsert = insert.on_conflict_do_update(
-                index_elements=["feed_id"], set_={name: insert.excluded[name] for name in columns}
+                index_elements=["feed_id"],
+                set_={name: insert.excluded[name] for name in rows[0] if name != "feed_id"} if rows else {},
             )
-            for chunk in in_chunks(poll for poll in polls if poll.url in ids):
-                connection.execute(upsert, [{"feed_id": ids[poll.url], **_columns(poll)} for poll in chunk])
+            for chunk in in_chunks(rows):
+                connection.execute(upsert, chunk)
             learn = (
                 sa.update(t.polls)
                 .where(t.polls.c.feed_id == sa.bindparam("feed"))
@@ -215,6 +215,8 @@ class Polling(Part):
 
 def _takers(moved: Sequence[Row], urls: Collection[str]) -> dict[str, Row]:
     """By address in the project, the feed that has moved there; none that is still in the project, none of two."""
+    if not moved:
+        return {}
     by_page = {canonical_url(url): url for url in urls}
     found: dict[str, list[Row]] = {}
     for row in moved:
@@ -225,12 +227,18 @@ def _takers(moved: Sequence[Row], urls: Collection[str]) -> dict[str, Row]:
 
 
 def _ids(connection: Connection, urls: Sequence[str]) -> dict[str, int]:
-    columns = sa.select(t.feeds.c.url, t.feeds.c.id)
+    wanted = set(urls)
     return {
-        row.url: row.id
-        for chunk in in_chunks(urls)
-        for row in connection.execute(columns.where(t.feeds.c.url.in_(chunk)))
+        row.url: row.id for row in _of(connection, sa.select(t.feeds.c.url, t.feeds.c.id), urls) if row.url in wanted
     }
+
+
+def _of(connection: Connection, columns: sa.Select[Any], urls: Sequence[str]) -> Iterator[Row]:
+    """The rows of these feeds; of all, where they are many: naming them costs more than reading a project's others."""
+    if len(urls) > _MANY:
+        yield from connection.execute(columns)
+    else:
+        yield from connection.execute(columns.where(t.feeds.c.url.in_(list(urls))))
 
 
 def _columns(poll: Poll) -> dict[str, Any]:
@@ -251,7 +259,6 @@ def _columns(poll: Poll) -> dict[str, Any]:
         "gap_words": poll.gap_words,
         "silent": poll.silent,
         "silent_from": poll.silent_from,
-        "told": sorted(poll.told),
     }
 
 

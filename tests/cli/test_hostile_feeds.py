@@ -1,5 +1,6 @@
 """Whatever stands where a feed was: it is named with what to do, and the digest goes out with the rest."""
 
+import contextlib
 import gzip
 
 import pytest
@@ -123,12 +124,11 @@ def test_a_server_that_drips_costs_one_deadline(wire: Wire) -> None:
 
         def drip() -> None:
             connection, _ = server.accept()
-            try:
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
                 while True:
-                    connection.sendall(b"H")
+                    connection.sendall(b"x")
                     threading.Event().wait(0.2)
-            except OSError:
-                pass
 
         threading.Thread(target=drip, daemon=True).start()
         wire.configure(f"http://127.0.0.1:{server.getsockname()[1]}/feed", wire.web.feed("/good", "A good story"))
