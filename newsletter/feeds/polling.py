@@ -70,6 +70,9 @@ def spare(feed: Feed, poll: Poll, kind: Round, *, now: datetime) -> Spared | Non
     if poll.paused is not None:
         return Spared(feed=feed, why=f"paused: {poll.paused}")
     retry_at = _ahead(poll.wish.retry_at, LONGEST_REST, now)
+    if kind is Round.wanted and retry_at and poll.answered_at and not poll.failures:
+        # It came with a good answer, so it is no refusal: a digest a day must not miss a day for some seconds.
+        retry_at = _ahead(min(retry_at, poll.answered_at + LONGEST_FRESH), LONGEST_REST, now)
     if retry_at is not None:
         return Spared(
             feed=feed, why=f"its server asks to be left alone for {rest_words(retry_at - now)}", until=retry_at

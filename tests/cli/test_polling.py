@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from newsletter import __version__
 from newsletter.cli.output import Output
 from newsletter.cli.polled import sparkline, waiting_note
 from newsletter.cli.send import _Watch
@@ -196,6 +197,23 @@ def test_an_address_that_cannot_be_written_is_named(wire: Wire) -> None:
     assert "there is a login in the address" in done.err
     assert "hunter2" not in done.err
     assert before == (wire.folder / "newsletter.yaml").read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------- manners
+
+
+@pytest.mark.parametrize(
+    ("more", "agent"),
+    [
+        ("", f"newsletter/{__version__} (+mailto:wire@example.com)"),
+        ("base_url: https://wire.example.com\n", f"newsletter/{__version__} (+https://wire.example.com)"),
+        ("user_agent: The Wire, ask ada@example.com\n", "The Wire, ask ada@example.com"),
+    ],
+)
+def test_every_request_says_whom_to_write_to(wire: Wire, more: str, agent: str) -> None:
+    wire.configure(wire.web.feed("/a.xml", "One"), more=more)
+    assert wire("fetch").code == 0
+    assert wire.web.headers["/a.xml"]["User-Agent"] == agent
 
 
 # ------------------------------------------------------------------------------- secrets

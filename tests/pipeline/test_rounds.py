@@ -231,6 +231,20 @@ def test_a_server_that_asks_for_rest_is_left_alone_but_by_who_names_its_feed(run
     run(scenario)
 
 
+def test_a_daily_digest_is_not_a_day_late_because_a_good_answer_asked_for_a_day_of_rest(run: Run) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.paper.write(3)
+        desk.paper.headers = {"Retry-After": "86400"}
+        await desk.fetch(Round.wanted)
+        desk.clock.advance(DAY - timedelta(seconds=20))
+        assert await desk.fetch(Round.due) is None
+        assert (await desk.fetch(Round.wanted)).spared is None  # type: ignore[union-attr]
+        desk.clock.advance(11 * HOUR)
+        assert (await desk.fetch(Round.wanted)).spared is not None  # type: ignore[union-attr]
+
+    run(scenario)
+
+
 def test_a_clock_that_was_wrong_silences_no_feed(run: Run) -> None:
     """A fetch in the year 2036, by mistake, and then it is 2026 again."""
 
