@@ -54,7 +54,7 @@ from newsletter.model import (
     Subscriber,
 )
 from newsletter.people.bounces.failures import judge_failures
-from newsletter.rounds import Counter, begin, end, look_back, news, told
+from newsletter.rounds import Counter, begin, end, look_back, news
 from newsletter.stages import Parts, Publication, Sent, Watch
 
 # --------------------------------------------------------------- fetch and parse
@@ -320,7 +320,6 @@ async def send(
     fetched = tuple(await fetch(parts, publication.feeds, on_progress=watch.fetching, on_result=watch.fetched))
     items = news(parts, publication.feeds)
     watch.heard(items)
-    told(parts, items)
     so_far = Sent(finished=finished, fetched=fetched, news=items)
     draft = build(parts, publication)
     if draft.total < publication.rules.min_entries or stop.is_set():

@@ -90,7 +90,8 @@ async def look_back(parts: Parts, poll: Poll, fetched: Fetched, result: FetchRes
         return result
     rhythm = parts.store.rhythms([feed.url]).get(feed.url)
     a_day = entries_a_day(rhythm.days) if rhythm else None
-    if not may_have_lost(poll, Asked(outcome=fetched, result=result, now=now), a_day):
+    again = rhythm is not None and now.toordinal() in dict(rhythm.days)
+    if not may_have_lost(poll, Asked(outcome=fetched, result=result, now=now), a_day, again=again):
         return result
 
     async def ask(url: str) -> FetchOutcome:
@@ -178,7 +179,7 @@ def _changes(before: Poll, now: Poll, result: FetchResult, failing_after: int) -
         return tuple(notes)
     if before.failures >= failing_after:
         notes.append("can be read again")
-    if now.gap_words and now.gap_at != before.gap_at:
+    if now.gap_words and now.gap is not before.gap:
         notes.append(now.gap_words)
     if now.silent and not before.silent:
         notes.append(now.silent)
@@ -215,23 +216,29 @@ def troubles(health: FeedHealth, gap: Trouble | None = None) -> dict[Trouble, Fe
 
 
 def news(parts: Parts, feeds: Iterable[Feed]) -> tuple[FeedNews, ...]:
-    """What has changed about these feeds since a send last told of them: what began, and what is over."""
+    """What has changed about these feeds since a send last told of them: what began, and what is over.
+
+    What began is noted as told, and what is over is forgotten, so that it is told again should it come back.
+    """
     listed = list(feeds)
     urls = [feed.url for feed in listed]
     polls = parts.store.polls(urls)
-    found = []
+    found: list[FeedNews] = []
+    told: dict[str, tuple[Trouble, ...]] = {}
     for feed, health in zip(listed, parts.store.feed_health(urls, failing_after=parts.failing_after), strict=True):
-        poll = polls[feed.url]
-        now = troubles(replace(health, title=feed.title or health.title), poll.gap)
-        found += [one for trouble, one in now.items() if trouble not in poll.told]
-        for trouble in poll.told:
-            if trouble in now or trouble not in _OVER or (trouble is Trouble.failing and health.failures):
-                continue
-            found.append(
-                FeedNews(
-                    url=feed.url, title=feed.title or health.title, trouble=trouble, words=_OVER[trouble], over=True
-                )
-            )
+        poll, title = polls[feed.url], feed.title or health.title
+        now = troubles(replace(health, title=title), poll.gap)
+        # While it hiccups, nobody can say that it is well again.
+        kept = {trouble for trouble in poll.told if trouble in now or (trouble is Trouble.failing and health.failures)}
+        found += [one for trouble, one in now.items() if trouble not in kept]
+        found += [
+            FeedNews(url=feed.url, title=title, trouble=trouble, words=_OVER[trouble], over=True)
+            for trouble in poll.told
+            if trouble not in kept and trouble in _OVER
+        ]
+        if {*kept, *now} != {*poll.told}:
+            told[feed.url] = tuple(sorted({*kept, *now}))
+    parts.store.record_told(told)
     return tuple(found)
 
 
@@ -240,16 +247,6 @@ _OVER = {
     Trouble.paused: "can be read again",
     Trouble.silent: "brings something again",
 }
-
-
-def told(parts: Parts, items: Sequence[FeedNews]) -> None:
-    """Note that this has been told."""
-    urls = list(dict.fromkeys(item.url for item in items))
-    polls = parts.store.polls(urls)
-    known = {url: set(poll.told) for url, poll in polls.items()}
-    for item in items:
-        (known[item.url].discard if item.over else known[item.url].add)(item.trouble)
-    parts.store.record_told({url: tuple(sorted(words)) for url, words in known.items()})
 
 
 # ---------------------------------------------------------------------------- progress

@@ -140,7 +140,7 @@ def after(poll: Poll, asked: Asked, rhythm: Rhythm | None) -> Poll:
     if rhythm is not None:
         today = now.toordinal()
         found = replace(found, silent=silence(rhythm, today=today), silent_from=silent_from(rhythm))
-    found = _gap(found, poll, asked, a_day)
+    found = _gap(found, poll, asked, rhythm)
     return replace(found, next_at=_next(now, _interval(result.feed, learned), found.wish, found, hints_too=True))
 
 
@@ -149,49 +149,63 @@ def looks_silent(poll: Poll, *, now: datetime) -> bool:
     return poll.silent is not None or (poll.silent_from is not None and now.toordinal() >= poll.silent_from)
 
 
-def may_have_lost(poll: Poll, asked: Asked, a_day: float | None) -> bool:
+def may_have_lost(poll: Poll, asked: Asked, a_day: float | None, *, again: bool) -> bool:
     """Whether entries may have come and gone since the last good answer.
 
     They may where nothing in the document was there then, unless the feed's pace
-    says that fewer than half a document came meanwhile.  Where its pace is not
-    known, a few entries or a few minutes say nothing.
+    says that fewer than half a document came meanwhile.  That is said of a batch
+    too, which replaces the whole document at once; but not of one that comes
+    `again` on the same day.  Where its pace is not known, a few entries or a few
+    minutes say nothing.
+
+    Args:
+        poll: what was remembered before.
+        asked: what the fetch has come to.
+        a_day: how many entries the feed brings a day, as far as that is known.
+        again: it had brought something on this day before.
     """
     result = asked.result
     if poll.answered_at is None or result.held or result.older or not result.entries or result.new < result.entries:
         return False
     since = _since(poll, asked)
+    telling = result.entries >= _TELLING and since >= SHORTEST * (1 - _EARLY)
     if a_day is None:
-        return result.entries >= _TELLING and since >= SHORTEST
-    return a_day * since / _DAY > result.entries / 2
+        return telling
+    return a_day * since / _DAY > result.entries / 2 or (again and telling)
 
 
-def _gap(found: Poll, poll: Poll, asked: Asked, a_day: float | None) -> Poll:
+def _gap(found: Poll, poll: Poll, asked: Asked, rhythm: Rhythm | None) -> Poll:
     result, now = asked.result, asked.now
     if result.held:
         return found
-    if poll.answered_at is not None and result.new and result.entries:
+    if rhythm is not None and poll.answered_at is not None and result.new and result.entries:
         away = rest_words(timedelta(seconds=_since(poll, asked)))
-        if may_have_lost(poll, asked, a_day):
+        if _lost(poll, asked, rhythm):
             words = (
                 f"none of its {result.entries} entries was there {away} ago: others may have come and gone meanwhile"
             )
             return replace(found, gap=Trouble.lost, gap_at=now, gap_words=words)
+        words = ""
         if result.older:
             words = f"{result.older} entries had gone from it after {away}; its older pages still had them"
-            return replace(found, gap=Trouble.tight, gap_at=now, gap_words=words)
-        if result.entries > 1 and result.new > result.entries * _NEARLY_ALL:
+        elif _TELLING <= result.entries != result.new > result.entries * _NEARLY_ALL:
             words = (
                 f"{result.new} of its {result.entries} entries are new after {away}: soon some may come and go unseen"
             )
-            return found if _recent(poll, now) else replace(found, gap=Trouble.tight, gap_at=now, gap_words=words)
-    if _recent(poll, now):
-        return found
-    return replace(found, gap=None, gap_at=None, gap_words=None)
+        if words and not (poll.gap is Trouble.lost and _recent(poll, now)):
+            return replace(found, gap=Trouble.tight, gap_at=now, gap_words=words)
+    return found if _recent(poll, now) else replace(found, gap=None, gap_at=None, gap_words=None)
+
+
+def _lost(poll: Poll, asked: Asked, rhythm: Rhythm) -> bool:
+    """`may_have_lost`, with the feed's days, those of this fetch included."""
+    today = dict(rhythm.days).get(asked.now.toordinal(), 0)
+    return may_have_lost(poll, asked, entries_a_day(rhythm.days), again=today > asked.result.new)
 
 
 def _recent(poll: Poll, now: datetime) -> bool:
-    """Whether entries were lost so lately that nothing lesser is worth saying."""
-    return poll.gap is Trouble.lost and poll.gap_at is not None and now - poll.gap_at < _GAP_SHOWN
+    """Whether a gap was noticed so lately that it is still worth saying."""
+    return poll.gap_at is not None and now - poll.gap_at < _GAP_SHOWN
 
 
 def _window(poll: Poll, asked: Asked, rhythm: Rhythm) -> float | None:
@@ -207,7 +221,7 @@ def _window(poll: Poll, asked: Asked, rhythm: Rhythm) -> float | None:
     if len(rhythm.days) > 1:
         found.append(result.entries / max(number for _, number in rhythm.days[-_LATELY:]) * _DAY)
     if poll.answered_at is not None:
-        if may_have_lost(poll, asked, entries_a_day(rhythm.days)) or result.older:
+        if _lost(poll, asked, rhythm) or result.older:
             found.append(_since(poll, asked))
         elif _TELLING <= result.new < result.entries and result.new >= result.entries / 3:
             found.append(_since(poll, asked) * result.entries / result.new)

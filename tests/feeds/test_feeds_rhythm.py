@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.feeds.rhythm import REMEMBERED, entries_a_day, patience, seen, silence, silent_from, usual_pace
@@ -89,7 +89,7 @@ def alarms(life: Life, chance: random.Random, days: int) -> tuple[int, Rhythm]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("lives", [6, pytest.param(300, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("lives", [3, pytest.param(300, marks=pytest.mark.soak)])
 def test_few_are_called_silent_that_are_not_and_the_dead_are_noticed(kind: str, lives: int) -> None:
     make, borne, noticed = KINDS[kind]
     found = [alarms(make(), random.Random(f"{kind} {number}"), 700) for number in range(lives)]
@@ -138,7 +138,8 @@ def test_a_pace_in_words(every: int, each: int, words: str) -> None:
     assert words == usual_pace([(DAY_ONE + number * every, each) for number in range(10)])
 
 
-@given(st.dictionaries(st.integers(0, 5000), st.integers(0, 50), max_size=300), st.integers(0, 5000))
+@settings(max_examples=40)
+@given(st.dictionaries(st.integers(0, 5000), st.integers(0, 50), max_size=200), st.integers(0, 5000))
 def test_what_is_remembered_is_bounded_and_in_order(found: dict[int, int], today: int) -> None:
     at_once = seen(Rhythm(), found, today=today)
     one_by_one = Rhythm()
