@@ -20,7 +20,7 @@ MOST_PAGES: Final = 10
 MOST_BYTES: Final = 20_000_000
 _LINK: Final = re.compile(rb"<(?:\w{1,20}:)?link\b([^<>]{1,4000}?)/?>")
 _ATTRIBUTE: Final = re.compile(r"""([\w:-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_NEXT_URL: Final = re.compile(rb'"next_url"\s*:\s*("(?:[^"\\\\]|\\\\.){1,2000}")')
+_NEXT_URL: Final = re.compile(rb'"next_url"\s*:\s*("(?:[^"\\]|\\.){1,2000}")')
 _RELATIONS: Final = ("prev-archive", "next")
 
 
@@ -35,7 +35,8 @@ def older_page(body: bytes, base: str) -> str | None:
     if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         if found := _NEXT_URL.search(body):
             try:
-                links["next"] = json.loads(found[1])
+                # Half a surrogate pair is no part of an address.
+                links["next"] = json.loads(found[1]).encode("utf-8", "ignore").decode()
             except ValueError:
                 return None
     else:
