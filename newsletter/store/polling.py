@@ -13,7 +13,7 @@ from newsletter.store.base import Part
 from newsletter.store.offers import offer_to_all
 from newsletter.store.record import locked_feed
 from newsletter.store.rows import Row, in_chunks
-from newsletter.store.types import storable
+from newsletter.store.types import storable, unreadable
 from newsletter.urls import canonical_url
 
 _MANY = 100
@@ -48,11 +48,7 @@ class Polling(Part):
         )
         with self._database.read() as connection:
             return {
-                row.url: Rhythm(
-                    days=tuple((int(day), int(number)) for day, number in row.rhythm["days"]),
-                    pause=row.rhythm["pause"],
-                    pause_on=row.rhythm["pause_on"],
-                )
+                row.url: _rhythm_of(row.rhythm)
                 for chunk in in_chunks(dict.fromkeys(urls))
                 for row in connection.execute(wanted.where(t.feeds.c.url.in_(chunk)))
             }
@@ -262,8 +258,31 @@ def _columns(poll: Poll) -> dict[str, Any]:
     }
 
 
+def _rhythm_of(record: Any) -> Rhythm:
+    try:
+        days = tuple((int(day), int(number)) for day, number in record["days"])
+        return Rhythm(days=days, pause=int(record["pause"]), pause_on=int(record["pause_on"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise unreadable("a feed's days", record) from error
+
+
+def _hints_of(record: Any) -> Hints:
+    if record is None:
+        return Hints()
+    try:
+        return Hints(ttl=record["ttl"], hours=tuple(record["hours"]), weekdays=tuple(record["weekdays"]))
+    except (KeyError, TypeError) as error:
+        raise unreadable("a feed's wishes", record) from error
+
+
+def _told_of(record: Any) -> tuple[Trouble, ...]:
+    try:
+        return tuple(Trouble(word) for word in record or ())
+    except (TypeError, ValueError) as error:
+        raise unreadable("what was told of a feed", record) from error
+
+
 def _poll_of(row: Row) -> Poll:
-    hints = row.hints or {}
     return Poll(
         url=row.url,
         failures=row.failures,
@@ -272,9 +291,7 @@ def _poll_of(row: Row) -> Poll:
         window=row.window_seconds,
         answered_at=row.answered_at,
         wish=Wish(retry_at=row.retry_at, fresh_until=row.fresh_until),
-        hints=Hints(
-            ttl=hints.get("ttl"), hours=tuple(hints.get("hours", ())), weekdays=tuple(hints.get("weekdays", ()))
-        ),
+        hints=_hints_of(row.hints),
         moved_to=row.moved_to,
         paused=row.paused,
         gap=row.gap,
@@ -282,5 +299,5 @@ def _poll_of(row: Row) -> Poll:
         gap_words=row.gap_words,
         silent=row.silent,
         silent_from=row.silent_from,
-        told=tuple(Trouble(word) for word in row.told or ()),
+        told=_told_of(row.told),
     )

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from newsletter.errors import StoreError
 from newsletter.model import Failed, Feed, FeedStatus, Hints, Poll, Rhythm, Trouble, Wish
 from newsletter.store import Store
 from tests.conftest import START, FakeClock
@@ -50,6 +51,20 @@ def test_what_is_recorded_of_asking_comes_back(store: Store) -> None:
     assert {FEED.url: rhythm} == store.rhythms([FEED.url])
     store.record_polls([], {})
     store.record_told({})
+
+
+@pytest.mark.parametrize("column", ["rhythm", "hints", "told"])
+@pytest.mark.parametrize("damage", ["5", "{}", '{"days":[1]}', '["x"]', '{"days":[["x",1]],"pause":0,"pause_on":0}'])
+def test_a_damaged_record_is_named(store: Store, column: str, damage: str) -> None:
+    record(store, entry("1"))
+    store.record_polls([everything(FEED.url)], {FEED.url: Rhythm(days=((739000, 3),))})
+    with store._database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE polls SET {column} = '{damage}'")
+
+    if (column, damage) == ("told", "{}"):
+        return  # nothing was told
+    with pytest.raises(StoreError, match="it is damaged"):
+        store.rhythms([FEED.url]) if column == "rhythm" else store.polls([FEED.url])
 
 
 def test_many_feeds_are_read_at_once(store: Store) -> None:
