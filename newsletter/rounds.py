@@ -4,7 +4,9 @@
 what a send tells about its feeds, each thing once.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
@@ -83,7 +85,8 @@ class Record(Protocol):
 async def look_back(parts: Parts, poll: Poll, fetched: Fetched, result: FetchResult, *, record: Record) -> FetchResult:
     """Record older pages of a feed, if entries may have come and gone since it was last fetched (RFC 5005).
 
-    The document itself is recorded once more at the end: what it has is what the feed now has.
+    The document itself is recorded once more at the end: what it has is what the
+    feed now has.  All pages together have the time that one feed has.
     """
     feed, now = fetched.feed, parts.clock.now()
     if result.error or result.new < result.entries or older_page(fetched.body, fetched.final_url) is None:
@@ -95,6 +98,7 @@ async def look_back(parts: Parts, poll: Poll, fetched: Fetched, result: FetchRes
         return result
 
     async def ask(url: str) -> FetchOutcome:
+        await asyncio.sleep(0 if feed.allow_private else parts.limits.host_gap)
         [outcome] = await fetch_all(
             [feed], {}, moved={feed.url: url}, limits=parts.limits, clock=parts.clock, secrets=parts.secrets
         )
@@ -102,14 +106,13 @@ async def look_back(parts: Parts, poll: Poll, fetched: Fetched, result: FetchRes
 
     pages: list[Fetched] = []
     complete = False
-    async for page in older_pages(fetched, ask):
-        try:
-            document = parse(page.body, url=page.final_url, content_type=page.content_type)
-        except ParseError:
-            break
-        pages.append(replace(page, validators=fetched.validators))
-        if complete := parts.store.knew(feed.url, document_keys(document), before=poll.answered_at):
-            break
+    with suppress(TimeoutError, ParseError):
+        async with asyncio.timeout(parts.limits.deadline):
+            async for page in older_pages(fetched, ask):
+                document = parse(page.body, url=page.final_url, content_type=page.content_type)
+                pages.append(replace(page, validators=fetched.validators))
+                if complete := parts.store.knew(feed.url, document_keys(document), before=poll.answered_at):
+                    break
     if not complete:
         # Nothing in them was known: it may be the whole past of a feed that has moved.
         return result

@@ -41,6 +41,7 @@ class Paper:
     body: bytes | None = None
     asked: list[str] = field(default_factory=list)
     dated: bool = True
+    slow_pages: float = 0.0
 
     def write(self, number: int = 1) -> None:
         for _ in range(number):
@@ -67,6 +68,8 @@ class Paper:
         self.asked.append(request.path_qs)
         if self.moved and request.path == "/feed":
             return web.Response(status=self.moved[0], headers={"Location": self.moved[1]})
+        if "page" in request.query:
+            await asyncio.sleep(self.slow_pages)
         body = self.body if self.body is not None else self.document(int(request.query.get("page", 0)))
         return web.Response(status=self.status, headers=self.headers, body=body if self.status == 200 else b"no")
 
@@ -491,6 +494,24 @@ def test_pages_that_lead_in_a_circle_or_nowhere_end(run: Run) -> None:
             del desk.paper.asked[:]
             await desk.fetch()
             assert len(desk.paper.asked) <= 3
+
+    run(scenario)
+
+
+def test_slow_pages_cost_one_deadline_together(run: Run) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.parts = replace(desk.parts, limits=replace(desk.parts.limits, deadline=0.5))
+        desk.paper.paged = "next"
+        desk.paper.write(10)
+        await desk.fetch()
+        desk.clock.advance(30 * DAY)
+        desk.paper.write(200)
+        desk.paper.slow_pages = 0.15
+        result = await desk.fetch()
+
+        assert result is not None
+        assert (10, 0, None) == (result.new, result.older, result.error)
+        assert len(desk.paper.asked) < 8
 
     run(scenario)
 
