@@ -12,8 +12,9 @@ Nothing else in the program calls two stages in a row.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
@@ -21,10 +22,10 @@ from newsletter.delivery.known import know_links
 from newsletter.delivery.links import Tokens
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ParseError
-from newsletter.feeds.fetch import fetch_all
+from newsletter.feeds.fetch import fetch_each
 from newsletter.feeds.identity import decide, document_keys
-from newsletter.feeds.parse import parse
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
+from newsletter.feeds.wire import Job
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
 from newsletter.issues.illustrate import illustrated
@@ -34,14 +35,17 @@ from newsletter.model import (
     Canary,
     Decision,
     DeliveryState,
+    Document,
     Draft,
     Envelope,
     Failed,
     Feed,
+    FeedMemory,
     Fetched,
     FetchOutcome,
     FetchResult,
     Issue,
+    KnownEntry,
     KnownFeed,
     NewDelivery,
     NotModified,
@@ -51,6 +55,7 @@ from newsletter.model import (
 )
 from newsletter.people.bounces.failures import judge_failures
 from newsletter.stages import Parts, Publication, Sent, Watch
+from newsletter.store.record import TrimmedTooFarError
 
 # --------------------------------------------------------------- fetch and parse
 
@@ -73,45 +78,112 @@ async def fetch(
         on_result: told when what it answered is recorded.
     """
     asked = list(feeds)
-    validators = parts.store.validators([feed.url for feed in asked])
-    results = []
-    for outcome in await fetch_all(asked, validators, limits=parts.limits, clock=parts.clock, on_done=on_answer):
-        results.append(_record(parts, outcome))
-        on_result(results[-1])
-    return results
+    polls = _Polls(parts, parts.store.memories([feed.url for feed in asked]), on_result)
+    validators = {url: memory.validators for url, memory in polls.memories.items()}
+    await fetch_each(asked, validators, polls.take, limits=parts.limits, clock=parts.clock, on_done=on_answer)
+    return await polls.results(len(asked))
 
 
-def _record(parts: Parts, outcome: FetchOutcome) -> FetchResult:
-    digests = parts.digests_of.get(outcome.feed.url, ())
-    if isinstance(outcome, Failed):
-        return parts.store.record_failure(outcome)
-    if isinstance(outcome, NotModified):
-        return parts.store.record_unchanged(
-            outcome.feed, seconds=outcome.seconds, digests=digests, first_run=parts.first_run
+class _Polls:
+    """The outcomes of one fetch, from the answer to the record.
+
+    Recorded in the order of the feeds, a batch at a time: then two feeds that
+    have not changed cost hardly more than one, and a thousand that have do not
+    all wait in memory.
+    """
+
+    _BATCH = 100
+    _BATCH_BYTES = 20_000_000
+
+    def __init__(
+        self, parts: Parts, memories: Mapping[str, FeedMemory], on_result: Callable[[FetchResult], None]
+    ) -> None:
+        self.memories = memories
+        self._parts = parts
+        self._on_result = on_result
+        self._waiting: dict[int, Failed | NotModified | tuple[Fetched, Document]] = {}
+        self._bytes = 0
+        self._results: dict[int, FetchResult] = {}
+
+    async def take(self, at: int, outcome: FetchOutcome) -> None:
+        """Parse what the feed in this place answered, and let it wait for its record."""
+        self._waiting[at] = await self._parsed(outcome) if isinstance(outcome, Fetched) else outcome
+        self._bytes += len(outcome.body) if isinstance(outcome, Fetched) else 0
+        if len(self._waiting) >= self._BATCH or self._bytes >= self._BATCH_BYTES:
+            await self._record()
+
+    async def results(self, count: int) -> list[FetchResult]:
+        """Record what is left; what came of all feeds, in their order."""
+        await self._record()
+        return [self._results[at] for at in range(count)]
+
+    async def _parsed(self, fetched: Fetched) -> Failed | NotModified | tuple[Fetched, Document]:
+        before = self.memories.get(fetched.feed.url)
+        if before is not None and before.body_hash == sha256(fetched.body).hexdigest():
+            return NotModified(feed=fetched.feed, seconds=fetched.seconds, validators=fetched.validators)
+        known = self._parts.store.known_items(fetched.feed.url) if before is not None else {}
+        document = await self._read(fetched, known)
+        return document if isinstance(document, Failed) else (fetched, document)
+
+    async def _read(self, fetched: Fetched, known: Mapping[str, KnownEntry]) -> Document | Failed:
+        job = Job(body=fetched.body, url=fetched.final_url, content_type=fetched.content_type, known=known)
+        try:
+            return await self._parts.reader.read(job)
+        except ParseError as error:
+            return Failed(feed=fetched.feed, reason=error.message, hint=error.hint, seconds=fetched.seconds)
+
+    async def _record(self) -> None:
+        waiting, self._waiting, self._bytes = self._waiting, {}, 0
+        unchanged: list[tuple[int, NotModified]] = []
+        for at in sorted(waiting):
+            found = waiting.pop(at)
+            if isinstance(found, NotModified):
+                unchanged.append((at, found))
+            else:
+                self._record_unchanged(unchanged)
+                unchanged = []
+                self._tell(at, self._parts.store.record_failure(found) if isinstance(found, Failed) else await self._record_document(*found))
+        self._record_unchanged(unchanged)
+
+    def _tell(self, at: int, result: FetchResult) -> None:
+        self._results[at] = result
+        self._on_result(result)
+
+    def _record_unchanged(self, polls: list[tuple[int, NotModified]]) -> None:
+        parts = self._parts
+        if polls:
+            found = parts.store.record_unchanged_all(
+                [poll for _, poll in polls], digests_of=parts.digests_of, first_run=parts.first_run
+            )
+            for (at, _), result in zip(polls, found, strict=True):
+                self._tell(at, result)
+
+    async def _record_document(self, fetched: Fetched, document: Document) -> FetchResult:
+        try:
+            return self._write(fetched, document)
+        except TrimmedTooFarError:
+            # An item that was known is another entry now, or has to be written anew: read all of them.
+            whole = await self._read(fetched, {})
+            if isinstance(whole, Failed):
+                return self._parts.store.record_failure(whole)
+            return self._write(fetched, whole)
+
+    def _write(self, fetched: Fetched, document: Document) -> FetchResult:
+        parts = self._parts
+        now = parts.clock.now()
+
+        def judge(known: KnownFeed) -> Decision:
+            return decide(document, known, now=now)
+
+        return parts.store.record_document(
+            fetched.feed,
+            fetched,
+            document,
+            decide=judge,
+            keys=document_keys(document),
+            digests=parts.digests_of.get(fetched.feed.url, ()),
+            first_run=parts.first_run,
         )
-    return _record_document(parts, outcome, digests)
-
-
-def _record_document(parts: Parts, fetched: Fetched, digests: tuple[str, ...]) -> FetchResult:
-    try:
-        document = parse(fetched.body, url=fetched.final_url, content_type=fetched.content_type)
-    except ParseError as error:
-        failed = Failed(feed=fetched.feed, reason=error.message, hint=error.hint, seconds=fetched.seconds)
-        return parts.store.record_failure(failed)
-    now = parts.clock.now()
-
-    def judge(known: KnownFeed) -> Decision:
-        return decide(document, known, now=now)
-
-    return parts.store.record_document(
-        fetched.feed,
-        fetched,
-        document,
-        decide=judge,
-        keys=document_keys(document),
-        digests=digests,
-        first_run=parts.first_run,
-    )
 
 
 # ------------------------------------------------------------------------- build

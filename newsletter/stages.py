@@ -8,6 +8,7 @@ from typing import Protocol
 from newsletter.clock import Clock, Ids
 from newsletter.delivery.ports import Progress
 from newsletter.feeds.fetch import FetchLimits
+from newsletter.feeds.workers import Here, Reader
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates
 from newsletter.model import (
@@ -55,6 +56,7 @@ class Parts:
 
     `digests_of` names, per feed address, the digests that have the feed;
     `people` yields the subscribers of a digest, streaming, as often as asked;
+    `reader` reads documents: here, unless somebody picks processes for it;
     `bounce_rules` say which refusals stop mail to a person.
     """
 
@@ -66,6 +68,7 @@ class Parts:
     on_unknown: OnUnknown
     clock: Clock
     ids: Ids
+    reader: Reader = field(default_factory=Here)
     bounce_rules: BounceRules = field(default_factory=BounceRules)
 
 

@@ -19,6 +19,7 @@ from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, NewsletterError, UsageError
 from newsletter.feeds.fetch import FetchLimits
+from newsletter.feeds.workers import workers
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
 from newsletter.model import Feed, Subscriber
@@ -114,6 +115,7 @@ class App:
             on_unknown=self.config.on_unknown,
             clock=self.clock,
             ids=self.ids,
+            reader=workers(),
             bounce_rules=self.config.bounces.rules,
         )
 

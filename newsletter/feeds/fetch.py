@@ -4,7 +4,7 @@ import asyncio
 import os
 import stat
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,7 +19,7 @@ from newsletter.feeds.client import Client, FetchLimits
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Validators
 from newsletter.text import one_line
 
-__all__ = ["FetchLimits", "fetch_all"]
+__all__ = ["FetchLimits", "fetch_all", "fetch_each"]
 
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml, "
@@ -55,17 +55,45 @@ async def fetch_all(
         on_done: called with each outcome as it comes.
         resolver: looks up names in place of the system; every address it gives is checked all the same.
     """
+    found: dict[int, FetchOutcome] = {}
+
+    async def keep(at: int, outcome: FetchOutcome) -> None:
+        found[at] = outcome
+
+    await fetch_each(feeds, validators, keep, limits=limits, clock=clock, on_done=on_done, resolver=resolver)
+    return [found[at] for at in range(len(feeds))]
+
+
+async def fetch_each(
+    feeds: Sequence[Feed],
+    validators: Mapping[str, Validators],
+    take: Callable[[int, FetchOutcome], Awaitable[None]],
+    *,
+    limits: FetchLimits,
+    clock: Clock,
+    on_done: Callable[[FetchOutcome], None] = _nothing,
+    resolver: AbstractResolver | None = None,
+) -> None:
+    """Fetch all feeds as `fetch_all` does, and hand over what came of each as it comes.
+
+    Args:
+        feeds: as for `fetch_all`, like the others.
+        take: gets the place of a feed among `feeds`, and its outcome; the next
+            feed is asked when it has returned, so that bodies do not pile up.
+        on_done: called before `take`.
+    """
     async with Client(limits, resolver) as client:
         fetcher = _Fetcher(client, limits, clock)
 
-        async def one(feed: Feed) -> FetchOutcome:
-            outcome = await fetcher.fetch(feed, validators.get(feed.url, Validators()))
-            on_done(outcome)
-            return outcome
+        async def one(at: int, feed: Feed) -> None:
+            async with client.turn(feed.url):
+                outcome = await fetcher.fetch(feed, validators.get(feed.url, Validators()))
+                on_done(outcome)
+                await take(at, outcome)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(feed)) for feed in feeds]
-    return [task.result() for task in tasks]
+            for at, feed in enumerate(feeds):
+                group.create_task(one(at, feed))
 
 
 class _Fetcher:
@@ -77,26 +105,24 @@ class _Fetcher:
         self._clock = clock
 
     async def fetch(self, feed: Feed, validators: Validators) -> FetchOutcome:
-        """Fetch one feed when its turn comes."""
-        async with self._client.turn(feed.url):
-            started = self._clock.monotonic()
-            try:
-                async with asyncio.timeout(self._limits.deadline):
-                    outcome = await self._read(feed, validators, started)
-            except TimeoutError:
-                return self._failed(
-                    feed,
-                    started,
-                    FetchError(
-                        f"no complete answer within {self._limits.deadline:g} s",
-                        hint="nothing to do if it happens once: it is asked again at the next fetch",
-                    ),
-                )
-            except FetchError as error:
-                return self._failed(feed, started, error)
-            except Exception as error:  # noqa: BLE001 - whatever one feed does to us, the others are read
-                return self._failed(feed, started, FetchError(f"it cannot be read ({type(error).__name__})"))
-            return outcome
+        """Fetch one feed, whose turn it is."""
+        started = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(self._limits.deadline):
+                return await self._read(feed, validators, started)
+        except TimeoutError:
+            return self._failed(
+                feed,
+                started,
+                FetchError(
+                    f"no complete answer within {self._limits.deadline:g} s",
+                    hint="nothing to do if it happens once: it is asked again at the next fetch",
+                ),
+            )
+        except FetchError as error:
+            return self._failed(feed, started, error)
+        except Exception as error:  # noqa: BLE001 - whatever one feed does to us, the others are read
+            return self._failed(feed, started, FetchError(f"it cannot be read ({type(error).__name__})"))
 
     def _failed(self, feed: Feed, started: float, error: FetchError) -> Failed:
         # A reason may quote what a server wrote: it has to fit a line of the report and a row of the store.

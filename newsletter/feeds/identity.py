@@ -24,7 +24,7 @@ _HASH = 32
 # Title, text and date.
 _ALL = 3
 _TAG = re.compile(r"<[^<>]*>")
-_SPACE = re.compile(r"[\s\u200b-\u200d\ufeff]+")
+_INVISIBLE = ("\u200b", "\u200c", "\u200d", "\ufeff")
 
 
 def _digest(*parts: str) -> str:
@@ -68,7 +68,14 @@ def text_hash(entry: Entry) -> str:
     Tags, the spelling of characters and white space do not count: some sites
     change them with every visit.
     """
-    return _digest(_visible(entry.title)) + _digest(_visible(entry.content or entry.summary))
+    if entry.mark is not None:
+        return entry.mark.text_hash
+    return words_hash(entry.title, entry.content or entry.summary)
+
+
+def words_hash(title: str, text: str) -> str:
+    """`text_hash` of an entry that is still to be made; `text` is its content, or else its summary."""
+    return _digest(_visible(title)) + _digest(_visible(text))
 
 
 def decide(document: Document, known: KnownFeed, *, now: datetime) -> Decision:
@@ -127,7 +134,11 @@ def _key(kind: str, value: str) -> str:
 
 
 def _visible(text: str) -> str:
-    return _SPACE.sub("", unescape(_TAG.sub("", text)))
+    visible = "".join(unescape(_TAG.sub("", text)).split())
+    if not visible.isascii():
+        for character in _INVISIBLE:
+            visible = visible.replace(character, "")
+    return visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

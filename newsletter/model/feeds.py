@@ -57,10 +57,11 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """The server said 304: nothing has changed since the validators were given."""
+    """Nothing has changed: the server said 304, or sent what it had sent before, with these new validators."""
 
     feed: Feed
     seconds: float
+    validators: Validators | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,22 @@ class Enclosure:
     url: str
     media_type: str | None = None
     length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What reading a document found out about an entry beside what the entry says.
+
+    `text_hash` is `feeds.identity.text_hash` of it.  `item_hash` stands for the
+    bytes of the item, and for all else in the document that its reading depends
+    on; it is empty where the item cannot be told from the rest of the document.
+    `known_id` is the recorded entry that was read from the same bytes: then
+    only what recognising needs has been filled in, from the store.
+    """
+
+    text_hash: str
+    item_hash: str = ""
+    known_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +128,7 @@ class Entry:
     enclosures: tuple[Enclosure, ...] = ()
     tags: tuple[str, ...] = ()
     position: int = 0
+    mark: Mark | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +150,18 @@ class KnownEntry:
     url: str | None
     text_hash: str
     published_at: datetime | None
+    guid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedMemory:
+    """What the store knows of a feed before it is polled.
+
+    `body_hash` is the sha256 of its last good document.
+    """
+
+    validators: Validators = Validators()
+    body_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

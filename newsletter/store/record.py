@@ -13,6 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from newsletter.errors import StoreError
 from newsletter.model import Decision, Document, Entry, KnownEntry, KnownFeed, Sighting
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
@@ -34,7 +35,12 @@ _RECENT: Final = 500
 _HALF_LIFE: Final = 7.0
 _DAY: Final = 86_400.0
 
-_KNOWN = (t.entries.c.id, t.entries.c.title, t.entries.c.url, t.entries.c.text_hash, t.entries.c.published_at)
+#: What makes a `KnownEntry`.
+KNOWN: Final = tuple(t.entries.c[name] for name in ("id", "guid", "title", "url", "text_hash", "published_at"))
+
+
+class TrimmedTooFarError(StoreError):
+    """More has to be written of a known item than its bytes have been read for: read the document whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +75,10 @@ def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownF
         )
     known: dict[int, KnownEntry] = {}
     for ids in in_chunks({owner for owner in owners.values() if owner is not None}):
-        rows = connection.execute(sa.select(*_KNOWN).where(t.entries.c.id.in_(ids)))
+        rows = connection.execute(sa.select(*KNOWN).where(t.entries.c.id.in_(ids)))
         known.update((row.id, known_entry_of(row)) for row in rows)
     last = connection.execute(
-        sa.select(*_KNOWN, t.entries.c.position).where(
+        sa.select(*KNOWN, t.entries.c.position).where(
             t.entries.c.feed_id == feed.id, t.entries.c.seen_in == feed.documents
         )
     ).all()
@@ -96,6 +102,7 @@ def write_decision(
     for sighting in decision.sightings:
         if sighting.known_id is not None:
             seen.setdefault(sighting.known_id, sighting)
+    _require_read(decision.sightings, known)
     inserted = _insert(connection, feed.id, new, document=document, now=now)
     for id_, sighting in seen.items():
         if sighting.edited:
@@ -147,6 +154,7 @@ def _insert(
                     "version": 1,
                     "held": sighting.held,
                     "seen_in": document,
+                    "item_hash": _item_hash(sighting.entry),
                 }
                 for sighting in chunk
             ],
@@ -184,9 +192,43 @@ def _edit(connection: Connection, id_: int, sighting: Sighting, *, now: datetime
             text_hash=sighting.text_hash,
             version=row.version + 1,
             edited_at=now,
+            item_hash=_item_hash(sighting.entry),
         )
     )
     connection.execute(sa.update(t.entry_texts).where(t.entry_texts.c.entry_id == id_).values(**_texts(sighting.entry)))
+
+
+def _require_read(sightings: Iterable[Sighting], known: KnownFeed) -> None:
+    """See to it that of items that were not read again nothing is to be written but that they are still there.
+
+    Raises:
+        TrimmedTooFarError: one of them is taken for another entry, or its own has changed meanwhile.
+    """
+    for sighting in sightings:
+        entry, mark = sighting.entry, sighting.entry.mark
+        if mark is None or mark.known_id is None:
+            continue
+        before = known.entries.get(mark.known_id)
+        if sighting.known_id != mark.known_id or sighting.edited or before is None or before.url != entry.url:
+            raise TrimmedTooFarError("the document has to be read whole")
+
+
+def _item_hash(entry: Entry) -> str | None:
+    """What a row that holds just this entry says of the bytes it was read from."""
+    if entry.mark is None or not entry.mark.item_hash:
+        return None
+    texts = (entry.guid, entry.url or "", entry.title)
+    return entry.mark.item_hash if all(text == storable(text) for text in texts) else None
+
+
+def _hash_of_known(sighting: Sighting, before: KnownEntry | None) -> str | None:
+    """The same for an entry that was there before: only if its row says what the document says."""
+    entry, found = sighting.entry, _item_hash(sighting.entry)
+    if found is None or before is None or sighting.edited:
+        return found
+    then = (before.guid, before.url, before.title, before.published_at, before.text_hash)
+    now = (entry.guid, entry.url, entry.title, entry.published_at, sighting.text_hash)
+    return found if then == now else None
 
 
 def _see_again(connection: Connection, seen: Mapping[int, Sighting], known: KnownFeed, *, document: int) -> None:
@@ -194,10 +236,16 @@ def _see_again(connection: Connection, seen: Mapping[int, Sighting], known: Know
     again = (
         sa.update(t.entries)
         .where(t.entries.c.id == sa.bindparam("entry"))
-        .values(seen_in=document, position=sa.bindparam("place"))
+        .values(seen_in=document, position=sa.bindparam("place"), item_hash=sa.bindparam("bytes"))
     )
     for chunk in in_chunks(seen.items()):
-        connection.execute(again, [{"entry": id_, "place": s.entry.position} for id_, s in chunk])
+        connection.execute(
+            again,
+            [
+                {"entry": id_, "place": one.entry.position, "bytes": _hash_of_known(one, known.entries.get(id_))}
+                for id_, one in chunk
+            ],
+        )
     # A site that moves should not leave a dead link in an entry still waiting.
     moved = [
         {"entry": id_, "now_at": sighting.entry.url}

@@ -78,7 +78,14 @@ def stored_entry_of(row: Row) -> StoredEntry:
 
 def known_entry_of(row: Row) -> KnownEntry:
     """What recognising an entry needs."""
-    return KnownEntry(id=row.id, title=row.title, url=row.url, text_hash=row.text_hash, published_at=row.published_at)
+    return KnownEntry(
+        id=row.id,
+        title=row.title,
+        url=row.url,
+        text_hash=row.text_hash,
+        published_at=row.published_at,
+        guid=row.guid,
+    )
 
 
 def entry_record(entry: Entry) -> dict[str, Any]:

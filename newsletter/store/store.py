@@ -23,10 +23,10 @@ from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
 from newsletter.store.deliveries import Deliveries
 from newsletter.store.erasing import Erasing
-from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
+from newsletter.store.polls import Polls
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -46,7 +46,7 @@ class StoreInfo:
 
 
 class Store(
-    Feeds,
+    Polls,
     Issues,
     Freeze,
     Deliveries,

@@ -87,6 +87,7 @@ def test_a_database_of_the_first_version_is_brought_up_with_all_it_holds(
         connection.exec_driver_sql("ALTER TABLE issues DROP COLUMN note")
         connection.exec_driver_sql("ALTER TABLE issues DROP COLUMN canary")
         connection.exec_driver_sql("ALTER TABLE deliveries DROP COLUMN doubtful")
+        connection.exec_driver_sql("ALTER TABLE entries DROP COLUMN item_hash")
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
     database.close()
 
