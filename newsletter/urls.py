@@ -13,6 +13,7 @@ _JUNK = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]")
 _PLAIN_URL = re.compile(
     r"https?://([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)((?:/[A-Za-z0-9_.~%!$'()*+,:=@&-]*)+)(\?[A-Za-z0-9_.~%!$'()*+,:=@&/-]+)?"
 )
+_HOST_PART = re.compile(r"^[^/?#]*/?")
 #: Everything RFC 3986 allows in an address, and "%": left as it is.
 _KEEP = "%!#$&'()*+,/:;=?@[]~"
 
@@ -83,4 +84,4 @@ def canonical_url(url: str) -> str:
 
 def without_host(canonical: str) -> str:
     """The part of a canonical address that survives a move to another host; the query counts (`/?p=123`)."""
-    return re.sub(r"^[^/?#]*/?", "", canonical)
+    return _HOST_PART.sub("", canonical, count=1)

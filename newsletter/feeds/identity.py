@@ -7,7 +7,7 @@ never decides alone.  Everything here follows from the arguments.
 import re
 from collections import Counter
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
@@ -19,7 +19,8 @@ from newsletter.urls import canonical_url, without_host
 
 # The kinds of key, strongest first.
 _GUID, _LINK, _PATH, _TITLE, _TEXT, _WHOLE = "g:", "l:", "p:", "t:", "h:", "a:"
-_KEY_LIMIT = 200
+#: Characters of a key.
+KEY_LIMIT = 200
 _HASH = 32
 # Title, text and date.
 _ALL = 3
@@ -42,18 +43,31 @@ def keys_of(entry: Entry, document: Document) -> tuple[str, ...]:
     `p:` what of the link survives a move to another host; `t:` guid, link and
     title together; `h:` title and text; `a:` all four.
     """
-    address = canonical_url(entry.url) if entry.url else ""
+    if entry.mark is not None and entry.mark.keys:
+        return entry.mark.keys
+    home = canonical_url(document.home_url) if document.home_url else None
+    return keys_from(entry.guid, entry.url, entry.title, text_hash(entry), home=home)
+
+
+def keys_from(guid: str, url: str | None, title: str, words: str, *, home: str | None) -> tuple[str, ...]:
+    """`keys_of` an entry that is still to be made.
+
+    Args:
+        guid: its, like `url` and `title`.
+        words: its `text_hash`.
+        home: the canonical address of the site, which is no entry's.
+    """
+    address = canonical_url(url) if url else ""
     keys = []
-    if entry.guid:
-        keys.append(_key(_GUID, entry.guid))
-    if address and address != (document.home_url and canonical_url(document.home_url)):
+    if guid:
+        keys.append(_key(_GUID, guid))
+    if address and address != home:
         keys.append(_key(_LINK, address))
-        if without_host(address):
-            keys.append(_key(_PATH, without_host(address)))
-    keys.append(_TITLE + _digest(entry.guid, address, entry.title))
-    words = text_hash(entry)
+        if path := without_host(address):
+            keys.append(_key(_PATH, path))
+    keys.append(_TITLE + _digest(guid, address, title))
     keys.append(_TEXT + words)
-    keys.append(_WHOLE + _digest(entry.guid, address, entry.title, words))
+    keys.append(_WHOLE + _digest(guid, address, title, words))
     return tuple(keys)
 
 
@@ -116,10 +130,13 @@ def decide(document: Document, known: KnownFeed, *, now: datetime) -> Decision:
     before = {entry.id: entry.text_hash for entry in (*known.recent, *known.entries.values())}
     return Decision(
         sightings=tuple(
-            replace(
-                one,
+            Sighting(
+                entry=one.entry,
                 keys=tuple(key for key in one.keys if key not in shared and key not in spent),
+                text_hash=one.text_hash,
+                known_id=one.known_id,
                 edited=one.known_id in before and before[one.known_id] != one.text_hash,
+                held=one.held,
             )
             for one in sightings
         ),
@@ -130,7 +147,7 @@ def decide(document: Document, known: KnownFeed, *, now: datetime) -> Decision:
 
 def _key(kind: str, value: str) -> str:
     # The "#" keeps a hash from ever being taken for a short value.
-    return kind + (value if len(value) < _KEY_LIMIT - len(kind) and value[:1] != "#" else f"#{_digest(value)}")
+    return kind + (value if len(value) < KEY_LIMIT - len(kind) and value[:1] != "#" else f"#{_digest(value)}")
 
 
 def _visible(text: str) -> str:

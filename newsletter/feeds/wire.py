@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from newsletter.errors import ParseError
+from newsletter.feeds.identity import KEY_LIMIT, keys_from, keys_of
 from newsletter.feeds.plain import GUID_LIMIT, MAX_ENCLOSURES, MAX_ENTRIES, MAX_TAGS, TEXT_LIMIT, TITLE_LIMIT, URL_LIMIT
 from newsletter.model import Document, Enclosure, Entry, KnownEntry, Mark
-from newsletter.urls import SAFE_SCHEMES
+from newsletter.urls import SAFE_SCHEMES, canonical_url
 
 #: Before a job: the lengths of its two parts; before an answer: its own.
 HEAD: Final = struct.Struct(">II")
@@ -26,6 +27,8 @@ MAX_ANSWER: Final = 64_000_000
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _ITEM_HASH: Final = re.compile(r"([0-9a-f]{32})?")
 _FIELDS: Final = 16
+#: Keys of an entry: three that every one has, and up to three more.
+_KEYS: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,9 @@ def pack_error(error: ParseError) -> bytes:
 def pack_document(document: Document, known: Collection[str]) -> bytes:
     """A document whose entries are marked; those known already are only named."""
     entries = [
-        entry.mark.item_hash if entry.mark is not None and entry.mark.item_hash in known else _row(entry)
+        entry.mark.item_hash
+        if entry.mark is not None and entry.mark.item_hash in known
+        else _row(entry, keys_of(entry, document))
         for entry in document.entries
     ]
     return _dump(
@@ -85,15 +90,17 @@ def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
         if "error" in found:
             hint = found["hint"]
             raise ParseError(_text(found["error"], TITLE_LIMIT), hint=None if hint is None else _text(hint, TEXT_LIMIT))
+        home = _url(found["home"])
+        here = canonical_url(home) if home else None
         rows = found["entries"]
         if not isinstance(rows, list) or len(rows) > MAX_ENTRIES:
             raise UnreadableAnswer
         return Document(
             title=_maybe(found["title"], TITLE_LIMIT),
-            home_url=_url(found["home"]),
+            home_url=home,
             language=_maybe(found["language"], GUID_LIMIT),
             entries=tuple(
-                known_entry(known[row], row, at) if isinstance(row, str) else _entry(row, at)
+                known_entry(known[row], row, at, home=here) if isinstance(row, str) else _entry(row, at)
                 for at, row in enumerate(rows)
             ),
         )
@@ -101,15 +108,16 @@ def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
         raise UnreadableAnswer from error
 
 
-def known_entry(known: KnownEntry, item_hash: str, position: int) -> Entry:
-    """As much of an entry as recognising it again needs."""
+def known_entry(known: KnownEntry, item_hash: str, position: int, *, home: str | None) -> Entry:
+    """As much of an entry as recognising it again needs; `home` as for `feeds.identity.keys_from`."""
+    keys = keys_from(known.guid, known.url, known.title, known.text_hash, home=home)
     return Entry(
         guid=known.guid,
         url=known.url,
         title=known.title,
         published_at=known.published_at,
         position=position,
-        mark=Mark(text_hash=known.text_hash, item_hash=item_hash, known_id=known.id),
+        mark=Mark(text_hash=known.text_hash, keys=keys, item_hash=item_hash, known_id=known.id),
     )
 
 
@@ -120,7 +128,7 @@ def _dump(value: object) -> bytes:
     return _dump_text(value).encode("utf-8", "surrogatepass")
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry, keys: tuple[str, ...]) -> list[Any]:
     mark = entry.mark
     return [
         entry.guid,
@@ -138,14 +146,14 @@ def _row(entry: Entry) -> list[Any]:
         entry.tags,
         "" if mark is None else mark.text_hash,
         "" if mark is None else mark.item_hash,
-        None,
+        keys,
     ]
 
 
 def _entry(row: Any, position: int) -> Entry:
     if not isinstance(row, list) or len(row) != _FIELDS or len(row[11]) > MAX_ENCLOSURES or len(row[12]) > MAX_TAGS:
         raise UnreadableAnswer
-    if not _HASH.fullmatch(row[13]) or not _ITEM_HASH.fullmatch(row[14]):
+    if not _HASH.fullmatch(row[13]) or not _ITEM_HASH.fullmatch(row[14]) or not 3 <= len(row[15]) <= _KEYS:  # noqa: PLR2004
         raise UnreadableAnswer
     return Entry(
         guid=_text(row[0], GUID_LIMIT),
@@ -166,7 +174,7 @@ def _entry(row: Any, position: int) -> Entry:
         ),
         tags=tuple(_text(tag, TITLE_LIMIT) for tag in row[12]),
         position=position,
-        mark=Mark(text_hash=row[13], item_hash=row[14]),
+        mark=Mark(text_hash=row[13], item_hash=row[14], keys=tuple(_text(key, KEY_LIMIT) for key in row[15])),
     )
 
 

@@ -90,7 +90,7 @@ class Enclosure:
 class Mark:
     """What reading a document found out about an entry beside what the entry says.
 
-    `text_hash` is `feeds.identity.text_hash` of it.  `item_hash` stands for the
+    `text_hash` and `keys` are what `feeds.identity` says of it.  `item_hash` stands for the
     bytes of the item, and for all else in the document that its reading depends
     on; it is empty where the item cannot be told from the rest of the document.
     `known_id` is the recorded entry that was read from the same bytes: then
@@ -98,6 +98,7 @@ class Mark:
     """
 
     text_hash: str
+    keys: tuple[str, ...] = ()
     item_hash: str = ""
     known_id: int | None = None
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.store import tables as t
+from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
 from newsletter.store.rows import Row, in_chunks
 
@@ -34,10 +35,11 @@ def offer(
     skipped: str | None = None,
 ) -> None:
     """Offer entries to a digest, or note why they are not; what it knows already stays as it is."""
-    statement = database.insert(t.offers).on_conflict_do_nothing(index_elements=["digest", "entry_id"])
     for chunk in in_chunks(entry_ids):
-        connection.execute(
-            statement,
+        write_rows(
+            connection,
+            "offers",
+            lambda: database.insert(t.offers).on_conflict_do_nothing(index_elements=["digest", "entry_id"]),
             [{"digest": digest, "entry_id": id_, "offered_at": now, "skipped": skipped} for id_ in chunk],
         )
 

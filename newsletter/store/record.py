@@ -4,8 +4,9 @@ Works on an open writing transaction and on the feed's locked row, so that two
 processes that fetch one feed at once record it one after the other.
 """
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +17,7 @@ from sqlalchemy.engine import Connection
 from newsletter.errors import StoreError
 from newsletter.model import Decision, Document, Entry, KnownEntry, KnownFeed, Sighting
 from newsletter.store import tables as t
+from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
 from newsletter.store.offers import newest_first
 from newsletter.store.rows import (
@@ -37,6 +39,10 @@ _DAY: Final = 86_400.0
 
 #: What makes a `KnownEntry`.
 KNOWN: Final = tuple(t.entries.c[name] for name in ("id", "guid", "title", "url", "text_hash", "published_at"))
+
+_LAST_DOCUMENT: Final = sa.select(*KNOWN, t.entries.c.position).where(
+    t.entries.c.feed_id == sa.bindparam("feed"), t.entries.c.seen_in == sa.bindparam("document")
+)
 
 
 class TrimmedTooFarError(StoreError):
@@ -63,33 +69,36 @@ def locked_feed(database: Database, connection: Connection, url: str) -> Row:
 def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownFeed:
     """What deciding about a document that uses these keys needs to know."""
     asked = {key: storable(key) for key in keys}
-    owners: dict[str, int | None] = {}
-    for chunk in in_chunks(set(asked.values())):
-        owners.update(
-            (row.key, row.entry_id)
-            for row in connection.execute(
-                sa.select(t.entry_keys.c.key, t.entry_keys.c.entry_id).where(
-                    t.entry_keys.c.feed_id == feed.id, t.entry_keys.c.key.in_(chunk)
-                )
-            )
-        )
-    known: dict[int, KnownEntry] = {}
-    for ids in in_chunks({owner for owner in owners.values() if owner is not None}):
+    owners = dict(_owners(connection, feed.id, set(asked.values())))
+    last = connection.execute(_LAST_DOCUMENT, {"feed": feed.id, "document": feed.documents}).all()
+    of_last = {row.id: known_entry_of(row) for row in last}
+    wanted = {owner for owner in owners.values() if owner is not None}
+    known = {id_: entry for id_, entry in of_last.items() if id_ in wanted}
+    for ids in in_chunks(wanted - known.keys()):
         rows = connection.execute(sa.select(*KNOWN).where(t.entries.c.id.in_(ids)))
         known.update((row.id, known_entry_of(row)) for row in rows)
-    last = connection.execute(
-        sa.select(*KNOWN, t.entries.c.position).where(
-            t.entries.c.feed_id == feed.id, t.entries.c.seen_in == feed.documents
-        )
-    ).all()
     return KnownFeed(
         fetched_before=feed.last_success_at is not None,
         keys={key: owners[stored] for key, stored in asked.items() if stored in owners},
         entries=known,
-        recent=tuple(known_entry_of(row) for row in sorted(last, key=newest_first)[:_RECENT]),
+        recent=tuple(of_last[row.id] for row in sorted(last, key=newest_first)[:_RECENT]),
         last_success_at=feed.last_success_at,
         new_per_day=feed.new_per_day,
     )
+
+
+def _owners(connection: Connection, feed_id: int, keys: Collection[str]) -> Iterator[tuple[str, int | None]]:
+    """Whose keys these are, as far as they are remembered."""
+    if not keys:
+        return
+    # One JSON text instead of hundreds of parameters, each of which SQLAlchemy would look at.
+    is_sqlite = connection.dialect.name == "sqlite"
+    wanted = "SELECT value FROM json_each(:keys)" if is_sqlite else "SELECT json_array_elements_text(CAST(:keys AS json))"
+    found = connection.execute(
+        sa.text(f"SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed AND key IN ({wanted})"),
+        {"feed": feed_id, "keys": json.dumps(list(keys), ensure_ascii=False)},
+    )
+    yield from ((key, owner) for key, owner in found)
 
 
 def write_decision(
@@ -143,8 +152,10 @@ def _insert(
 ) -> list[tuple[int, Sighting]]:
     """Write new entries; returns them with their ids."""
     for chunk in in_chunks(new):
-        connection.execute(
-            sa.insert(t.entries),
+        write_rows(
+            connection,
+            "entries",
+            lambda: sa.insert(t.entries),
             [
                 {
                     **entry_columns(sighting.entry),
@@ -167,7 +178,7 @@ def _insert(
     ).scalars()
     inserted = list(zip(ids, new, strict=True))
     for rows in in_chunks({"entry_id": id_, **_texts(sighting.entry)} for id_, sighting in inserted):
-        connection.execute(sa.insert(t.entry_texts), rows)
+        write_rows(connection, "entry_texts", lambda: sa.insert(t.entry_texts), rows)
     return inserted
 
 
@@ -233,16 +244,22 @@ def _hash_of_known(sighting: Sighting, before: KnownEntry | None) -> str | None:
 
 def _see_again(connection: Connection, seen: Mapping[int, Sighting], known: KnownFeed, *, document: int) -> None:
     """Note that known entries are still in the document, and where they are now."""
-    again = (
-        sa.update(t.entries)
-        .where(t.entries.c.id == sa.bindparam("entry"))
-        .values(seen_in=document, position=sa.bindparam("place"), item_hash=sa.bindparam("bytes"))
-    )
     for chunk in in_chunks(seen.items()):
-        connection.execute(
-            again,
+        write_rows(
+            connection,
+            "entries again",
+            lambda: sa.update(t.entries)
+            .where(t.entries.c.id == sa.bindparam("entry"))
+            .values(
+                seen_in=sa.bindparam("document"), position=sa.bindparam("place"), item_hash=sa.bindparam("bytes")
+            ),
             [
-                {"entry": id_, "place": one.entry.position, "bytes": _hash_of_known(one, known.entries.get(id_))}
+                {
+                    "entry": id_,
+                    "document": document,
+                    "place": one.entry.position,
+                    "bytes": _hash_of_known(one, known.entries.get(id_)),
+                }
                 for id_, one in chunk
             ],
         )
@@ -272,16 +289,22 @@ def _own_keys(
     known: Mapping[str, int | None],
 ) -> None:
     """Remember whose each key is; one that was ever shared never proves anything again."""
-    insert = database.insert(t.entry_keys)
-    own = insert.on_conflict_do_update(
-        index_elements=["key", "feed_id"],
-        set_={"entry_id": insert.excluded.entry_id},
-        where=t.entry_keys.c.entry_id.is_not(None),
+
+    def own() -> Any:
+        insert = database.insert(t.entry_keys)
+        return insert.on_conflict_do_update(
+            index_elements=["key", "feed_id"],
+            set_={"entry_id": insert.excluded.entry_id},
+            where=t.entry_keys.c.entry_id.is_not(None),
+        )
+
+    disown = database.insert(t.entry_keys).on_conflict_do_update(
+        index_elements=["key", "feed_id"], set_={"entry_id": None}
     )
-    disown = insert.on_conflict_do_update(index_elements=["key", "feed_id"], set_={"entry_id": None})
     told = [(key, id_) for key, id_ in owners.items() if known.get(key, -1) != id_]
     for chunk in in_chunks(told):
-        connection.execute(own, [{"key": key, "feed_id": feed_id, "entry_id": id_} for key, id_ in chunk])
+        rows = [{"key": key, "feed_id": feed_id, "entry_id": id_} for key, id_ in chunk]
+        write_rows(connection, "own keys", own, rows)
     for keys in in_chunks(shared):
         connection.execute(disown, [{"key": key, "feed_id": feed_id, "entry_id": None} for key in keys])
 

@@ -123,7 +123,12 @@ def test_a_document_is_decided_about_with_what_is_known_of_its_keys(store: Store
     assert set(keys_of(old)) == known.keys.keys()
     assert {
         owner: KnownEntry(
-            id=owner, title=old.title, url=old.url, text_hash=text_hash(old), published_at=old.published_at
+            id=owner,
+                guid=old.guid,
+                title=old.title,
+                url=old.url,
+                text_hash=text_hash(old),
+                published_at=old.published_at,
         )
     } == known.entries
     assert ["Title of young", "Title of old", "Title of undated"] == [one.title for one in known.recent]
