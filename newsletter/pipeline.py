@@ -55,7 +55,7 @@ from newsletter.model import (
 )
 from newsletter.people.bounces.failures import judge_failures
 from newsletter.stages import Parts, Publication, Sent, Watch
-from newsletter.store.record import TrimmedTooFarError
+from newsletter.store.feeds import Recording
 
 # --------------------------------------------------------------- fetch and parse
 
@@ -92,7 +92,7 @@ class _Polls:
     all wait in memory.
     """
 
-    _BATCH = 100
+    _BATCH = 50
     _BATCH_BYTES = 20_000_000
 
     def __init__(
@@ -134,55 +134,48 @@ class _Polls:
 
     async def _record(self) -> None:
         waiting, self._waiting, self._bytes = self._waiting, {}, 0
-        unchanged: list[tuple[int, NotModified]] = []
-        for at in sorted(waiting):
-            found = waiting.pop(at)
-            if isinstance(found, NotModified):
-                unchanged.append((at, found))
-            else:
-                self._record_unchanged(unchanged)
-                unchanged = []
-                self._tell(at, self._parts.store.record_failure(found) if isinstance(found, Failed) else await self._record_document(*found))
-        self._record_unchanged(unchanged)
-
-    def _tell(self, at: int, result: FetchResult) -> None:
-        self._results[at] = result
-        self._on_result(result)
-
-    def _record_unchanged(self, polls: list[tuple[int, NotModified]]) -> None:
-        parts = self._parts
-        if polls:
-            found = parts.store.record_unchanged_all(
-                [poll for _, poll in polls], digests_of=parts.digests_of, first_run=parts.first_run
+        parts, store = self._parts, self._parts.store
+        documents = {at: found for at, found in sorted(waiting.items()) if isinstance(found, tuple)}
+        unchanged = {at: found for at, found in sorted(waiting.items()) if isinstance(found, NotModified)}
+        results: dict[int, FetchResult] = {}
+        if documents:
+            recorded = store.record_documents(
+                [self._recording(*found) for found in documents.values()], first_run=parts.first_run
             )
-            for (at, _), result in zip(polls, found, strict=True):
-                self._tell(at, result)
+            for at, result in zip(documents, recorded, strict=True):
+                results[at] = result or await self._read_whole(documents[at][0])
+        if unchanged:
+            polls = list(unchanged.values())
+            found = store.record_unchanged_all(polls, digests_of=parts.digests_of, first_run=parts.first_run)
+            results.update(zip(unchanged, found, strict=True))
+        results.update((at, store.record_failure(failed)) for at, failed in waiting.items() if isinstance(failed, Failed))
+        for at in sorted(results):
+            self._results[at] = results[at]
+            self._on_result(results[at])
 
-    async def _record_document(self, fetched: Fetched, document: Document) -> FetchResult:
-        try:
-            return self._write(fetched, document)
-        except TrimmedTooFarError:
-            # An item that was known is another entry now, or has to be written anew: read all of them.
-            whole = await self._read(fetched, {})
-            if isinstance(whole, Failed):
-                return self._parts.store.record_failure(whole)
-            return self._write(fetched, whole)
-
-    def _write(self, fetched: Fetched, document: Document) -> FetchResult:
+    async def _read_whole(self, fetched: Fetched) -> FetchResult:
+        """An item that was known is another entry now, or has to be written anew: read all of them."""
         parts = self._parts
-        now = parts.clock.now()
+        whole = await self._read(fetched, {})
+        if isinstance(whole, Failed):
+            return parts.store.record_failure(whole)
+        [result] = parts.store.record_documents([self._recording(fetched, whole)], first_run=parts.first_run)
+        assert result is not None
+        return result
+
+    def _recording(self, fetched: Fetched, document: Document) -> Recording:
+        now = self._parts.clock.now()
 
         def judge(known: KnownFeed) -> Decision:
             return decide(document, known, now=now)
 
-        return parts.store.record_document(
-            fetched.feed,
-            fetched,
-            document,
+        return Recording(
+            feed=fetched.feed,
+            fetched=fetched,
+            document=document,
             decide=judge,
             keys=document_keys(document),
-            digests=parts.digests_of.get(fetched.feed.url, ()),
-            first_run=parts.first_run,
+            digests=self._parts.digests_of.get(fetched.feed.url, ()),
         )
 
 

@@ -166,7 +166,10 @@ class _Candidate:
     keys: tuple[str, ...]
 
     def key(self, kind: str) -> str | None:
-        return next((key for key in self.keys if key.startswith(kind)), None)
+        for key in self.keys:
+            if key.startswith(kind):
+                return key
+        return None
 
     @property
     def text_hash(self) -> str:
@@ -190,10 +193,12 @@ class _Matching:
     def __init__(self, candidates: list[_Candidate], known: KnownFeed, unusable: AbstractSet[str]) -> None:
         self._known = known
         self._unusable = unusable
-        self._moved = _has_moved(candidates, known)
         self._taken: set[int] = set()
         self._new: set[int] = set()
         self.matches: dict[int, int] = {}
+        if not known.keys:
+            return
+        self._moved = _has_moved(candidates, known)
         for judge in (self._by_guid, self._by_link, self._by_form, self._by_move, self._by_text):
             for at, candidate in enumerate(candidates):
                 if at not in self.matches and at not in self._new:

@@ -84,6 +84,7 @@ def entry_of(
     """An entry out of what feedparser says of its item; with the item's hash, it is marked."""
     address = _address(item, base)
     title = _title(item)
+    details = _details(item)
     summary, content = _texts(item, is_atom=is_atom)
     mark = None
     if item_hash is not None:
@@ -97,8 +98,8 @@ def entry_of(
         updated_at=_date(item, "updated"),
         summary=summary,
         content=content,
-        base_url=_base(item, base) or address or base,
-        language=_language(item),
+        base_url=_base(details, base) or address or base,
+        language=_language(item, details),
         image=_image(item, base),
         enclosures=_enclosures(item, base),
         tags=names([str(tag.get("label") or tag.get("term") or "") for tag in _dicts(item.get("tags"))]),
@@ -108,7 +109,10 @@ def entry_of(
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
-    return [dict(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    if not value or not isinstance(value, list):
+        return []
+    # What feedparser makes of a dictionary answers for other keys too: only a plain one is taken at its word.
+    return [one if type(one) is dict else dict(one) for one in value if isinstance(one, dict)]
 
 
 def _details(item: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -164,13 +168,13 @@ def _as_html(value: object, kind: object) -> str:
     return storable(escape(value, quote=False)) if kind == "text/plain" else ""
 
 
-def _base(item: Mapping[str, Any], base: str) -> str | None:
+def _base(details: Iterable[Mapping[str, Any]], base: str) -> str | None:
     """The `xml:base` of the entry's text, if it has one."""
-    return next((found for one in _details(item) if one.get("base") and (found := link(one["base"], base))), None)
+    return next((found for one in details if one.get("base") and (found := link(one["base"], base))), None)
 
 
-def _language(item: Mapping[str, Any]) -> str | None:
-    said = [item.get("language"), *(one.get("language") for one in _details(item))]
+def _language(item: Mapping[str, Any], details: Iterable[Mapping[str, Any]]) -> str | None:
+    said = [item.get("language"), *(one.get("language") for one in details)]
     return next((tag for tag in map(language_tag, said) if tag), None)
 
 

@@ -1,6 +1,7 @@
 """Feeds, their entries, and what of them waits for an issue."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 import sqlalchemy as sa
@@ -26,6 +27,21 @@ from newsletter.store.base import Part
 from newsletter.store.offers import offer, offer_to_all
 from newsletter.store.record import Recorded, first_pace, known_feed, locked_feed, pace, write_decision
 from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
+
+
+_CHANGE = sa.update(t.feeds).where(t.feeds.c.id == sa.bindparam("feed"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A good document that is to be recorded; see `Feeds.record_document`."""
+
+    feed: Feed
+    fetched: Fetched
+    document: Document
+    decide: Callable[[KnownFeed], Decision]
+    keys: frozenset[str]
+    digests: Sequence[str]
 
 
 class Feeds(Part):
@@ -79,43 +95,53 @@ class Feeds(Part):
 
         Transaction: one write, with the feed's row locked.
         """
-        now = self._clock.now()
-        body_hash = sha256(fetched.body).hexdigest()
+        recording = Recording(
+            feed=feed, fetched=fetched, document=document, decide=decide, keys=keys, digests=digests
+        )
         with self._database.write() as connection:
             row = locked_feed(self._database, connection, feed.url)
-            changes = self._healthy(row) | {
-                "etag": fetched.validators.etag,
-                "last_modified": fetched.validators.last_modified,
+            return self._record_document(connection, row, recording, first_run=first_run)
+
+    def _record_document(
+        self, connection: Connection, row: Row, recording: "Recording", *, first_run: int | None
+    ) -> FetchResult:
+        """Record a document of a feed whose row is locked; nothing is written before all is decided."""
+        feed, fetched, document = recording.feed, recording.fetched, recording.document
+        now = self._clock.now()
+        body_hash = sha256(fetched.body).hexdigest()
+        changes = self._healthy(row) | {
+            "etag": fetched.validators.etag,
+            "last_modified": fetched.validators.last_modified,
+        }
+        recorded, latest, warning = Recorded(), row.documents, None
+        if changed := row.body_hash != body_hash:
+            known = known_feed(connection, row, recording.keys)
+            decision = recording.decide(known)
+            recorded = write_decision(self._database, connection, row, decision, known, now=now)
+            latest, warning = row.documents + 1, decision.warning
+            changes |= {
+                "title": document.title,
+                "home_url": document.home_url,
+                "language": document.language,
+                "body_hash": body_hash,
+                "documents": latest,
+                "new_per_day": first_pace(document, now=now)
+                if row.last_success_at is None
+                else pace(row.new_per_day, new=len(recorded.new), since=row.last_success_at, now=now),
             }
-            recorded, latest, warning = Recorded(), row.documents, None
-            if changed := row.body_hash != body_hash:
-                known = known_feed(connection, row, keys)
-                decision = decide(known)
-                recorded = write_decision(self._database, connection, row, decision, known, now=now)
-                latest, warning = row.documents + 1, decision.warning
-                changes |= {
-                    "title": document.title,
-                    "home_url": document.home_url,
-                    "language": document.language,
-                    "body_hash": body_hash,
-                    "documents": latest,
-                    "new_per_day": first_pace(document, now=now)
-                    if row.last_success_at is None
-                    else pace(row.new_per_day, new=len(recorded.new), since=row.last_success_at, now=now),
-                }
-                if warning:
-                    changes["warning"] = warning
-            offered = offer_to_all(
-                self._database,
-                connection,
-                row.id,
-                digests,
-                new=recorded.new,
-                document=latest,
-                first_run=first_run,
-                now=now,
-            )
-            connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
+            if warning:
+                changes["warning"] = warning
+        offered = offer_to_all(
+            self._database,
+            connection,
+            row.id,
+            recording.digests,
+            new=recorded.new,
+            document=latest,
+            first_run=first_run,
+            now=now,
+        )
+        connection.execute(_CHANGE, {"feed": row.id, **changes})
         return FetchResult(
             feed=feed,
             title=document.title,

@@ -16,6 +16,30 @@ from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
 from newsletter.store.rows import Row, in_chunks
 
+# Made once: making a statement costs more than running it.
+_JOINED = sa.select(t.digest_feeds.c.feed_id).where(
+    t.digest_feeds.c.digest == sa.bindparam("reader"), t.digest_feeds.c.feed_id == sa.bindparam("feed")
+)
+_JOIN = sa.insert(t.digest_feeds)
+_OF_DOCUMENT = sa.select(t.entries.c.id, t.entries.c.published_at, t.entries.c.position).where(
+    t.entries.c.feed_id == sa.bindparam("feed"),
+    t.entries.c.seen_in == sa.bindparam("document"),
+    t.entries.c.held.is_(False),
+)
+_ANY_ISSUE = sa.select(t.issues.c.id).where(t.issues.c.digest == sa.bindparam("reader")).limit(1)
+_HERE, _THERE = t.entry_keys.alias("here"), t.entry_keys.alias("there")
+_CARRIED = (
+    sa.select(_HERE.c.entry_id)
+    .join(_THERE, sa.and_(_THERE.c.key == _HERE.c.key, _THERE.c.feed_id != sa.bindparam("feed")))
+    .join(t.offers, t.offers.c.entry_id == _THERE.c.entry_id)
+    .where(
+        _HERE.c.entry_id.in_(sa.bindparam("ids", expanding=True)),
+        _HERE.c.feed_id == sa.bindparam("feed"),
+        _HERE.c.key.startswith("l:", autoescape=True),
+        t.offers.c.digest == sa.bindparam("reader"),
+        t.offers.c.issue_id.is_not(None),
+    )
+)
 _BY_ANOTHER_FEED = "the digest has carried the same link from another feed"
 
 
@@ -46,10 +70,9 @@ def offer(
 
 def join(connection: Connection, digest: str, feed_id: int, *, now: datetime) -> bool:
     """Note that a digest reads a feed, whose row is locked; True if it had not before."""
-    pair = t.digest_feeds.c
-    if connection.execute(sa.select(pair.feed_id).where(pair.digest == digest, pair.feed_id == feed_id)).first():
+    if connection.execute(_JOINED, {"reader": digest, "feed": feed_id}).first():
         return False
-    connection.execute(sa.insert(t.digest_feeds).values(digest=digest, feed_id=feed_id, joined_at=now))
+    connection.execute(_JOIN, {"digest": digest, "feed_id": feed_id, "joined_at": now})
     return True
 
 
@@ -76,11 +99,7 @@ def offer_to_all(
             offer(database, connection, digest, new, now=now)
             offered.update(new)
             continue
-        rows = connection.execute(
-            sa.select(t.entries.c.id, t.entries.c.published_at, t.entries.c.position).where(
-                t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document, t.entries.c.held.is_(False)
-            )
-        ).all()
+        rows = connection.execute(_OF_DOCUMENT, {"feed": feed_id, "document": document}).all()
         ids = [row.id for row in sorted(rows, key=newest_first)]
         first = ids if first_run is None else ids[:first_run]
         carried = _carried(connection, digest, feed_id, first)
@@ -95,21 +114,9 @@ def offer_to_all(
 
 def _carried(connection: Connection, digest: str, feed_id: int, entry_ids: Sequence[int]) -> set[int]:
     """Entries whose link the digest has used up through another feed."""
-    here, there = t.entry_keys.alias("here"), t.entry_keys.alias("there")
     found: set[int] = set()
+    if connection.execute(_ANY_ISSUE, {"reader": digest}).first() is None:
+        return found
     for chunk in in_chunks(entry_ids):
-        found.update(
-            connection.execute(
-                sa.select(here.c.entry_id)
-                .join(there, sa.and_(there.c.key == here.c.key, there.c.feed_id != feed_id))
-                .join(t.offers, t.offers.c.entry_id == there.c.entry_id)
-                .where(
-                    here.c.entry_id.in_(chunk),
-                    here.c.feed_id == feed_id,
-                    here.c.key.startswith("l:", autoescape=True),
-                    t.offers.c.digest == digest,
-                    t.offers.c.issue_id.is_not(None),
-                )
-            ).scalars()
-        )
+        found.update(connection.execute(_CARRIED, {"ids": chunk, "feed": feed_id, "reader": digest}).scalars())
     return found

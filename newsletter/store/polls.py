@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from newsletter.model import FeedMemory, FetchResult, KnownEntry, NotModified, Validators
 from newsletter.store import tables as t
-from newsletter.store.feeds import Feeds
+from newsletter.store.bulk import write_rows
+from newsletter.store.feeds import Feeds, Recording
 from newsletter.store.offers import offer_to_all
-from newsletter.store.record import KNOWN
-from newsletter.store.rows import in_chunks, known_entry_of
+from newsletter.store.record import KNOWN, TrimmedTooFarError, locked_feed
+from newsletter.store.rows import Row, in_chunks, known_entry_of
 
 
 class Polls(Feeds):
@@ -45,6 +47,45 @@ class Polls(Feeds):
         found = {row.item_hash: known_entry_of(row) for row in rows}
         # Two entries from the same bytes: which is which is for the whole document to tell.
         return found if len(found) == len(rows) else {}
+
+    def record_documents(
+        self, recordings: Sequence[Recording], *, first_run: int | None
+    ) -> list[FetchResult | None]:
+        """Record documents, each as `record_document` does; the results are in the same order.
+
+        One is None where the document must be read whole (`TrimmedTooFarError`): of it nothing has been written.
+
+        Transaction: one write, with the feeds' rows locked.
+        """
+        results: list[FetchResult | None] = []
+        with self._database.write() as connection:
+            rows = self._locked_feeds(connection, [recording.feed.url for recording in recordings])
+            for recording in recordings:
+                url = recording.feed.url
+                # A feed that is there twice has another row by then.
+                row = rows.pop(url, None) or locked_feed(self._database, connection, url)
+                try:
+                    results.append(self._record_document(connection, row, recording, first_run=first_run))
+                except TrimmedTooFarError:
+                    results.append(None)
+        return results
+
+    def _locked_feeds(self, connection: Connection, urls: Sequence[str]) -> dict[str, Row]:
+        """The rows of feeds, made at first sight, locked in one order until the transaction ends."""
+        wanted = sorted(set(urls))
+        write_rows(
+            connection,
+            "feeds",
+            lambda: self._database.insert(t.feeds).on_conflict_do_nothing(index_elements=["url"]),
+            [{"url": url, "documents": 0, "failures": 0} for url in wanted],
+        )
+        return {
+            row.url: row
+            for chunk in in_chunks(wanted)
+            for row in connection.execute(
+                sa.select(t.feeds).where(t.feeds.c.url.in_(chunk)).order_by(t.feeds.c.id).with_for_update()
+            )
+        }
 
     def record_unchanged_all(
         self, polls: Sequence[NotModified], *, digests_of: Mapping[str, Sequence[str]], first_run: int | None

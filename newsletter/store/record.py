@@ -40,8 +40,24 @@ _DAY: Final = 86_400.0
 #: What makes a `KnownEntry`.
 KNOWN: Final = tuple(t.entries.c[name] for name in ("id", "guid", "title", "url", "text_hash", "published_at"))
 
+#: One JSON text instead of hundreds of parameters, each of which SQLAlchemy would look at.
+_OWNERS: Final = {
+    name: sa.text(f"SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed AND key IN ({keys})")
+    for name, keys in (
+        ("sqlite", "SELECT value FROM json_each(:keys)"),
+        ("postgresql", "SELECT json_array_elements_text(CAST(:keys AS json))"),
+    )
+}
+#: Statements that every document needs are made once: making one costs more than running it.
 _LAST_DOCUMENT: Final = sa.select(*KNOWN, t.entries.c.position).where(
     t.entries.c.feed_id == sa.bindparam("feed"), t.entries.c.seen_in == sa.bindparam("document")
+)
+
+_ANY: Final = sa.select(t.entries.c.id).where(t.entries.c.feed_id == sa.bindparam("feed")).limit(1)
+_IDS: Final = (
+    sa.select(t.entries.c.id)
+    .where(t.entries.c.feed_id == sa.bindparam("feed"), t.entries.c.seen_in == sa.bindparam("document"))
+    .order_by(t.entries.c.id)
 )
 
 
@@ -68,9 +84,11 @@ def locked_feed(database: Database, connection: Connection, url: str) -> Row:
 
 def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownFeed:
     """What deciding about a document that uses these keys needs to know."""
-    asked = {key: storable(key) for key in keys}
+    # Of a feed without entries nothing is known, and this is the first day of many.
+    is_new = feed.documents == 0 and connection.execute(_ANY, {"feed": feed.id}).first() is None
+    asked = {} if is_new else {key: storable(key) for key in keys}
     owners = dict(_owners(connection, feed.id, set(asked.values())))
-    last = connection.execute(_LAST_DOCUMENT, {"feed": feed.id, "document": feed.documents}).all()
+    last = connection.execute(_LAST_DOCUMENT, {"feed": feed.id, "document": feed.documents}).all() if asked else []
     of_last = {row.id: known_entry_of(row) for row in last}
     wanted = {owner for owner in owners.values() if owner is not None}
     known = {id_: entry for id_, entry in of_last.items() if id_ in wanted}
@@ -91,14 +109,8 @@ def _owners(connection: Connection, feed_id: int, keys: Collection[str]) -> Iter
     """Whose keys these are, as far as they are remembered."""
     if not keys:
         return
-    # One JSON text instead of hundreds of parameters, each of which SQLAlchemy would look at.
-    is_sqlite = connection.dialect.name == "sqlite"
-    wanted = "SELECT value FROM json_each(:keys)" if is_sqlite else "SELECT json_array_elements_text(CAST(:keys AS json))"
-    found = connection.execute(
-        sa.text(f"SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed AND key IN ({wanted})"),
-        {"feed": feed_id, "keys": json.dumps(list(keys), ensure_ascii=False)},
-    )
-    yield from ((key, owner) for key, owner in found)
+    asked = {"feed": feed_id, "keys": json.dumps(list(keys), ensure_ascii=False)}
+    yield from ((key, owner) for key, owner in connection.execute(_OWNERS[connection.dialect.name], asked))
 
 
 def write_decision(
@@ -171,11 +183,9 @@ def _insert(
             ],
         )
     # Nothing else is in this document yet, and ids grow as rows are written.
-    ids = connection.execute(
-        sa.select(t.entries.c.id)
-        .where(t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document)
-        .order_by(t.entries.c.id)
-    ).scalars()
+    if not new:
+        return []
+    ids = connection.execute(_IDS, {"feed": feed_id, "document": document}).scalars()
     inserted = list(zip(ids, new, strict=True))
     for rows in in_chunks({"entry_id": id_, **_texts(sighting.entry)} for id_, sighting in inserted):
         write_rows(connection, "entry_texts", lambda: sa.insert(t.entry_texts), rows)
@@ -228,8 +238,8 @@ def _item_hash(entry: Entry) -> str | None:
     """What a row that holds just this entry says of the bytes it was read from."""
     if entry.mark is None or not entry.mark.item_hash:
         return None
-    texts = (entry.guid, entry.url or "", entry.title)
-    return entry.mark.item_hash if all(text == storable(text) for text in texts) else None
+    texts = f"{entry.guid}{entry.url}{entry.title}"
+    return entry.mark.item_hash if texts == storable(texts) else None
 
 
 def _hash_of_known(sighting: Sighting, before: KnownEntry | None) -> str | None:
@@ -298,15 +308,17 @@ def _own_keys(
             where=t.entry_keys.c.entry_id.is_not(None),
         )
 
-    disown = database.insert(t.entry_keys).on_conflict_do_update(
-        index_elements=["key", "feed_id"], set_={"entry_id": None}
-    )
+    def disown() -> Any:
+        insert = database.insert(t.entry_keys)
+        return insert.on_conflict_do_update(index_elements=["key", "feed_id"], set_={"entry_id": None})
+
     told = [(key, id_) for key, id_ in owners.items() if known.get(key, -1) != id_]
     for chunk in in_chunks(told):
         rows = [{"key": key, "feed_id": feed_id, "entry_id": id_} for key, id_ in chunk]
         write_rows(connection, "own keys", own, rows)
     for keys in in_chunks(shared):
-        connection.execute(disown, [{"key": key, "feed_id": feed_id, "entry_id": None} for key in keys])
+        rows = [{"key": key, "feed_id": feed_id, "entry_id": None} for key in keys]
+        write_rows(connection, "disown keys", disown, rows)
 
 
 def _texts(entry: Entry) -> dict[str, Any]:
