@@ -19,19 +19,18 @@ from newsletter.feeds.trim import read
 from newsletter.feeds.wire import HEAD, LENGTH, pack_document, pack_error, unpack_job
 
 _CHANNEL: Final = 0
-#: Without work for so many seconds, it goes; the next job starts another.
-_IDLE: Final = 60.0
 #: One that has needed so many bytes gives them back by going; Linux counts in kilobytes, macOS in bytes.
 _FAT: Final = 160_000_000
 _UNIT: Final = 1 if sys.platform == "darwin" else 1024
 
 
-def main(cpu_seconds: int, memory: int) -> None:
-    """Answer jobs until the other side closes, or nothing comes for a minute.
+def main(cpu_seconds: int, memory: int, idle: float) -> None:
+    """Answer jobs until the other side closes, or nothing comes for long.
 
     Args:
         cpu_seconds: computing time for one job; past it the system ends the process.
         memory: bytes the process may address; past them Python raises `MemoryError`.
+        idle: seconds without work after which it goes; the next job starts another.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
@@ -39,7 +38,7 @@ def main(cpu_seconds: int, memory: int) -> None:
     with suppress(ValueError, OSError):
         # macOS does not know it; the wall clock and the time limit hold there too.
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    while select.select([_CHANNEL], [], [], _IDLE)[0]:
+    while select.select([_CHANNEL], [], [], idle)[0]:
         head = _take(HEAD.size)
         if head is None:
             return

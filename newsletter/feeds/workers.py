@@ -24,19 +24,23 @@ from newsletter.feeds.wire import HEAD, LENGTH, MAX_ANSWER, Job, UnreadableAnswe
 from newsletter.model import Document
 
 _CODE: Final = (
-    "import sys; n = int(sys.argv[3]); sys.path[:] = sys.argv[4 : 4 + n]; del sys.argv[3:];"
-    "from newsletter.feeds.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "import sys; cpu, memory, idle, *sys.path = sys.argv[1:];"
+    "from newsletter.feeds.worker import main; main(int(cpu), int(memory), float(idle))"
 )
 _LATER: Final = "nothing to do if it happens once; else ask the feed's owner to validate it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseLimits:
-    """What one document may cost: seconds of computing, seconds by the clock, bytes of memory."""
+    """What one document may cost: seconds of computing, seconds by the clock, bytes of memory.
+
+    A process without work for `idle` seconds goes.
+    """
 
     cpu_seconds: int = 10
     seconds: float = 30.0
     memory: int = 512_000_000
+    idle: float = 60.0
 
 
 class Reader(Protocol):
@@ -220,8 +224,8 @@ class _Process:
                     "-I",
                     *("-X", "utf8"),
                     *("-c", _CODE),
-                    *(str(limits.cpu_seconds), str(limits.memory)),
-                    *(str(len(sys.path)), *(folder or os.getcwd() for folder in sys.path)),
+                    *(str(limits.cpu_seconds), str(limits.memory), str(limits.idle)),
+                    *(folder or os.getcwd() for folder in sys.path),
                 ],
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
