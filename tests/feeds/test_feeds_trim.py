@@ -86,30 +86,80 @@ def test_enough_of_the_corpus_is_usual(corpus: Path) -> None:
 
 # -------------------------------------------------------------- made-up documents
 
-WORDS = st.sampled_from(
-    [
+WORDS_LIST = [
         *("", " ", "News", "  two  words ", "Tom & Jerry", "AT&amp;T", "a < b", "<b>bold</b>", "it&#8217;s", "&nosuch;"),
         *("Zürich", "ZÃ¼rich", "\x85", "\x93quoted\x94", "日本", "ada@example.com", "ada@example.com (Ada)", "]]", "a\nb"),
     ]
-)
-HTML = st.sampled_from(
-    ["<p>Hello <a href='/x?a=1&amp;b=2'>there</a></p>", "plain", "", "<p>&ndash;</p>", "&lt;i>", "<div>x</div>", "Ünï"]
-)
-ADDRESSES = st.sampled_from(
-    [
+WORDS = st.sampled_from(WORDS_LIST)
+HTML_LIST = ["<p>Hello <a href='/x?a=1&amp;b=2'>there</a></p>", "plain", "", "<p>&ndash;</p>", "&lt;i>", "<div>x</div>", "Ünï"]
+HTML = st.sampled_from(HTML_LIST)
+ADDRESSES_LIST = [
         *("https://news.example.com/1", "https://news.example.com/2?a=1&b=2", "https://news.example.com/?a;b&c;", "/3"),
         *(" https://news.example.com/4 ", "http:///odd", "mailto:a@example.com", "", "tag:5", "https://feeds.example.com/feed"),
         *("https://news.example.com/zürich", "https://news.example.com/a/../b", "HTTP://NEWS.EXAMPLE.COM/6"),
     ]
-)
-DATES = st.sampled_from(
-    [
+ADDRESSES = st.sampled_from(ADDRESSES_LIST)
+DATES_LIST = [
         *("Thu, 26 Nov 2026 07:00:00 GMT", "Thu, 26 Nov 2026 07:00:00 +0530", "26 Nov 26 07:00 EST", "yesterday", ""),
         *("2026-11-26T07:00:00Z", "2026-11-26T07:00:00.5+01:00", "2026-11-26", "2026-13-26T07:00:00Z", "2026-11-26T25:00:00Z"),
         *("Mon, 31 Feb 2026 07:00:00 GMT", "Thu, 26 Nov 2026 07:00:00 -1299", "Thu, 26 Nov 1026 07:00:00 GMT"),
         *("Thu, 01 Jan 9999 00:00:00 -0800", "Thu, 26 Nov 2026 24:00:00 GMT", "Thu, 26 Nov 2026 07:00:60 GMT"),
     ]
+DATES = st.sampled_from(DATES_LIST)
+
+
+RSS = (
+    '<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    ' xmlns:atom="http://www.w3.org/2005/Atom"><channel><title>T</title>{}</channel></rss>'
 )
+RSS_ITEM = "<title>{}</title><link>{}</link><guid>{}</guid><pubDate>{}</pubDate><description>{}</description>"
+RSS_MORE = "<content:encoded>{}</content:encoded><category>{}</category><dc:creator>{}</dc:creator>"
+FEED = '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="de"><title>T</title>{}</feed>'
+FEED_ITEM = '<title type="html">{}</title><id>{}</id><published>{}</published><updated>{}</updated><content type="html">{}</content>'
+FEED_MORE = '<summary>{}</summary><category>{}</category><author><name>{}</name></author>'
+
+
+@pytest.mark.parametrize(("frame", "item"), [(RSS, RSS_ITEM + RSS_MORE), (FEED, FEED_ITEM + FEED_MORE)])
+@pytest.mark.parametrize("as_cdata", [False, True])
+def test_each_oddity_by_itself_reads_the_same(frame: str, item: str, as_cdata: bool) -> None:
+    """Items that are usual but for one text in one place, so that nothing else sends them to feedparser."""
+    usual = ["News", "https://news.example.com/1", "g", "Thu, 26 Nov 2026 07:00:00 GMT", "<p>x</p>", "<p>y</p>", "c", "Ada"]
+    if frame is FEED:
+        usual = ["News", "urn:1", "2026-11-26T07:00:00Z", "2026-11-26T08:00:00Z", "<p>x</p>", "y", "", "Ada"]
+    items = []
+    for place in range(len(usual)):
+        for odd in (*WORDS_LIST, *HTML_LIST, *ADDRESSES_LIST, *DATES_LIST):
+            texts = [*usual[:place], odd, *usual[place + 1 :]]
+            written = [f"<![CDATA[{text}]]>" if as_cdata and "]]" not in text else escaped(text) for text in texts]
+            items.append(item.format(*written))
+    name = "entry" if frame is FEED else "item"
+    body = frame.format("".join(f"<{name}>{one}</{name}>" for one in items)).encode()
+    found = scan(body)
+    assert found is not None
+    assert sum(one.fields is not None for one in found.items) > len(items) / 4
+
+    assert whole(body) == swiftly(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "element"),
+    [
+        *(("item", f'<guid isPermaLink="{said}">https://news.example.com/5</guid>') for said in ("true", "false", "True")),
+        *(("item", f'<enclosure url="https://e.example.com/{n}" {kind}/>') for n, kind in enumerate(('type="A/B"', 'length="x"', 'uri="y"'))),
+        *(("item", f'<category{domain}>c</category><category>c</category>') for domain in ("", ' domain="d"', ' domain=""')),
+        *(("entry", f'<link rel="{rel}" type="{kind}" href="https://e.example.com/x"/>')
+          for rel in ("alternate", "self", "enclosure", "Related", "") for kind in ("text/html", "HTML", "xhtml", "audio/mpeg", "")),
+        *(("entry", f"<{tag} type='{kind}'>&lt;b&gt;x&amp;amp;</{tag}>")
+          for tag in ("title", "summary", "content") for kind in ("text", "html", "HTML", "text/plain", "xhtml", "image/png", "")),
+        *(("entry", f'<category {said}/>') for said in ('term="a"', 'label="b"', 'term="a" scheme="s" label="b"', 'term=""')),
+        *(("entry", f"<author>{said}</author>") for said in ("", "x", "<name/>", "<name>A</name><email>a@b.example</email>", "<email>a@b.example</email>")),
+    ],
+)  # fmt: skip
+def test_each_attribute_by_itself_reads_the_same(name: str, element: str) -> None:
+    items = f"<{name}>{element}</{name}><{name}><title>t</title>{element}<id>urn:x</id></{name}>"
+    body = (FEED if name == "entry" else RSS).format(items).encode()
+
+    same_but_for_what_is_known(body, random.Random(1))
 
 
 def escaped(text: str) -> str:
@@ -120,17 +170,22 @@ def escaped(text: str) -> str:
 def fields(draw: st.DrawFn, *, is_atom: bool) -> str:
     """One element of an item, as it is, as CDATA, or a little odd."""
 
+    def one(values: st.SearchStrategy[str]) -> str:
+        # Mostly plain: an item with several oddities is left to feedparser for the first of them.
+        plain = {ADDRESSES: "https://news.example.com/9", DATES: "Thu, 26 Nov 2026 07:00:00 GMT", HTML: "<p>Hello</p>"}
+        return draw(values) if draw(st.integers(0, 2)) == 0 else plain.get(values, "News")
+
     def text(values: st.SearchStrategy[str]) -> str:
-        value = draw(values)
+        value = one(values)
         if draw(st.integers(0, 3)) == 0 and "]]" not in value:
             return f"<![CDATA[{value}]]>"
         return escaped(value)
 
     def attribute(values: st.SearchStrategy[str]) -> str:
-        return escaped(draw(values)).replace('"', "&quot;").replace("\n", " ")
+        return escaped(one(values)).replace('"', "&quot;").replace("\n", " ")
 
-    kind = draw(st.sampled_from(["", "", "", ' type="html"', ' type="text"', ' type="xhtml"', ' TYPE="HTML"', ' type="image/png"']))
-    odd = draw(st.integers(0, 40))
+    kind = draw(st.sampled_from(["", "", "", "", "", ' type="html"', ' type="text"', ' type="xhtml"', ' TYPE="HTML"', ' type="image/png"']))
+    odd = draw(st.integers(0, 60))
     if odd == 0:
         return draw(
             st.sampled_from(
@@ -185,14 +240,19 @@ def fields(draw: st.DrawFn, *, is_atom: bool) -> str:
     )
 
 
+def _element(text: str) -> str:
+    """What mostly stands once in an item; now and then twice all the same."""
+    return text.partition(">")[0].partition(" ")[0] if len(text) % 7 else text
+
+
 @st.composite
 def made_up(draw: st.DrawFn) -> bytes:
     """A feed in RSS or Atom, mostly as usual."""
     is_atom = draw(st.booleans())
     name = "entry" if is_atom else "item"
     items = "\n".join(
-        f"<{name}>{''.join(draw(st.lists(fields(is_atom=is_atom), max_size=7)))}</{name}>"
-        for _ in range(draw(st.integers(1, 4)))
+        f"<{name}>{''.join(draw(st.lists(fields(is_atom=is_atom), max_size=6, unique_by=_element)))}</{name}>"
+        for _ in range(draw(st.integers(1, 6)))
     )
     head = "".join(draw(st.lists(fields(is_atom=is_atom), max_size=3)))
     if is_atom:
@@ -209,7 +269,7 @@ def made_up(draw: st.DrawFn) -> bytes:
     return text.encode()
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(body=made_up(), seed=st.integers(0, 1_000))
 def test_made_up_feeds_read_the_same(body: bytes, seed: int) -> None:
     same_but_for_what_is_known(body, random.Random(seed))

@@ -73,7 +73,7 @@ def test_a_feed_that_takes_too_long_is_named_and_its_process_replaced(workers: W
 
 
 def test_a_feed_that_takes_too_much_memory_is_named() -> None:
-    few = Workers(ParseLimits(memory=100_000_000), count=1)
+    few = Workers(ParseLimits(memory=70_000_000), count=1)
     try:
         with pytest.raises(ParseError, match="memory"):
             few.read_now(job(GOOD.replace(b"Text.", b"&lt;p>" * 2_000_000)))
