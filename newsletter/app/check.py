@@ -14,7 +14,8 @@ from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpTransport
 from newsletter.errors import NewsletterError
 from newsletter.feeds.fetch import fetch_all
-from newsletter.feeds.parse import parse
+from newsletter.feeds.wire import Job
+from newsletter.feeds.workers import workers
 from newsletter.issues.check import Level, judge
 from newsletter.issues.filters import SLOW_HINT, slow_words
 from newsletter.issues.words import languages, spoken, words_in
@@ -255,7 +256,8 @@ async def _online(app: App) -> list[Finding]:
         url = outcome.feed.url
         if isinstance(outcome, Fetched):
             try:
-                document = parse(outcome.body, url=outcome.final_url, content_type=outcome.content_type)
+                job = Job(body=outcome.body, url=outcome.final_url, content_type=outcome.content_type, known={})
+                document = await workers().read(job)
             except NewsletterError as error:
                 findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {error}", hint=error.hint))
                 continue

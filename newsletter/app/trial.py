@@ -8,6 +8,7 @@ from datetime import datetime
 from newsletter.app.edit import look_at
 from newsletter.app.project import App
 from newsletter.errors import UsageError
+from newsletter.feeds.discover import address_of
 from newsletter.issues.filters import Filters, Hit, Kind
 from newsletter.model import Feed, Rule, SlowRule
 from newsletter.text import one_line
@@ -66,9 +67,9 @@ async def try_feed(app: App, which: str) -> TriedFeed:
         feed, in_project = app.config.feed(which), True
     except UsageError:
         # What is neither an address nor a file was meant for a title.
-        if "://" not in which and "/" not in which and "." not in which:
+        if which != "-" and "://" not in which and "/" not in which and "." not in which:
             raise
-        feed, in_project = Feed(url=which), False
+        feed, in_project = Feed(url=address_of(which) or which), False
     document = await look_at(app, feed)
     filters = Filters(app.clock.monotonic)
     entries = []

@@ -13,7 +13,7 @@ group = typer.Typer(name="feed", help="Add, list and remove feeds.", no_args_is_
 
 def add(
     session: Session,
-    url: Annotated[str, typer.Argument(help="The feed's address, or a file.")],
+    url: Annotated[str, typer.Argument(help="The feed's address, a page that names it, a file, or a folder.")],
     title: Annotated[
         str | None, typer.Option(help="What to call it instead of its own title.", show_default=False)
     ] = None,
@@ -71,7 +71,7 @@ def list_(session: Session) -> None:
     )
 
 
-def test(session: Session, feed: Annotated[str, typer.Argument(help="Its title, or any address or file.")]) -> None:
+def test(session: Session, feed: Annotated[str, typer.Argument(help="Its title, any address or file, or - for standard input.")]) -> None:
     """Fetch a feed now and show what it holds and which rule hits what; records nothing."""
     import asyncio
 

@@ -15,6 +15,7 @@ from yarl import URL
 
 from newsletter.clock import Clock
 from newsletter.errors import FetchError
+from newsletter.feeds.bundle import MAX_FILES, pack
 from newsletter.feeds.client import Client, FetchLimits
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Validators
 from newsletter.text import one_line
@@ -239,6 +240,8 @@ def _read_file(path: Path, limit: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                return _read_folder(path, limit)
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise FetchError(f"{path} is not a file")
             with open(descriptor, "rb", closefd=False) as file:
@@ -251,3 +254,16 @@ def _read_file(path: Path, limit: int) -> bytes:
     if len(body) > limit:
         raise FetchError(f"{path} is larger than {limit / 1_000_000:g} MB")
     return body
+
+
+def _read_folder(path: Path, limit: int) -> bytes:
+    """Read the files of a folder, in the order of their names; folders in it, and what is hidden, are passed over."""
+    names = sorted(each.name for each in os.scandir(path) if each.is_file() and not each.name.startswith("."))
+    if len(names) > MAX_FILES:
+        raise FetchError(f"{path} has {len(names):,} files, more than {MAX_FILES}", hint="name the files one by one")
+    files: list[tuple[str, bytes]] = []
+    for name in names:
+        files.append((name, _read_file(path / name, limit)))
+        if sum(len(body) for _, body in files) > limit:
+            raise FetchError(f"the files in {path} are larger than {limit / 1_000_000:g} MB together")
+    return pack(files)

@@ -30,7 +30,7 @@ _FEED_MARK = re.compile(r"<(?:[\w.-]{1,40}:)?(?:rss|feed|rdf|channel|item|entry)
 _PAGE_ROOTS = frozenset({"head", "title", "meta", "link", "script", "body", "div", "p", "h1"})
 _SKIP = re.compile(r"<(?:!--|\?|!\[CDATA\[|!)")
 _LINK = re.compile(r"<link\b([^<>]{1,2000})>", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""\b(rel|type|href)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""\b(rel|type|href|title)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
 _MAX_ALTERNATES = 5
 _MAX_CODE_POINT = 0x10FFFF
@@ -143,16 +143,27 @@ def _reference(match: re.Match[str]) -> str:
     return "\ufffd" if code > _MAX_CODE_POINT or code == 0 or _FORBIDDEN.match(chr(code)) else match[0]
 
 
-def _web_page(text: str, url: str) -> ParseError:
-    """A page of HTML: the feeds it names, for the person who gave its address."""
-    found: dict[str, None] = {}
+def alternates(text: str, url: str) -> dict[str, str]:
+    """The feeds that a page of HTML names: their titles ("" where it gives none), by address.
+
+    Args:
+        text: the page, of which only the beginning is looked at.
+        url: where it came from, after redirects.
+    """
+    found: dict[str, str] = {}
     for tag in _LINK.finditer(text[:_HEAD]):
         attributes = {m[1].lower(): m[2] or m[3] or m[4] or "" for m in _ATTRIBUTE.finditer(tag[1])}
         kind = attributes.get("type", "").split(";")[0].strip().lower()
         if "alternate" in attributes.get("rel", "").lower().split() and kind in _FEED_TYPES:
             address = link(unescape(attributes.get("href", "")[:2000]), url)
             if address:
-                found[address] = None
+                found.setdefault(address, one_line(unescape(attributes.get("title", "")[:500]), 100))
+    return found
+
+
+def _web_page(text: str, url: str) -> ParseError:
+    """A page of HTML: the feeds it names, for the person who gave its address."""
+    found = alternates(text, url)
     if not found:
         return ParseError(
             "this is a web page, not a feed, and it names none",

@@ -13,6 +13,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
+from newsletter.feeds.bundle import is_bundle, read_bundle
 from newsletter.feeds.identity import text_hash
 from newsletter.feeds.parse import parse_with
 from newsletter.feeds.plain import MAX_ENTRIES
@@ -37,6 +38,8 @@ def read(body: bytes, *, url: str, content_type: str | None, known: Collection[s
     Raises:
         ParseError: the body is no feed.
     """
+    if is_bundle(body, url):
+        return read_bundle(body, lambda each, path: read(each, url=path, content_type=None, known=known), url)
     document = parse_with(lambda text: _read_xml(text, url, known), body, url=url, content_type=content_type)
     if all(entry.mark is not None for entry in document.entries):
         return document
