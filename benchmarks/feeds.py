@@ -9,6 +9,7 @@ of a busy machine swings by a quarter: read the ratios.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -20,8 +21,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import psutil
 
 from benchmarks.feeds_peers import site
 from benchmarks.sink import cache
@@ -84,15 +83,14 @@ def cost(command: list[str], folder: Path) -> Cost:
 
 
 def _memory(pid: int) -> float:
-    """Resident memory of a process and its children; what they share counts for each."""
-    total = 0.0
-    try:
-        parent = psutil.Process(pid)
-        for process in (parent, *parent.children(recursive=True)):
-            total += process.memory_info().rss
-    except psutil.Error:
-        pass
-    return total
+    """Resident memory of a process and its children, from /proc; what they share counts for each."""
+    total = 0
+    with contextlib.suppress(OSError):
+        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                total += int(_memory(int(child)))
+    return float(total)
 
 
 class Ours:

@@ -148,7 +148,9 @@ class _Polls:
             polls = list(unchanged.values())
             found = store.record_unchanged_all(polls, digests_of=parts.digests_of, first_run=parts.first_run)
             results.update(zip(unchanged, found, strict=True))
-        results.update((at, store.record_failure(failed)) for at, failed in waiting.items() if isinstance(failed, Failed))
+        results.update(
+            (at, store.record_failure(failed)) for at, failed in waiting.items() if isinstance(failed, Failed)
+        )
         for at in sorted(results):
             self._results[at] = results[at]
             self._on_result(results[at])

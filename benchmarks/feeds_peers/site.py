@@ -16,10 +16,35 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 START = datetime(2026, 11, 1, tzinfo=UTC)
-WORDS = (
-    "the a network report city minister growth reading small people around through between energy market system "
-    "letter river council history open source about their after before water"
-).split()
+WORDS = [
+    "the",
+    "a",
+    "network",
+    "report",
+    "city",
+    "minister",
+    "growth",
+    "reading",
+    "small",
+    "people",
+    "around",
+    "through",
+    "between",
+    "energy",
+    "market",
+    "system",
+    "letter",
+    "river",
+    "council",
+    "history",
+    "open",
+    "source",
+    "about",
+    "their",
+    "after",
+    "before",
+    "water",
+]
 
 
 def write(folder: Path, feeds: int, entries: range) -> None:

@@ -113,9 +113,7 @@ async def _fetched(app: App, feed: Feed) -> Fetched:
         body = sys.stdin.buffer.read(app.limits.max_bytes + 1)
         if len(body) > app.limits.max_bytes:
             raise FetchError(f"what comes on standard input is larger than {app.limits.max_bytes / 1_000_000:g} MB")
-        return Fetched(
-            feed=feed, final_url="-", body=body, content_type=None, validators=Validators(), seconds=0.0
-        )
+        return Fetched(feed=feed, final_url="-", body=body, content_type=None, validators=Validators(), seconds=0.0)
     url = feed.url if "://" in feed.url else _file(app.config.folder, Path(feed.url))
     outcomes = await fetch_all([replace(feed, url=url)], {}, limits=app.limits, clock=app.clock)
     match outcomes[0]:

@@ -71,7 +71,10 @@ def list_(session: Session) -> None:
     )
 
 
-def test(session: Session, feed: Annotated[str, typer.Argument(help="Its title, any address or file, or - for standard input.")]) -> None:
+def test(
+    session: Session,
+    feed: Annotated[str, typer.Argument(help="Its title, any address or file, or - for standard input.")],
+) -> None:
     """Fetch a feed now and show what it holds and which rule hits what; records nothing."""
     import asyncio
 

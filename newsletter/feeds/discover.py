@@ -20,7 +20,9 @@ _USER: Final = re.compile(r"/user/([\w.-]+)/?")
 _LIST: Final = re.compile(r"[\w-]{10,60}")
 _SUBREDDIT: Final = re.compile(r"(/(?:r|u|user)/[\w-]+(?:/(?:new|hot|top|rising|comments/\w+(?:/[^/]*)?))?)/?")
 _GITHUB: Final = re.compile(r"/([\w.-]+)/([\w.-]+)/(releases|tags|commits)(?:/(.+?))?/?")
-_COMMENTS: Final = re.compile(r"\bcomments?\b|\bkommentare?\b|\bcommentaires\b|\bcomentarios\b|\breplies\b", re.IGNORECASE)
+_COMMENTS: Final = re.compile(
+    r"\bcomments?\b|\bkommentare?\b|\bcommentaires\b|\bcomentarios\b|\breplies\b", re.IGNORECASE
+)
 
 
 def address_of(url: str) -> str | None:

@@ -78,10 +78,14 @@ async def fetch_each(
     """Fetch all feeds as `fetch_all` does, and hand over what came of each as it comes.
 
     Args:
-        feeds: as for `fetch_all`, like the others.
+        feeds: what to fetch.
+        validators: by feed URL, what the servers gave last time.
         take: gets the place of a feed among `feeds`, and its outcome; the next
             feed is asked when it has returned, so that bodies do not pile up.
-        on_done: called before `take`.
+        limits: see `FetchLimits`.
+        clock: for durations and dates in answers.
+        on_done: called with each outcome, before `take`.
+        resolver: as for `fetch_all`.
     """
     async with Client(limits, resolver) as client:
         fetcher = _Fetcher(client, limits, clock)

@@ -53,7 +53,9 @@ def keys_from(guid: str, url: str | None, title: str, words: str, *, home: str |
     """`keys_of` an entry that is still to be made.
 
     Args:
-        guid: its, like `url` and `title`.
+        guid: its own, or "".
+        url: of its page.
+        title: as plain text.
         words: its `text_hash`.
         home: the canonical address of the site, which is no entry's.
     """

@@ -52,9 +52,7 @@ def parse(body: bytes, *, url: str, content_type: str | None) -> Document:
     return parse_with(lambda text: read_xml(text, url=url), body, url=url, content_type=content_type)
 
 
-def parse_with(
-    xml: Callable[[str], Document | None], body: bytes, *, url: str, content_type: str | None
-) -> Document:
+def parse_with(xml: Callable[[str], Document | None], body: bytes, *, url: str, content_type: str | None) -> Document:
     """Read a feed as `parse` does, but one in XML with `xml`, which gets its text and may find no feed in it."""
     if body.startswith(_COMPRESSED):
         raise ParseError("this is a compressed file, not a feed", hint="give the address of the feed itself")

@@ -10,6 +10,7 @@ The look gives up (`scan` returns None) where feedparser's reading of one item
 could depend on another: then the document goes to it whole.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -128,14 +129,14 @@ class _Look:
         self._said_inside: set[str] = set()
         #: The fields being filled: an item's, the head's, or None where nobody takes them down.
         self._fields: Fields | None = None
-        self._names: dict[str, "_Field"] = {}
+        self._names: dict[str, _Field] = {}
         self._pieces: list[str] | None = None
-        self._inside: dict[str, "_Field"] | None = None
+        self._inside: dict[str, _Field] | None = None
         self._attributes: dict[str, str] = {}
 
     def result(self) -> Scan | None:
         """Run over the document."""
-        self._parser.Parse(self._data, True)  # noqa: FBT003 - expat's own
+        self._parser.Parse(self._data, True)
         found = self._scan
         if not found.items or self._is_remembered():
             return None
@@ -276,14 +277,18 @@ class _Look:
             self._said_inside.add(local)
         if self._fields is None:
             return
-        found = self._inside.get(name) if self._inside and self._depth == self._item_depth + (2 if self._item else 1) else None
+        found = (
+            self._inside.get(name)
+            if self._inside and self._depth == self._item_depth + (2 if self._item else 1)
+            else None
+        )
         if found is None or attributes:
             self._give_up()
         elif found.is_text:
             self._pieces = []
 
     def _give_up(self) -> None:
-        """This item, or this head, is for feedparser."""
+        """Leave this item, or this head, to feedparser."""
         self._fields = None
         self._pieces = None
 
@@ -358,16 +363,18 @@ def _mended(text: str) -> str | None:
     """UTF-8 that was taken for Latin-1 on its way here, put right; None for what takes more than that."""
     if text.isascii():
         return text
-    try:
+    with contextlib.suppress(UnicodeError):
         text = text.encode("iso-8859-1").decode("utf-8")
-    except UnicodeError:
-        pass
     return None if _NOT_PLAIN.search(text) else text
 
 
 def _title(fields: Fields, text: str, attributes: dict[str, str], look: _Look) -> bool:
     kind = attributes.get("type", "text").lower()
-    if "title" in fields or kind not in ("text", "html", "text/plain", "text/html") or len(attributes) > ("type" in attributes):
+    if (
+        "title" in fields
+        or kind not in ("text", "html", "text/plain", "text/html")
+        or len(attributes) > ("type" in attributes)
+    ):
         return False
     kind = "text/html" if kind.endswith("html") else "text/plain"
     if not look.is_atom and (attributes or _LIKE_HTML.search(text)):
@@ -442,13 +449,11 @@ def _mail_date(text: str) -> datetime | None:
     if match is None or match[2] not in _MONTHS:
         return None
     try:
-        moment = datetime(int(match[3]), _MONTHS[match[2]], int(match[1]), int(match[4]), int(match[5]), int(match[6]))
-    except ValueError:
+        offset = f"{match[7]}:{match[8]}" if match[7] else "+00:00"
+        day = f"{match[3]}-{_MONTHS[match[2]]:02}-{match[1]}"
+        return datetime.fromisoformat(f"{day}T{match[4]}:{match[5]}:{match[6]}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    if match[7]:
-        offset = f"{match[7]}:{match[8]}"
-        return datetime.fromisoformat(f"{moment.isoformat()}{offset}").astimezone(UTC)
-    return moment.replace(tzinfo=UTC)
 
 
 def _description(fields: Fields, text: str, attributes: dict[str, str], look: _Look) -> bool:
@@ -603,7 +608,17 @@ _RSS_HEAD: Final = {
     f"{ATOM} link": _Field(start=_link),
     "language": _Field(is_text=True, end=_language),
     **dict.fromkeys(
-        ("description", "copyright", "pubDate", "lastBuildDate", "generator", "docs", "ttl", "managingEditor", "webMaster"),
+        (
+            "description",
+            "copyright",
+            "pubDate",
+            "lastBuildDate",
+            "generator",
+            "docs",
+            "ttl",
+            "managingEditor",
+            "webMaster",
+        ),
         _NOTHING,
     ),
     "image": _Field(inside=dict.fromkeys(("url", "title", "link", "width", "height", "description"), _NOTHING)),

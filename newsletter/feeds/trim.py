@@ -32,7 +32,9 @@ def read(body: bytes, *, url: str, content_type: str | None, known: Collection[s
     whose item is in `known` has no more than its position and its mark.
 
     Args:
-        body: as for `feeds.parse.parse`, like `url` and `content_type`.
+        body: the document as fetched, decompressed.
+        url: where it came from, after redirects.
+        content_type: the field of the HTTP answer, for its charset only.
         known: item hashes of earlier documents of this feed.
 
     Raises:
@@ -57,7 +59,9 @@ def _read_xml(text: str, url: str, known: Collection[str]) -> Document | None:
         return read_xml(text, url=url)
     hashes = _hashes(data, found, url)
     strange = [
-        item for item, item_hash in zip(found.items, hashes, strict=True) if item.fields is None and item_hash not in known
+        item
+        for item, item_hash in zip(found.items, hashes, strict=True)
+        if item.fields is None and item_hash not in known
     ]
     if strange or found.head is None:
         read_by_feedparser = _complete(data, found, strange)
@@ -78,7 +82,7 @@ def _read_xml(text: str, url: str, known: Collection[str]) -> Document | None:
 
 def _hashes(data: bytes, found: Scan, url: str) -> list[str]:
     """What stands for each item: its bytes, and all that their reading depends on."""
-    around = "\0".join((READING, url, found.context))
+    around = f"{READING}\x00{url}\x00{found.context}"
     key = blake2b(around.encode("utf-8", "replace"), digest_size=32).digest()
     return [blake2b(data[item.start : item.end], key=key, digest_size=16).hexdigest() for item in found.items]
 

@@ -45,7 +45,7 @@ class Job:
     known: Mapping[str, KnownEntry]
 
 
-class UnreadableAnswer(Exception):
+class UnreadableAnswerError(Exception):
     """An answer that none of our processes gives."""
 
 
@@ -83,7 +83,7 @@ def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
 
     Raises:
         ParseError: what the process found.
-        UnreadableAnswer: the process is not itself any more.
+        UnreadableAnswerError: the process is not itself any more.
     """
     try:
         found = json.loads(answer)
@@ -94,7 +94,7 @@ def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
         here = canonical_url(home) if home else None
         rows = found["entries"]
         if not isinstance(rows, list) or len(rows) > MAX_ENTRIES:
-            raise UnreadableAnswer
+            raise UnreadableAnswerError
         return Document(
             title=_maybe(found["title"], TITLE_LIMIT),
             home_url=home,
@@ -105,7 +105,7 @@ def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
             ),
         )
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
-        raise UnreadableAnswer from error
+        raise UnreadableAnswerError from error
 
 
 def known_entry(known: KnownEntry, item_hash: str, position: int, *, home: str | None) -> Entry:
@@ -152,9 +152,9 @@ def _row(entry: Entry, keys: tuple[str, ...]) -> list[Any]:
 
 def _entry(row: Any, position: int) -> Entry:
     if not isinstance(row, list) or len(row) != _FIELDS or len(row[11]) > MAX_ENCLOSURES or len(row[12]) > MAX_TAGS:
-        raise UnreadableAnswer
+        raise UnreadableAnswerError
     if not _HASH.fullmatch(row[13]) or not _ITEM_HASH.fullmatch(row[14]) or not 3 <= len(row[15]) <= _KEYS:  # noqa: PLR2004
-        raise UnreadableAnswer
+        raise UnreadableAnswerError
     return Entry(
         guid=_text(row[0], GUID_LIMIT),
         url=_url(row[1]),
@@ -180,7 +180,7 @@ def _entry(row: Any, position: int) -> Entry:
 
 def _text(value: Any, limit: int) -> str:
     if type(value) is not str or len(value) > limit:
-        raise UnreadableAnswer
+        raise UnreadableAnswerError
     return value
 
 
@@ -193,14 +193,14 @@ def _url(value: Any) -> str | None:
         return None
     # What the address came to after escaping, or the path of the file the feed is.
     if ":" in _text(value, 16 * URL_LIMIT) and value.partition(":")[0] not in (*SAFE_SCHEMES, "file"):
-        raise UnreadableAnswer
+        raise UnreadableAnswerError
     return str(value)
 
 
 def _length(value: Any) -> int | None:
     if value is None or (type(value) is int and 0 < value < 1 << 60):
         return value
-    raise UnreadableAnswer
+    raise UnreadableAnswerError
 
 
 def _moment(value: Any) -> datetime | None:
@@ -208,5 +208,5 @@ def _moment(value: Any) -> datetime | None:
         return None
     found = datetime.fromisoformat(value)
     if found.tzinfo is not UTC:
-        raise UnreadableAnswer
+        raise UnreadableAnswerError
     return found

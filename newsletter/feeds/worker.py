@@ -51,7 +51,9 @@ def main(cpu_seconds: int, memory: int, idle: float) -> None:
             answer = _answer(question, body)
         except MemoryError:
             answer = pack_error(
-                ParseError("reading the feed takes more memory than a feed may have", hint="ask its owner for a shorter one")
+                ParseError(
+                    "reading the feed takes more memory than a feed may have", hint="ask its owner for a shorter one"
+                )
             )
         del question, body
         _give(LENGTH.pack(len(answer)))
@@ -95,4 +97,3 @@ def _give(data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(_CHANNEL, view) :]
-

@@ -17,10 +17,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final, Protocol
 
 from newsletter.errors import ParseError
-from newsletter.feeds.wire import HEAD, LENGTH, MAX_ANSWER, Job, UnreadableAnswer, pack_document, pack_job, unpack_answer
+from newsletter.feeds.wire import (
+    HEAD,
+    LENGTH,
+    MAX_ANSWER,
+    Job,
+    UnreadableAnswerError,
+    pack_document,
+    pack_job,
+    unpack_answer,
+)
 from newsletter.model import Document
 
 _CODE: Final = (
@@ -121,7 +131,7 @@ class Workers:
             try:
                 errand.begin(process)
                 answer = process.ask(question, job.body)
-            except _Gone as gone:
+            except _GoneError as gone:
                 process.end()
                 # One that had nothing to do for long has gone home, and its end met our question.
                 if attempt == 1 and gone.status == 0 and not errand.is_called_off:
@@ -136,7 +146,7 @@ class Workers:
                     self._busy.pop(id(process), None)
             try:
                 document = unpack_answer(answer, job.known)
-            except UnreadableAnswer:
+            except UnreadableAnswerError:
                 process.end()
                 raise ParseError("the feed breaks the parser: it answers nonsense", hint=_LATER) from None
             except ParseError:
@@ -165,7 +175,7 @@ class Workers:
         process.end()
 
 
-class _Gone(Exception):
+class _GoneError(Exception):
     """The process has ended, or had to be ended; `status` is negative for a signal, None for the clock."""
 
     def __init__(self, status: int | None) -> None:
@@ -218,16 +228,16 @@ class _Process:
             self._line = ours
             self._line.settimeout(limits.seconds)
             # Not forked: this process has threads.  Nothing of the environment: it holds passwords.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own code, by our own interpreter
                 [
                     sys.executable,
                     "-I",
                     *("-X", "utf8"),
                     *("-c", _CODE),
                     *(str(limits.cpu_seconds), str(limits.memory), str(limits.idle)),
-                    *(folder or os.getcwd() for folder in sys.path),
+                    *(folder or str(Path.cwd()) for folder in sys.path),
                 ],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},
@@ -243,7 +253,7 @@ class _Process:
         """Hand over a job and wait for the answer.
 
         Raises:
-            _Gone: there is none.
+            _GoneError: there is none.
         """
         try:
             self._line.sendall(HEAD.pack(len(question), len(body)) + question)
@@ -253,9 +263,9 @@ class _Process:
                 raise ParseError("the entries of the feed are larger than a feed may be", hint=_LATER)
             return self._receive(length)
         except TimeoutError:
-            raise _Gone(None) from None
+            raise _GoneError(None) from None
         except OSError:
-            raise _Gone(self._status()) from None
+            raise _GoneError(self._status()) from None
 
     def _receive(self, length: int) -> bytes:
         received = bytearray(length)
@@ -293,4 +303,7 @@ def workers() -> Workers:
 
 
 def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if sys.platform == "linux":
+        # What this process may use, not what the machine has.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

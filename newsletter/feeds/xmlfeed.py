@@ -46,7 +46,9 @@ def read_xml(text: str, *, url: str) -> Document | None:
         return None
     head, items, is_atom = found
     kept = newest([published(item) for item in items])
-    return document_of(head, [entry_of(items[at], position, url, is_atom=is_atom) for position, at in enumerate(kept)], url)
+    return document_of(
+        head, [entry_of(items[at], position, url, is_atom=is_atom) for position, at in enumerate(kept)], url
+    )
 
 
 def document_of(head: Mapping[str, Any], entries: Iterable[Entry], url: str) -> Document:

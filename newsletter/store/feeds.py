@@ -28,7 +28,6 @@ from newsletter.store.offers import offer, offer_to_all
 from newsletter.store.record import Recorded, first_pace, known_feed, locked_feed, pace, write_decision
 from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
 
-
 _CHANGE = sa.update(t.feeds).where(t.feeds.c.id == sa.bindparam("feed"))
 
 
@@ -95,9 +94,7 @@ class Feeds(Part):
 
         Transaction: one write, with the feed's row locked.
         """
-        recording = Recording(
-            feed=feed, fetched=fetched, document=document, decide=decide, keys=keys, digests=digests
-        )
+        recording = Recording(feed=feed, fetched=fetched, document=document, decide=decide, keys=keys, digests=digests)
         with self._database.write() as connection:
             row = locked_feed(self._database, connection, feed.url)
             return self._record_document(connection, row, recording, first_run=first_run)

@@ -48,9 +48,7 @@ class Polls(Feeds):
         # Two entries from the same bytes: which is which is for the whole document to tell.
         return found if len(found) == len(rows) else {}
 
-    def record_documents(
-        self, recordings: Sequence[Recording], *, first_run: int | None
-    ) -> list[FetchResult | None]:
+    def record_documents(self, recordings: Sequence[Recording], *, first_run: int | None) -> list[FetchResult | None]:
         """Record documents, each as `record_document` does; the results are in the same order.
 
         One is None where the document must be read whole (`TrimmedTooFarError`): of it nothing has been written.
@@ -109,7 +107,9 @@ class Polls(Feeds):
                 (feed_id, digest)
                 for chunk in in_chunks(sorted(row.id for row in rows.values()))
                 for feed_id, digest in connection.execute(
-                    sa.select(t.digest_feeds.c.feed_id, t.digest_feeds.c.digest).where(t.digest_feeds.c.feed_id.in_(chunk))
+                    sa.select(t.digest_feeds.c.feed_id, t.digest_feeds.c.digest).where(
+                        t.digest_feeds.c.feed_id.in_(chunk)
+                    )
                 )
             }
             changes = []

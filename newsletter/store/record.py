@@ -42,11 +42,13 @@ KNOWN: Final = tuple(t.entries.c[name] for name in ("id", "guid", "title", "url"
 
 #: One JSON text instead of hundreds of parameters, each of which SQLAlchemy would look at.
 _OWNERS: Final = {
-    name: sa.text(f"SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed AND key IN ({keys})")
-    for name, keys in (
-        ("sqlite", "SELECT value FROM json_each(:keys)"),
-        ("postgresql", "SELECT json_array_elements_text(CAST(:keys AS json))"),
-    )
+    "sqlite": sa.text(
+        "SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed AND key IN (SELECT value FROM json_each(:keys))"
+    ),
+    "postgresql": sa.text(
+        "SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed"
+        " AND key IN (SELECT json_array_elements_text(CAST(:keys AS json)))"
+    ),
 }
 #: Statements that every document needs are made once: making one costs more than running it.
 _LAST_DOCUMENT: Final = sa.select(*KNOWN, t.entries.c.position).where(
@@ -258,10 +260,12 @@ def _see_again(connection: Connection, seen: Mapping[int, Sighting], known: Know
         write_rows(
             connection,
             "entries again",
-            lambda: sa.update(t.entries)
-            .where(t.entries.c.id == sa.bindparam("entry"))
-            .values(
-                seen_in=sa.bindparam("document"), position=sa.bindparam("place"), item_hash=sa.bindparam("bytes")
+            lambda: (
+                sa.update(t.entries)
+                .where(t.entries.c.id == sa.bindparam("entry"))
+                .values(
+                    seen_in=sa.bindparam("document"), position=sa.bindparam("place"), item_hash=sa.bindparam("bytes")
+                )
             ),
             [
                 {

@@ -21,7 +21,9 @@ def test_a_site_is_added_by_its_own_address(wire: Wire) -> None:
     wire.configure()
     feed = wire.web.feed("/feed.xml", "One", "Two")
 
-    added = wire("feed", "add", site(wire, ("News", "/feed.xml"), ("Comments on News", "/comments.xml")), "--allow-private")
+    added = wire(
+        "feed", "add", site(wire, ("News", "/feed.xml"), ("Comments on News", "/comments.xml")), "--allow-private"
+    )
 
     assert 0 == added.code, added.err
     assert "added News: 2 entries" in added.err
@@ -69,7 +71,9 @@ def test_a_rule_of_a_known_site_is_applied_unseen(wire: Wire) -> None:
     added = wire("feed", "add", "https://github.com/example/news/releases", "--no-fetch")
 
     assert 0 == added.code, added.err
-    assert ["https://github.com/example/news/releases.atom"] == [one["url"] for one in wire("feed", "list", "--json").data]
+    assert ["https://github.com/example/news/releases.atom"] == [
+        one["url"] for one in wire("feed", "list", "--json").data
+    ]
 
 
 def folder_of_feeds(wire: Wire) -> Path:

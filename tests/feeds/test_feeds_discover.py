@@ -61,7 +61,11 @@ def named(href: str, title: str = "", kind: str = "application/rss+xml") -> str:
 
 
 def test_a_page_names_its_feeds_with_their_titles() -> None:
-    body = page(named("/feed", "News &amp; more"), named("atom.xml", kind="application/atom+xml"), named("/style", kind="text/css"))
+    body = page(
+        named("/feed", "News &amp; more"),
+        named("atom.xml", kind="application/atom+xml"),
+        named("/style", kind="text/css"),
+    )
 
     assert {"https://example.com/feed": "News & more", "https://example.com/a/atom.xml": ""} == choices(
         body, url="https://example.com/a/", content_type=None
@@ -81,7 +85,9 @@ def test_comments_are_chosen_only_where_there_is_nothing_else(href: str, title: 
 
 
 def test_a_feed_that_is_named_twice_is_one_choice() -> None:
-    assert 1 == len(choices(page(named("/feed"), named("/feed", "again")), url="https://example.com/", content_type=None))
+    assert 1 == len(
+        choices(page(named("/feed"), named("/feed", "again")), url="https://example.com/", content_type=None)
+    )
 
 
 def test_addresses_that_lead_elsewhere_than_the_web_are_no_choice() -> None:

@@ -87,24 +87,45 @@ def test_enough_of_the_corpus_is_usual(corpus: Path) -> None:
 # -------------------------------------------------------------- made-up documents
 
 WORDS_LIST = [
-        *("", " ", "News", "  two  words ", "Tom & Jerry", "AT&amp;T", "a < b", "<b>bold</b>", "it&#8217;s", "&nosuch;"),
-        *("Zürich", "ZÃ¼rich", "\x85", "\x93quoted\x94", "日本", "ada@example.com", "ada@example.com (Ada)", "]]", "a\nb"),
-    ]
+    *("", " ", "News", "  two  words ", "Tom & Jerry", "AT&amp;T", "a < b", "<b>bold</b>", "it&#8217;s", "&nosuch;"),
+    *("Zürich", "ZÃ¼rich", "\x85", "\x93quoted\x94", "日本", "ada@example.com", "ada@example.com (Ada)", "]]", "a\nb"),
+]
 WORDS = st.sampled_from(WORDS_LIST)
-HTML_LIST = ["<p>Hello <a href='/x?a=1&amp;b=2'>there</a></p>", "plain", "", "<p>&ndash;</p>", "&lt;i>", "<div>x</div>", "Ünï"]
+HTML_LIST = [
+    "<p>Hello <a href='/x?a=1&amp;b=2'>there</a></p>",
+    "plain",
+    "",
+    "<p>&ndash;</p>",
+    "&lt;i>",
+    "<div>x</div>",
+    "Ünï",
+]
 HTML = st.sampled_from(HTML_LIST)
 ADDRESSES_LIST = [
-        *("https://news.example.com/1", "https://news.example.com/2?a=1&b=2", "https://news.example.com/?a;b&c;", "/3"),
-        *(" https://news.example.com/4 ", "http:///odd", "mailto:a@example.com", "", "tag:5", "https://feeds.example.com/feed"),
-        *("https://news.example.com/zürich", "https://news.example.com/a/../b", "HTTP://NEWS.EXAMPLE.COM/6"),
-    ]
+    *("https://news.example.com/1", "https://news.example.com/2?a=1&b=2", "https://news.example.com/?a;b&c;", "/3"),
+    *(
+        " https://news.example.com/4 ",
+        "http:///odd",
+        "mailto:a@example.com",
+        "",
+        "tag:5",
+        "https://feeds.example.com/feed",
+    ),
+    *("https://news.example.com/zürich", "https://news.example.com/a/../b", "HTTP://NEWS.EXAMPLE.COM/6"),
+]
 ADDRESSES = st.sampled_from(ADDRESSES_LIST)
 DATES_LIST = [
-        *("Thu, 26 Nov 2026 07:00:00 GMT", "Thu, 26 Nov 2026 07:00:00 +0530", "26 Nov 26 07:00 EST", "yesterday", ""),
-        *("2026-11-26T07:00:00Z", "2026-11-26T07:00:00.5+01:00", "2026-11-26", "2026-13-26T07:00:00Z", "2026-11-26T25:00:00Z"),
-        *("Mon, 31 Feb 2026 07:00:00 GMT", "Thu, 26 Nov 2026 07:00:00 -1299", "Thu, 26 Nov 1026 07:00:00 GMT"),
-        *("Thu, 01 Jan 9999 00:00:00 -0800", "Thu, 26 Nov 2026 24:00:00 GMT", "Thu, 26 Nov 2026 07:00:60 GMT"),
-    ]
+    *("Thu, 26 Nov 2026 07:00:00 GMT", "Thu, 26 Nov 2026 07:00:00 +0530", "26 Nov 26 07:00 EST", "yesterday", ""),
+    *(
+        "2026-11-26T07:00:00Z",
+        "2026-11-26T07:00:00.5+01:00",
+        "2026-11-26",
+        "2026-13-26T07:00:00Z",
+        "2026-11-26T25:00:00Z",
+    ),
+    *("Mon, 31 Feb 2026 07:00:00 GMT", "Thu, 26 Nov 2026 07:00:00 -1299", "Thu, 26 Nov 1026 07:00:00 GMT"),
+    *("Thu, 01 Jan 9999 00:00:00 -0800", "Thu, 26 Nov 2026 24:00:00 GMT", "Thu, 26 Nov 2026 07:00:60 GMT"),
+]
 DATES = st.sampled_from(DATES_LIST)
 
 
@@ -116,14 +137,23 @@ RSS_ITEM = "<title>{}</title><link>{}</link><guid>{}</guid><pubDate>{}</pubDate>
 RSS_MORE = "<content:encoded>{}</content:encoded><category>{}</category><dc:creator>{}</dc:creator>"
 FEED = '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="de"><title>T</title>{}</feed>'
 FEED_ITEM = '<title type="html">{}</title><id>{}</id><published>{}</published><updated>{}</updated><content type="html">{}</content>'
-FEED_MORE = '<summary>{}</summary><category>{}</category><author><name>{}</name></author>'
+FEED_MORE = "<summary>{}</summary><category>{}</category><author><name>{}</name></author>"
 
 
 @pytest.mark.parametrize(("frame", "item"), [(RSS, RSS_ITEM + RSS_MORE), (FEED, FEED_ITEM + FEED_MORE)])
 @pytest.mark.parametrize("as_cdata", [False, True])
 def test_each_oddity_by_itself_reads_the_same(frame: str, item: str, as_cdata: bool) -> None:
     """Items that are usual but for one text in one place, so that nothing else sends them to feedparser."""
-    usual = ["News", "https://news.example.com/1", "g", "Thu, 26 Nov 2026 07:00:00 GMT", "<p>x</p>", "<p>y</p>", "c", "Ada"]
+    usual = [
+        "News",
+        "https://news.example.com/1",
+        "g",
+        "Thu, 26 Nov 2026 07:00:00 GMT",
+        "<p>x</p>",
+        "<p>y</p>",
+        "c",
+        "Ada",
+    ]
     if frame is FEED:
         usual = ["News", "urn:1", "2026-11-26T07:00:00Z", "2026-11-26T08:00:00Z", "<p>x</p>", "y", "", "Ada"]
     items = []
@@ -146,12 +176,12 @@ def test_each_oddity_by_itself_reads_the_same(frame: str, item: str, as_cdata: b
     [
         *(("item", f'<guid isPermaLink="{said}">https://news.example.com/5</guid>') for said in ("true", "false", "True")),
         *(("item", f'<enclosure url="https://e.example.com/{n}" {kind}/>') for n, kind in enumerate(('type="A/B"', 'length="x"', 'uri="y"'))),
-        *(("item", f'<category{domain}>c</category><category>c</category>') for domain in ("", ' domain="d"', ' domain=""')),
+        *(("item", f"<category{domain}>c</category><category>c</category>") for domain in ("", ' domain="d"', ' domain=""')),
         *(("entry", f'<link rel="{rel}" type="{kind}" href="https://e.example.com/x"/>')
           for rel in ("alternate", "self", "enclosure", "Related", "") for kind in ("text/html", "HTML", "xhtml", "audio/mpeg", "")),
         *(("entry", f"<{tag} type='{kind}'>&lt;b&gt;x&amp;amp;</{tag}>")
           for tag in ("title", "summary", "content") for kind in ("text", "html", "HTML", "text/plain", "xhtml", "image/png", "")),
-        *(("entry", f'<category {said}/>') for said in ('term="a"', 'label="b"', 'term="a" scheme="s" label="b"', 'term=""')),
+        *(("entry", f"<category {said}/>") for said in ('term="a"', 'label="b"', 'term="a" scheme="s" label="b"', 'term=""')),
         *(("entry", f"<author>{said}</author>") for said in ("", "x", "<name/>", "<name>A</name><email>a@b.example</email>", "<email>a@b.example</email>")),
     ],
 )  # fmt: skip
@@ -184,16 +214,27 @@ def fields(draw: st.DrawFn, *, is_atom: bool) -> str:
     def attribute(values: st.SearchStrategy[str]) -> str:
         return escaped(one(values)).replace('"', "&quot;").replace("\n", " ")
 
-    kind = draw(st.sampled_from(["", "", "", "", "", ' type="html"', ' type="text"', ' type="xhtml"', ' TYPE="HTML"', ' type="image/png"']))
+    kind = draw(
+        st.sampled_from(
+            ["", "", "", "", "", ' type="html"', ' type="text"', ' type="xhtml"', ' TYPE="HTML"', ' type="image/png"']
+        )
+    )
     odd = draw(st.integers(0, 60))
     if odd == 0:
         return draw(
             st.sampled_from(
                 [
-                    *('<media:thumbnail xmlns:media="http://search.yahoo.com/mrss/" url="t.jpg"/>', "<unknown>x</unknown>"),
+                    *(
+                        '<media:thumbnail xmlns:media="http://search.yahoo.com/mrss/" url="t.jpg"/>',
+                        "<unknown>x</unknown>",
+                    ),
                     *('<title xml:lang="fr">Oui</title>', "<description><div>raw</div></description>", "stray text"),
                     *('<summary xml:base="https://base.example.com/">x</summary>', "<image><title>i</title></image>"),
-                    *('<post-id xmlns="com-wordpress:feed-additions:1">7</post-id>', "<!-- comment -->", "<source>s</source>"),
+                    *(
+                        '<post-id xmlns="com-wordpress:feed-additions:1">7</post-id>',
+                        "<!-- comment -->",
+                        "<source>s</source>",
+                    ),
                     *('<x:svg xmlns:x="http://www.w3.org/2000/svg"/>', '<unknown a="b"/>', "<content>twice</content>"),
                 ]
             )
@@ -204,8 +245,10 @@ def fields(draw: st.DrawFn, *, is_atom: bool) -> str:
                 [
                     f"<title{kind}>{text(WORDS)}</title>",
                     f'<link href="{attribute(ADDRESSES)}"/>',
-                    f'<link rel="{draw(st.sampled_from(["alternate", "self", "enclosure", "Related"]))}" href="{attribute(ADDRESSES)}"'
-                    f' type="{draw(st.sampled_from(["text/html", "HTML", "audio/mpeg", ""]))}" length="12"/>',
+                    (
+                        f'<link rel="{draw(st.sampled_from(["alternate", "self", "enclosure", "Related"]))}" href="{attribute(ADDRESSES)}"'
+                        f' type="{draw(st.sampled_from(["text/html", "HTML", "audio/mpeg", ""]))}" length="12"/>'
+                    ),
                     f"<id>{text(ADDRESSES)}</id>",
                     f"<published>{text(DATES)}</published>",
                     f"<updated>{text(DATES)}</updated>",
@@ -259,12 +302,16 @@ def made_up(draw: st.DrawFn) -> bytes:
         root = draw(st.sampled_from(["", ' xml:lang="de_DE"', ' xml:base="https://base.example.com/"', ' lang="en"']))
         text = f'<feed xmlns="http://www.w3.org/2005/Atom"{root}>{head}{items}</feed>'
     else:
-        root = draw(st.sampled_from(["", ' xml:lang="de"', ' xmlns="http://purl.org/rss/1.0/"', ' xmlns:dc="urn:other"']))
+        root = draw(
+            st.sampled_from(["", ' xml:lang="de"', ' xmlns="http://purl.org/rss/1.0/"', ' xmlns:dc="urn:other"'])
+        )
         spaces = (
             'xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:slash="http://purl.org/rss/1.0/modules/slash/"'
             ' xmlns:atom="http://www.w3.org/2005/Atom"'
         ) + ("" if "xmlns:dc" in root else ' xmlns:dc="http://purl.org/dc/elements/1.1/"')
-        extra = draw(st.sampled_from(["", "<language>en_US</language>", "<image><title>t</title><link>l</link></image>"]))
+        extra = draw(
+            st.sampled_from(["", "<language>en_US</language>", "<image><title>t</title><link>l</link></image>"])
+        )
         text = f'<rss version="2.0" {spaces}{root}><channel>{head}{extra}{items}</channel></rss>'
     return text.encode()
 
@@ -307,7 +354,9 @@ class Whole:
 STORIES = st.lists(
     st.tuples(
         st.integers(0, 6),  # which story
-        st.sampled_from(["", "", "", "edited", "retitled", "moved", "new guid", "its neighbour's guid", "its neighbour's link"]),
+        st.sampled_from(
+            ["", "", "", "edited", "retitled", "moved", "new guid", "its neighbour's guid", "its neighbour's link"]
+        ),
         st.integers(0, 2),  # how often edited
     ),
     max_size=8,

@@ -124,11 +124,11 @@ def test_a_document_is_decided_about_with_what_is_known_of_its_keys(store: Store
     assert {
         owner: KnownEntry(
             id=owner,
-                guid=old.guid,
-                title=old.title,
-                url=old.url,
-                text_hash=text_hash(old),
-                published_at=old.published_at,
+            guid=old.guid,
+            title=old.title,
+            url=old.url,
+            text_hash=text_hash(old),
+            published_at=old.published_at,
         )
     } == known.entries
     assert ["Title of young", "Title of old", "Title of undated"] == [one.title for one in known.recent]
