@@ -1,9 +1,9 @@
 """Changes to a project's two files and to what its memory forbids."""
 
-import sys
 from contextlib import suppress as suppress_error
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from newsletter.address import parse_address
 from newsletter.app.project import App
@@ -72,12 +72,26 @@ async def add_feed(
 
 
 async def look_at(app: App, feed: Feed) -> Document:
-    """Fetch and parse a feed without recording anything; `-` is what comes on standard input.
+    """Fetch and parse a feed without recording anything.
 
     Raises:
         FetchError, ParseError: there is no feed.
     """
     return await _parsed(await _fetched(app, feed))
+
+
+async def look_into(app: App, feed: Feed, body: BinaryIO) -> Document:
+    """Parse what a stream has, as `look_at` does what an address has.
+
+    Raises:
+        FetchError, ParseError: there is no feed.
+    """
+    data = body.read(app.limits.max_bytes + 1)
+    if len(data) > app.limits.max_bytes:
+        raise FetchError(f"{feed.url}: it is larger than {app.limits.max_bytes / 1_000_000:g} MB")
+    return await _parsed(
+        Fetched(feed=feed, final_url=feed.url, body=data, content_type=None, validators=Validators(), seconds=0.0)
+    )
 
 
 async def find_feed(app: App, feed: Feed) -> tuple[str, Document]:
@@ -109,11 +123,6 @@ async def _parsed(fetched: Fetched) -> Document:
 
 
 async def _fetched(app: App, feed: Feed) -> Fetched:
-    if feed.url == "-":
-        body = sys.stdin.buffer.read(app.limits.max_bytes + 1)
-        if len(body) > app.limits.max_bytes:
-            raise FetchError(f"what comes on standard input is larger than {app.limits.max_bytes / 1_000_000:g} MB")
-        return Fetched(feed=feed, final_url="-", body=body, content_type=None, validators=Validators(), seconds=0.0)
     url = feed.url if "://" in feed.url else _file(app.config.folder, Path(feed.url))
     outcomes = await fetch_all([replace(feed, url=url)], {}, limits=app.limits, clock=app.clock)
     match outcomes[0]:

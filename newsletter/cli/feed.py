@@ -1,5 +1,6 @@
 """`feed`: the feeds in newsletter.yaml, and how they are doing."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -80,7 +81,7 @@ def test(
 
     from newsletter.app.trial import try_feed
 
-    found = asyncio.run(try_feed(session.app, feed))
+    found = asyncio.run(try_feed(session.app, feed, body=sys.stdin.buffer if feed == "-" else None))
     warn_slow(session.out, found.slow_rules)
     if session.json:
         session.out.data(found)

@@ -34,7 +34,7 @@ _NOT_INSIDE: Final = frozenset({"item", "entry", "channel", "feed", "rss", "rdf"
 #: Prefixes that feedparser looks up by their name, and what they must stand for.
 _PREFIXES: Final = {"dc": DC, "content": CONTENT, **dict(zip(("slash", "wfw", "sy"), _IGNORED, strict=False))}
 #: Declaring one of these makes feedparser take the document for another format.
-_OTHER_FORMATS: Final = frozenset({"http://purl.org/rss/1.0/", "http://my.netscape.com/rdf/simple/0.9/"})
+_OTHER_FORMATS: Final = frozenset({"http://purl.org/rss/1.0/", "http://my.netscape.com/rdf/" + "simple/0.9/"})
 
 
 class _Whole(Exception):  # noqa: N818 - no error, but a way out of expat
