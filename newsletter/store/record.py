@@ -90,7 +90,7 @@ def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownF
     is_new = feed.documents == 0 and connection.execute(_ANY, {"feed": feed.id}).first() is None
     asked = {} if is_new else {key: storable(key) for key in keys}
     owners = dict(_owners(connection, feed.id, set(asked.values())))
-    last = connection.execute(_LAST_DOCUMENT, {"feed": feed.id, "document": feed.documents}).all() if asked else []
+    last = connection.execute(_LAST_DOCUMENT, {"feed": feed.id, "document": feed.documents}).all()
     of_last = {row.id: known_entry_of(row) for row in last}
     wanted = {owner for owner in owners.values() if owner is not None}
     known = {id_: entry for id_, entry in of_last.items() if id_ in wanted}
