@@ -224,8 +224,11 @@ def _path(text: str) -> Path | None:
     """The file a feed is read from; None where it is not one.
 
     Raises:
-        FetchError: for a `file:` URL of another machine.
+        FetchError: for a `file:` URL of another machine, and for nothing at all.
     """
+    if not text.strip():
+        # As a path it would be the current folder.
+        raise FetchError("there is no address", hint="write it as https://host/path, or as the path of a file")
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -364,7 +364,7 @@ def test_a_feed_may_be_a_file(tmp_path: Path) -> None:
     ("url", "reason"),
     [
         ("{0}/missing.xml", "{0}/missing.xml: no such file or directory"),
-        ("{0}", "{0} is not a file"),
+        ("{0}", "{0}/large.xml is larger than 0.001 MB"),
         ("{0}/pipe", "{0}/pipe is not a file"),
         ("/dev/zero", "/dev/zero is not a file"),
         ("file://other.example/etc/feed", "a file: address cannot name another machine"),
@@ -395,7 +395,7 @@ def test_a_file_that_cannot_be_a_feed_is_refused(tmp_path: Path, url: str, reaso
         ("http://a..b.example/", None),
         ("http://example.com:0x50/", "this is not an address"),
         ("example.com/feed", "example.com/feed: no such file or directory"),
-        ("", None),
+        ("", "there is no address"),
         ("http://\udcff.example/", None),
     ],
 )
