@@ -5,6 +5,7 @@
     ├── ConfigError                     exit 2   problems: every mistake, each with its place
     ├── FeedError                                one feed; recorded, never stops an issue
     │   ├── FetchError                           no bytes
+    │   │   └── StatusError                      the server says no, and perhaps until when
     │   └── ParseError                           bytes, but no feed
     ├── TemplateError                   exit 2   template and line
     ├── AddressError                             one e-mail address
@@ -75,6 +76,14 @@ class FeedError(NewsletterError):
 
 class FetchError(FeedError):
     """A feed's address gave no usable answer."""
+
+
+class StatusError(FetchError):
+    """A server answered with another status than success; `status` is its number."""
+
+    def __init__(self, message: str, *, hint: str | None = None, status: int) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class ParseError(FeedError):

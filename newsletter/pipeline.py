@@ -20,11 +20,10 @@ from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
 from newsletter.delivery.links import Tokens
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.errors import ParseError
-from newsletter.feeds.fetch import fetch_all
-from newsletter.feeds.identity import decide, document_keys
-from newsletter.feeds.parse import parse
+from newsletter.feeds.fetch import fetch_each
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
+from newsletter.feeds.settling import settled
+from newsletter.intake import Intake
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
 from newsletter.issues.illustrate import illustrated
@@ -32,24 +31,22 @@ from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Renderings
 from newsletter.model import (
     Canary,
-    Decision,
     DeliveryState,
     Draft,
     Envelope,
-    Failed,
     Feed,
-    Fetched,
     FetchOutcome,
+    FetchProgress,
     FetchResult,
     Issue,
-    KnownFeed,
     NewDelivery,
-    NotModified,
     Picture,
+    Round,
     SendReport,
     Subscriber,
 )
 from newsletter.people.bounces.failures import judge_failures
+from newsletter.rounds import Counter, begin, end, news
 from newsletter.stages import Parts, Publication, Sent, Watch
 
 # --------------------------------------------------------------- fetch and parse
@@ -59,6 +56,8 @@ async def fetch(
     parts: Parts,
     feeds: Iterable[Feed],
     *,
+    kind: Round = Round.wanted,
+    on_progress: Callable[[FetchProgress], None] = lambda _: None,
     on_answer: Callable[[FetchOutcome], None] = lambda _: None,
     on_result: Callable[[FetchResult], None] = lambda _: None,
 ) -> list[FetchResult]:
@@ -69,56 +68,44 @@ async def fetch(
     Args:
         parts: what to work with.
         feeds: which to poll.
+        kind: why, hence which of them are asked.
+        on_progress: told when a feed is asked, and when it answers.
         on_answer: told as soon as a feed has answered, or has not.
         on_result: told when what it answered is recorded.
     """
-    asked = list(feeds)
-    validators = parts.store.validators([feed.url for feed in asked])
-    results = []
-    for outcome in await fetch_all(asked, validators, limits=parts.limits, clock=parts.clock, on_done=on_answer):
-        results.append(_record(parts, outcome))
-        on_result(results[-1])
-    return results
+    listed = list(feeds)
+    plan = begin(parts, listed, kind)
+    progress = Counter(len(plan.ask), on_progress)
+    intake = Intake(parts, plan, on_result)
 
+    def answered(outcome: FetchOutcome) -> None:
+        progress.done(outcome)
+        on_answer(outcome)
 
-def _record(parts: Parts, outcome: FetchOutcome) -> FetchResult:
-    digests = parts.digests_of.get(outcome.feed.url, ())
-    if isinstance(outcome, Failed):
-        return parts.store.record_failure(outcome)
-    if isinstance(outcome, NotModified):
-        return parts.store.record_unchanged(
-            outcome.feed, seconds=outcome.seconds, digests=digests, first_run=parts.first_run
-        )
-    return _record_document(parts, outcome, digests)
-
-
-def _record_document(parts: Parts, fetched: Fetched, digests: tuple[str, ...]) -> FetchResult:
-    try:
-        document = parse(fetched.body, url=fetched.final_url, content_type=fetched.content_type)
-    except ParseError as error:
-        failed = Failed(feed=fetched.feed, reason=error.message, hint=error.hint, seconds=fetched.seconds)
-        return parts.store.record_failure(failed)
-    now = parts.clock.now()
-
-    def judge(known: KnownFeed) -> Decision:
-        return decide(document, known, now=now)
-
-    return parts.store.record_document(
-        fetched.feed,
-        fetched,
-        document,
-        decide=judge,
-        keys=document_keys(document),
-        digests=digests,
-        first_run=parts.first_run,
+    await fetch_each(
+        plan.ask,
+        intake.validators,
+        intake.take,
+        moved=plan.moved,
+        limits=parts.limits,
+        clock=parts.clock,
+        secrets=parts.secrets,
+        on_start=progress.started,
+        on_done=answered,
     )
+    answers = await intake.finish()
+    for spared in plan.spared:
+        answers.append((spared, intake.spared(spared)))
+        on_result(answers[-1][1])
+    results = end(parts, plan, answers)
+    return [results[feed.url] for feed in listed if feed.url in results]
 
 
 # ------------------------------------------------------------------------- build
 
 
 def build(parts: Parts, publication: Publication) -> Draft:
-    """Select and order what is waiting for a digest; changes nothing."""
+    """Select and order what is waiting for a digest; what may still change stays; changes nothing."""
     store, name = parts.store, publication.rules.name
     urls = [feed.url for feed in publication.feeds]
     note = publication.note
@@ -126,11 +113,12 @@ def build(parts: Parts, publication: Publication) -> Draft:
     number, told = store.last_note(name)
     if note and note == told and not publication.repeat_note:
         note, notices = "", (f"the note is the one of issue {number}, so it is left out: change it, or say --note",)
+    ready, settling = settled(store.waiting(name, urls), publication.feeds, now=parts.clock.now())
     draft = build_draft(
         publication.rules,
         publication.feeds,
         {health.url: health for health in store.feed_health(urls)},
-        store.waiting(name, urls),
+        ready,
         store.edited(name, urls) if publication.mention_edits else [],
         number=store.next_number(name),
         now=parts.clock.now(),
@@ -138,7 +126,7 @@ def build(parts: Parts, publication: Publication) -> Draft:
         hidden=publication.hidden,
         filters=Filters(parts.clock.monotonic),
     )
-    return replace(draft, notices=notices)
+    return replace(draft, notices=notices, settling=settling)
 
 
 # -------------------------------------------------------------------- illustrate
@@ -223,6 +211,7 @@ def freeze(
         pictures=draft.pictures,
         canary=canary,
         link_of=_link_of(parts, draft.digest, envelope),
+        shortened=lambda: renderings.shortened,
         trace=trace,
     )
     on_rendered(renderings)
@@ -285,23 +274,26 @@ async def send(
     finished = tuple(await finish(parts, smtp, watch, stop))
     if stop.is_set() or any(report.stopped for report in finished):
         return Sent(finished=finished)
-    fetched = tuple(await fetch(parts, publication.feeds, on_result=watch.fetched))
+    fetched = tuple(await fetch(parts, publication.feeds, on_progress=watch.fetching, on_result=watch.fetched))
+    items = news(parts, publication.feeds)
+    watch.heard(items)
+    so_far = Sent(finished=finished, fetched=fetched, news=items)
     draft = build(parts, publication)
     if draft.total < publication.rules.min_entries or stop.is_set():
-        return Sent(finished=finished, fetched=fetched, draft=draft)
-    recipients = sum(1 for _ in parts.people(publication.rules.name))
+        return replace(so_far, draft=draft)
+    recipients = parts.recipients(publication.rules.name)
     if recipients:
         draft = await illustrate(parts, publication, draft)
         watch.illustrated(draft)
     if stop.is_set():
-        return Sent(finished=finished, fetched=fetched, draft=draft)
+        return replace(so_far, draft=draft)
     if not recipients or not watch.agrees(draft, recipients):
-        return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, declined=recipients > 0)
+        return replace(so_far, draft=draft, recipients=recipients, declined=recipients > 0)
     canary = canary_for(publication.canary, recipients)
     issue = freeze(parts, publication, draft, slot=slot, canary=canary)
     watch.frozen(issue)
     report = await _deliver(parts, issue, smtp, watch, stop)
-    return Sent(finished=finished, fetched=fetched, draft=draft, recipients=recipients, report=report)
+    return replace(so_far, draft=draft, recipients=recipients, report=report)
 
 
 async def resend(

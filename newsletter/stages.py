@@ -1,13 +1,14 @@
 """What the stages of the pipeline are given, and whom they tell."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from newsletter.clock import Clock, Ids
 from newsletter.delivery.ports import Progress
-from newsletter.feeds.fetch import FetchLimits
+from newsletter.feeds.fetch import FetchLimits, Secret
+from newsletter.feeds.workers import Here, Reader
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates
 from newsletter.model import (
@@ -15,6 +16,8 @@ from newsletter.model import (
     CanaryRule,
     Draft,
     Feed,
+    FeedNews,
+    FetchProgress,
     FetchResult,
     Issue,
     OnUnknown,
@@ -54,8 +57,12 @@ class Parts:
     """The concrete parts that `app` picked for this run.
 
     `digests_of` names, per feed address, the digests that have the feed;
-    `people` yields the subscribers of a digest, streaming, as often as asked;
-    `bounce_rules` say which refusals stop mail to a person.
+    `people` yields the subscribers of a digest, streaming, as often as asked, and
+    `count` says how many they are, where that can be known without reading them;
+    `reader` reads documents: here, unless somebody picks processes for it;
+    `bounce_rules` say which refusals stop mail to a person.  `secrets` are, by
+    feed address, what fetches the headers that hold its password; `failing_after`
+    is after how many failures in a row a feed is in trouble.
     """
 
     store: Store
@@ -66,14 +73,28 @@ class Parts:
     on_unknown: OnUnknown
     clock: Clock
     ids: Ids
+    reader: Reader = field(default_factory=Here)
     bounce_rules: BounceRules = field(default_factory=BounceRules)
+    secrets: Mapping[str, Secret] = field(default_factory=dict[str, Secret], repr=False)
+    failing_after: int = 3
+    count: Callable[[str], int] | None = None
+
+    def recipients(self, digest: str) -> int:
+        """How many people get a digest."""
+        return sum(1 for _ in self.people(digest)) if self.count is None else self.count(digest)
 
 
 class Watch(Protocol):
     """Somebody who wants to see a send happen, and may say no to it."""
 
+    def fetching(self, progress: FetchProgress) -> None:
+        """A feed is being asked, or has answered."""
+
     def fetched(self, result: FetchResult) -> None:
         """One feed has been polled, and what it held is recorded."""
+
+    def heard(self, items: Sequence[FeedNews]) -> None:
+        """All feeds have been polled; what has changed about them since the last send."""
 
     def finishing(self, issue: Issue) -> None:
         """An issue that an earlier run left unfinished is taken up again."""
@@ -99,13 +120,14 @@ class Watch(Protocol):
 class Sent:
     """What a run of `send` did.
 
-    `finished` are older issues it completed; `draft` is None where the run was
+    `news` is what has changed about the feeds; `finished` are older issues it completed; `draft` is None where the run was
     stopped before building; `recipients` is None where nothing was new, and 0
     where there was nobody to mail; `report` is None where nothing was sent.
     """
 
     finished: tuple[SendReport, ...] = ()
     fetched: tuple[FetchResult, ...] = ()
+    news: tuple[FeedNews, ...] = ()
     draft: Draft | None = None
     recipients: int | None = None
     declined: bool = False

@@ -34,6 +34,8 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 def multi_line(text: str) -> str:
     """Keep line breaks (as LF) and tabs; drop every other control character."""
+    if text.isprintable():
+        return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in text if c in "\n\t" or not _UNPRINTABLE.match(c))
 

@@ -9,6 +9,11 @@ _TRACKING = re.compile(
     r"^(utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_cid|mc_eid|igshid|_hsenc|_hsmi|oly_enc_id|oly_anon_id)$"
 )
 _JUNK = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]")
+#: Nearly all addresses: nothing in them is resolved, escaped, or spelt in two ways.
+_PLAIN_URL = re.compile(
+    r"https?://([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)((?:/[A-Za-z0-9_.~%!$'()*+,:=@&-]*)+)(\?[A-Za-z0-9_.~%!$'()*+,:=@&/-]+)?"
+)
+_HOST_PART = re.compile(r"^[^/?#]*/?")
 #: Everything RFC 3986 allows in an address, and "%": left as it is.
 _KEEP = "%!#$&'()*+,/:;=?@[]~"
 
@@ -22,6 +27,8 @@ def safe_url(url: str | None, base: str | None = None) -> str | None:
     """
     if not url:
         return None
+    if _PLAIN_URL.fullmatch(url):
+        return url
     try:
         joined = urljoin(base, url.strip()) if base else url.strip()
         parts = urlsplit(_JUNK.sub(lambda m: quote(m.group()), joined))
@@ -59,6 +66,9 @@ def canonical_url(url: str) -> str:
     the order of the others and a final slash do not count.  A fragment does:
     change logs give every entry the same page and another fragment.
     """
+    plain = _PLAIN_URL.fullmatch(url)
+    if plain and not plain[3]:
+        return f"{plain[1].lower().removeprefix('www.')}{plain[2].rstrip('/')}"
     try:
         parts = urlsplit(url.strip())
         host = (parts.hostname or "").lower().removeprefix("www.").rstrip(".")
@@ -74,4 +84,18 @@ def canonical_url(url: str) -> str:
 
 def without_host(canonical: str) -> str:
     """The part of a canonical address that survives a move to another host; the query counts (`/?p=123`)."""
-    return re.sub(r"^[^/?#]*/?", "", canonical)
+    return _HOST_PART.sub("", canonical, count=1)
+
+
+def spellings_of(url: str) -> tuple[str, ...]:
+    """The addresses that differ from this one only in scheme, "www." and final slash; none for what is no web address."""
+    found = re.fullmatch(r"https?://(?:www\.)?([^/?#]+)([^?#]*?)(/?)(\?[^#]*)?", url, re.IGNORECASE)
+    if found is None:
+        return ()
+    host, path, _, query = found.groups()
+    return tuple(
+        f"{scheme}://{www}{host}{path}{slash}{query or ''}"
+        for scheme in ("https", "http")
+        for www in ("", "www.")
+        for slash in ("", "/")
+    )

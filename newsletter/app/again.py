@@ -80,7 +80,7 @@ async def resend(
     if person.digests and issue.digest not in person.digests:
         raise UsageError(
             f"{person.email} has not asked for {issue.digest} but for {', '.join(person.digests)}",
-            hint=f"add it to `digests` in {app.config.subscribers.name}:{person.line}, if the person wants it",
+            hint=f"add it to `digests` in {app.roster.place_of(person)}, if the person wants it",
         )
     if app.is_unmailable(person):
         raise UsageError(

@@ -1,17 +1,15 @@
 """What people ask for by mail: the project's parts put together, and the one mail that is written back."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 from newsletter.address import Address
 from newsletter.app.project import App
 from newsletter.delivery.deliver import send_one
 from newsletter.delivery.links import SECRET_NAME, is_token_of
 from newsletter.delivery.single import Single, compose_single
-from newsletter.model import Subscriber
 from newsletter.people.bounces.reading import Report
 from newsletter.people.bymail.handling import Answer, MailCommands
-from newsletter.people.roster import Roster
 
 
 def mail_commands(app: App) -> Callable[[Report], str | None]:
@@ -20,7 +18,7 @@ def mail_commands(app: App) -> Callable[[Report], str | None]:
     if not config.bounces.commands:
         return lambda _: None
     secret = app.store.secret(SECRET_NAME)
-    people = _RosterPeople(app.roster)
+    people = app.roster
     own = [config.from_address, config.reply_to, config.bounces.address]
     return MailCommands(
         digests=config.digest_names,
@@ -33,25 +31,6 @@ def mail_commands(app: App) -> Callable[[Report], str | None]:
         ours=frozenset(address.key for address in own if address is not None),
         clock=app.clock,
     )
-
-
-class _RosterPeople:
-    """The people of the subscribers file; it need not be there yet."""
-
-    def __init__(self, roster: Roster) -> None:
-        self._roster = roster
-
-    def find(self, email: str) -> Subscriber | None:
-        """The person with that address."""
-        return self._roster.find(email) if self._roster.path.exists() else None
-
-    def add(self, email: str, *, name: str, digests: Sequence[str]) -> object:
-        """Add a person at the end of the file."""
-        return self._roster.add(email, name=name, digests=digests)
-
-    def keys(self) -> Iterator[str]:
-        """Everybody in the file."""
-        return (person.key for person in self._roster.people()) if self._roster.path.exists() else iter(())
 
 
 def _reaches(app: App, address: Address) -> bool:

@@ -12,13 +12,14 @@ from newsletter.app.project import App
 from newsletter.app.signing import key_notes
 from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpTransport
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, StoreError
 from newsletter.feeds.fetch import fetch_all
-from newsletter.feeds.parse import parse
+from newsletter.feeds.wire import Job
+from newsletter.feeds.workers import workers
 from newsletter.issues.check import Level, judge
 from newsletter.issues.filters import SLOW_HINT, slow_words
 from newsletter.issues.words import languages, spoken, words_in
-from newsletter.model import Fetched, Format, NotModified
+from newsletter.model import Fetched, Format, Home, NotModified, Spared
 from newsletter.store import Store
 from newsletter.text import one_line
 
@@ -100,12 +101,30 @@ def _people(app: App) -> Iterator[Finding]:
         for line in str(error).splitlines():
             yield Finding(level=Level.error, what="people", text=line, hint=error.hint)
         return
-    yield Finding(level=Level.ok, what="people", text=f"{asked.total()} in {app.config.subscribers.name}")
+    yield Finding(level=Level.ok, what="people", text=f"{asked.total()} in {app.roster.shown}")
+    yield from _elsewhere(app)
     yield from _unspoken(app, asked)
     for digest in app.config.digests:
-        if not any(True for _ in app.people(digest.name)):
+        if not app.recipients(digest.name):
             reason = nobody_to_mail(app, digest.name)
             yield Finding(level=Level.warning, what="people", text=str(reason), hint=reason.hint)
+
+
+def _elsewhere(app: App) -> Iterator[Finding]:
+    """People who stand where nobody looks."""
+    try:
+        home = app.memory.people_home()
+    except StoreError:
+        return  # said of the store
+    if home is None or home.home is not Home.database:
+        return
+    if app.config.subscribers is None:
+        if home.file and (app.config.folder / home.file).exists():
+            text = f"{home.file} is there and is not read: the people are in the database"
+            yield Finding(level=Level.warning, what="people", text=text, hint="rename it, or import it")
+    elif not home.is_exact and (number := app.memory.count_people()):
+        text = f"the database has a list of its own, {number:,} in all, which newsletter.yaml does not name"
+        yield Finding(level=Level.warning, what="people", text=text, hint="write `subscribers: database` to use it")
 
 
 def _unspoken(app: App, asked: Counter[str | None]) -> Iterator[Finding]:
@@ -251,15 +270,18 @@ def findings_of(found: Copy, digest: str) -> Iterator[Finding]:
 
 async def _online(app: App) -> list[Finding]:
     findings = []
-    for outcome in await fetch_all(app.config.feeds, {}, limits=app.limits, clock=app.clock):
+    for outcome in await fetch_all(app.config.feeds, {}, limits=app.limits, clock=app.clock, secrets=app.secrets):
         url = outcome.feed.url
         if isinstance(outcome, Fetched):
             try:
-                document = parse(outcome.body, url=outcome.final_url, content_type=outcome.content_type)
+                job = Job(body=outcome.body, url=outcome.final_url, content_type=outcome.content_type, known={})
+                document = await workers().read(job)
             except NewsletterError as error:
                 findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {error}", hint=error.hint))
                 continue
             findings.append(Finding(level=Level.ok, what="feed", text=f"{url}: {len(document.entries)} entries"))
+        elif isinstance(outcome, Spared):
+            findings.append(Finding(level=Level.warning, what="feed", text=f"{url}: not asked: {outcome.why}"))
         elif not isinstance(outcome, NotModified):
             findings.append(Finding(level=Level.error, what="feed", text=f"{url}: {outcome.reason}", hint=outcome.hint))
     if app.config.base_url:

@@ -2,13 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from glob import escape as glob_escape
 
-from newsletter.address import parse_address
+from newsletter.address import Address, parse_address
 from newsletter.app.project import App
 from newsletter.errors import ConfigError, NewsletterError, UsageError
-from newsletter.model import Consent, ConsentEvent, Format, Subscriber, SuppressionReason
+from newsletter.model import Consent, ConsentEvent, Subscriber, SuppressionReason
+from newsletter.people.entry import Details
+from newsletter.people.file import FileRoster
 
 COMMAND_LINE = "command line"
 COLUMNS = ("at", "email", "event", "digest", "source", "note")
@@ -16,31 +19,13 @@ COLUMNS = ("at", "email", "event", "digest", "source", "note")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def add_person(
-    app: App,
-    email: str,
-    *,
-    name: str = "",
-    digests: Sequence[str] = (),
-    language: str | None = None,
-    format_: Format = Format.html,
-    timezone: str | None = None,
-    tags: Sequence[str] = (),
-    attributes: Mapping[str, str] | None = None,
-    again: bool = False,
-) -> Subscriber:
+def add_person(app: App, email: str, details: Details, *, again: bool = False) -> Subscriber:
     """Add a person to the list, with a line in the record.
 
     Args:
         app: the project.
         email: the address.
-        name: what to call them.
-        digests: what they get; () is all.
-        language: a tag.
-        format_: how they get it.
-        timezone: an IANA name.
-        tags: words of the list's keeper.
-        attributes: for templates.
+        details: what else is known.
         again: also somebody who was erased, because they have asked to be back.
 
     Raises:
@@ -56,16 +41,7 @@ def add_person(
             f"{address.email} was erased: the person asked to be forgotten, or you did so for them",
             hint=f"only if they ask to be back: newsletter subscriber add {address.email} --again",
         )
-    person = app.roster.add(
-        email,
-        name=name,
-        digests=digests,
-        language=language,
-        format_=format_,
-        timezone=timezone,
-        tags=tags,
-        attributes=attributes,
-    )
+    person = app.roster.add(email, details)
     if was_erased:
         app.store.unsuppress(address.key)
     _record(app, person, ConsentEvent.added)
@@ -126,12 +102,14 @@ class Forgotten:
 
     `place` is where the list had them, "" where it did not; `deliveries` stay as
     figures without a name; `rows` are lines of the record, sign-ups, pauses and links.
+    `still_in` are old files of the list, set aside by a move, in which they still stand.
     """
 
     email: str
     place: str
     deliveries: int
     rows: int
+    still_in: tuple[str, ...] = ()
 
 
 def about(app: App, email: str) -> str:
@@ -157,14 +135,33 @@ def erase(app: App, email: str) -> Forgotten:
     gone = app.store.erase(address.key)
     place = ""
     try:
-        if app.config.subscribers.exists():
-            person = app.roster.remove(address.email)
-            place = f"{app.config.subscribers.name}:{person.line}" if person.line else app.config.subscribers.name
+        if app.config.subscribers is None or app.config.subscribers.exists():
+            place = app.roster.place_of(app.roster.remove(address.email))
     except UsageError:
         pass  # not in the list
     except ConfigError as error:
         raise NewsletterError(
             f"{address.email} will not be mailed any more, but is still in the list: {error}",
-            hint=f"mend the file, then once more: newsletter subscriber erase {address.email}",
+            hint=f"mend that, then once more: newsletter subscriber erase {address.email}",
         ) from error
-    return Forgotten(email=address.email, place=place, deliveries=gone.deliveries, rows=gone.rows)
+    return Forgotten(
+        email=address.email,
+        place=place,
+        deliveries=gone.deliveries,
+        rows=gone.rows,
+        still_in=tuple(_set_aside_with(app, address)),
+    )
+
+
+def _set_aside_with(app: App, address: Address) -> Iterator[str]:
+    home = app.store.people_home()
+    if home is None or not home.file:
+        return
+    file = app.config.folder / home.file
+    for path in sorted(file.parent.glob(f"{glob_escape(file.name)}.moved*")):
+        try:
+            found = FileRoster(path).find(address.email)
+        except ConfigError:
+            continue
+        if found is not None:
+            yield path.name

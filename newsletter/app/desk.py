@@ -8,7 +8,7 @@ is kept has changed.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from newsletter.issues.language import language_name
 from newsletter.issues.render import SizeReport, default_templates
 from newsletter.issues.words import languages
 from newsletter.model import EVERY_DIGEST, FetchOutcome, FetchResult, Subscriber
+from newsletter.people.roster import gets
 from newsletter.preview.answers import (
     Fault,
     FindingRow,
@@ -124,8 +125,9 @@ class EditorsDesk:
         notes = [digest.note for digest in config.digests if digest.note]
         keys = [key.key_file for key in config.smtp.dkim] if config.smtp else []
         given = [file] if (file := note_file(self._note)) else []
+        people = [] if config.subscribers is None else [config.subscribers]
         return Watched(
-            files=tuple(dict.fromkeys((config.path, config.subscribers, *notes, *keys, *given))),
+            files=tuple(dict.fromkeys((config.path, *people, *notes, *keys, *given))),
             folders=(config.templates, default_templates()),
         )
 
@@ -168,9 +170,13 @@ class EditorsDesk:
         """How many subscribers there are, and the first of those whose address or name has the search in it."""
         wanted = search.strip().casefold()
         name = self._app.config.digest(digest).name if digest else None
-        mine = [s for s in self._roster() if name is None or not s.digests or name in s.digests]
-        found = [s for s in mine if wanted in f"{s.email}\n{s.name}".casefold()]
-        return len(mine), [self._reader_view(s) for s in found[:_FOUND]]
+        mine, found = 0, list[Subscriber]()
+        for one in self._roster():
+            if gets(one, name):
+                mine += 1
+                if len(found) < _FOUND and wanted in f"{one.email}\n{one.name}".casefold():
+                    found.append(one)
+        return mine, [self._reader_view(one) for one in found]
 
     def status(self) -> object:
         """What `newsletter status --json` says."""
@@ -284,19 +290,21 @@ class EditorsDesk:
             yield f"{reader.email} pauses until {pause.until.astimezone():%Y-%m-%d}: a send leaves them out"
         elif self._app.is_unmailable(reader):
             yield f"{reader.email} is at a reserved domain, which is mailed only through a server on this machine"
-        elif not self._roster():
+        elif not any(True for _ in self._roster()):
             yield "there are no subscribers yet: shown as an invented reader would get it"
 
     def _subscribers(self) -> int:
         """How many there are; a mistake in their file is each letter's problem, not the page's."""
         try:
-            return len(self._roster())
+            return self._app.roster.count() if self._app.config.subscribers is None else sum(1 for _ in self._roster())
         except NewsletterError:
             return 0
 
-    def _roster(self) -> list[Subscriber]:
-        """Everybody in the file; read again only when it was saved.  Without a file there is nobody."""
+    def _roster(self) -> Iterable[Subscriber]:
+        """Everybody; a file is read again only when it was saved, and without one there is nobody."""
         file = self._app.config.subscribers
+        if file is None:
+            return self._app.roster.people()
         try:
             found = file.stat()
             mark: object = (file, found.st_mtime_ns, found.st_size, found.st_ino)

@@ -3,14 +3,17 @@
 from contextlib import suppress as suppress_error
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.config import add_feed as write_feed
 from newsletter.config import remove_feed as erase_feed
-from newsletter.errors import BusyError, FetchError, UsageError
+from newsletter.errors import BusyError, FetchError, ParseError, UsageError
+from newsletter.feeds.discover import address_of, choices
 from newsletter.feeds.fetch import fetch_all
-from newsletter.feeds.parse import parse
+from newsletter.feeds.wire import Job
+from newsletter.feeds.workers import workers
 from newsletter.model import (
     EVERY_DIGEST,
     Document,
@@ -21,7 +24,11 @@ from newsletter.model import (
     OnUnknown,
     Suppression,
     SuppressionReason,
+    Validators,
 )
+
+#: How many of the feeds of a page are named.
+_NAMED = 8
 
 
 async def add_feed(
@@ -38,7 +45,7 @@ async def add_feed(
 
     Args:
         app: the project.
-        url: its address, or a file.
+        url: its address, a file, a folder of files, or a page that names its feed.
         title: what to call it instead of its own title.
         tags: for digests that choose by tag.
         max_entries: how many of its entries an issue shows in full.
@@ -49,10 +56,13 @@ async def add_feed(
         FetchError, ParseError: there is no feed; nothing has been written.
         UsageError: it is in the file already, or is not allowed.
     """
+    if url == "-":
+        raise UsageError("standard input cannot be asked again", hint="newsletter feed test - looks at it once")
     document = None
+    url = address_of(url) or url
     if look:
         try:
-            document = await look_at(app, Feed(url=url, allow_private=allow_private))
+            url, document = await find_feed(app, Feed(url=url, allow_private=allow_private))
         except FetchError as error:
             if "allow_private" not in (error.hint or ""):
                 raise
@@ -67,11 +77,57 @@ async def look_at(app: App, feed: Feed) -> Document:
     Raises:
         FetchError, ParseError: there is no feed.
     """
+    return await _parsed(await _fetched(app, feed))
+
+
+async def look_into(app: App, feed: Feed, body: BinaryIO) -> Document:
+    """Parse what a stream has, as `look_at` does what an address has.
+
+    Raises:
+        FetchError, ParseError: there is no feed.
+    """
+    data = body.read(app.limits.max_bytes + 1)
+    if len(data) > app.limits.max_bytes:
+        raise FetchError(f"{feed.url}: it is larger than {app.limits.max_bytes / 1_000_000:g} MB")
+    return await _parsed(
+        Fetched(feed=feed, final_url=feed.url, body=data, content_type=None, validators=Validators(), seconds=0.0)
+    )
+
+
+async def find_feed(app: App, feed: Feed) -> tuple[str, Document]:
+    """Fetch and parse a feed, or the one feed that the page at its address names; records nothing.
+
+    Returns:
+        the feed's address, and what is there.
+
+    Raises:
+        FetchError, ParseError: there is no feed, or there are several to choose from.
+    """
+    fetched = await _fetched(app, feed)
+    try:
+        return feed.url, await _parsed(fetched)
+    except ParseError:
+        found = choices(fetched.body, url=fetched.final_url, content_type=fetched.content_type)
+        if not found or "://" not in feed.url:
+            raise
+    if len(found) > 1:
+        named = "; ".join(f"{url} ({title})" if title else url for url, title in list(found.items())[:_NAMED])
+        raise ParseError(f"the page names {len(found)} feeds: add the one you mean", hint=named)
+    [url] = found
+    return url, await _parsed(await _fetched(app, replace(feed, url=url)))
+
+
+async def _parsed(fetched: Fetched) -> Document:
+    job = Job(body=fetched.body, url=fetched.final_url, content_type=fetched.content_type, known={})
+    return await workers().read(job)
+
+
+async def _fetched(app: App, feed: Feed) -> Fetched:
     url = feed.url if "://" in feed.url else _file(app.config.folder, Path(feed.url))
-    outcomes = await fetch_all([replace(feed, url=url)], {}, limits=app.limits, clock=app.clock)
+    outcomes = await fetch_all([replace(feed, url=url)], {}, limits=app.limits, clock=app.clock, secrets=app.secrets)
     match outcomes[0]:
         case Fetched() as fetched:
-            return parse(fetched.body, url=fetched.final_url, content_type=fetched.content_type)
+            return fetched
         case Failed() as failed:
             raise FetchError(f"{feed.url}: {failed.reason}", hint=failed.hint)
         case _:

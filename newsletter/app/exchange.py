@@ -72,8 +72,8 @@ def import_lists(
 ) -> ImportReport:
     """Bring lists in.
 
-    Who must not be mailed is suppressed first, in one transaction; then the file
-    is replaced.  A crash between the two leaves nobody mailable who must not be.
+    Who must not be mailed is suppressed first, in one transaction; then the list
+    is changed.  A crash between the two leaves nobody mailable who must not be.
 
     Args:
         app: the project.
@@ -112,8 +112,8 @@ def import_lists(
         given = Given(tool=tool, standing=_standing(status), digests=tuple(digests), encoding=encoding)
         for file in files:
             report.lists.append(_take(merge, rejects, file, given, on_row))
-        with roster.draft(create=True) as draft:
-            settled = merge.settle(draft.people(), app.memory.reasons, update=update)
+        with roster.draft() as draft:
+            settled = merge.settle(draft, app.memory.reasons, update=update)
             report.wrote = settled.changes_anything
             if rejects_to is not None:
                 report.rejects = [shown_path(path) for path in rejects.write(rejects_to)]
@@ -126,16 +126,14 @@ def import_lists(
 
 
 def _carry_out(app: App, draft: Draft, settled: Settled) -> None:
-    """Change the draft and suppress; the file is replaced after that, when the draft's block ends."""
-    if settled.changes:
-        draft.change(settled.changes)
-    if len(settled.entries):
-        draft.extend(settled.entries)
-    if settled.suppressions:
-        app.store.suppress_all(settled.suppressions)
-    if len(settled.entries):
+    """Suppress, then change the list; a file is replaced after that, when the draft's block ends."""
+    app.store.suppress_all(settled.suppressions)
+    if len(settled.people):
         # A line too many, after a crash, proves nothing wrong; one too few would.
-        app.store.record_consents(settled.entries.consents(app.clock.now()))
+        app.store.record_consents(settled.people.consents(app.clock.now()))
+    draft.change(settled.changes)
+    if len(settled.people):
+        draft.extend(settled.people)
 
 
 def _take(merge: Merge, rejects: Rejects, file: Path, given: Given, on_row: Callable[[int], None]) -> ImportedList:
@@ -168,7 +166,7 @@ def _standing(status: str | None) -> Standing | None:
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """The people that are meant, read from the file each time they are asked for."""
+    """The people that are meant, read from the list each time they are asked for."""
 
     app: App
     selection: Selection
@@ -214,7 +212,7 @@ def export_to_file(app: App, form: str, selection: Selection, path: Path) -> Exp
         ConfigError: the file with the people has mistakes; nothing was written.
         NewsletterError: the file cannot be written.
     """
-    own = {app.config.subscribers.resolve(), (app.config.folder / "newsletter.yaml").resolve()}
+    own = {file.resolve() for file in (app.config.subscribers, app.config.path) if file is not None}
     if path.resolve() in own or path.is_dir():
         what = "a folder" if path.is_dir() else "one of the project's own files"
         raise UsageError(f"{path} is {what}", hint="name another file")

@@ -9,7 +9,7 @@ from newsletter.address import Address, parse_address
 from newsletter.app.bounces import BounceRow, bounce_rows, story
 from newsletter.app.project import App
 from newsletter.app.status import DeliveryRow, rows_of
-from newsletter.errors import ConfigError, UsageError
+from newsletter.errors import ConfigError
 from newsletter.model import (
     EVERY_DIGEST,
     UNSETTLED,
@@ -68,14 +68,8 @@ def explain(app: App, what: str) -> Explained:
     """Explain a person; changes nothing.
 
     Raises:
-        UsageError: that is no address, but an entry's, an issue's or a feed's name.
-        AddressError: that is meant for an address and is none.
+        AddressError: that is no address.
     """
-    if "@" not in what or "://" in what:
-        raise UsageError(
-            f"{what!r} is no e-mail address: this version explains people only, no entries, issues or feeds yet",
-            hint="newsletter explain EMAIL; newsletter issue show N and newsletter feed test FEED tell of the others",
-        )
     address = parse_address(what.strip())
     person, mistakes = find_person(app, address)
     suppressions = tuple(app.store.suppressions_of(address.key))
@@ -101,9 +95,11 @@ def explain(app: App, what: str) -> Explained:
 
 
 def find_person(app: App, address: Address) -> tuple[Subscriber | None, str | None]:
-    """The person in the file, as far as it can be read, and what is wrong with the file."""
+    """The person on the list, as far as it can be read, and what is wrong with it."""
     found = None
     try:
+        if app.config.subscribers is None:
+            return app.roster.find(address.email), None
         for person in app.roster.people():
             if person.key == address.key:
                 found = person
@@ -114,7 +110,7 @@ def find_person(app: App, address: Address) -> tuple[Subscriber | None, str | No
 
 def _place(app: App, person: Subscriber) -> Place:
     return Place(
-        file=app.config.subscribers.name,
+        file=app.roster.shown,
         line=person.line,
         name=person.name,
         digests=_digests(app, person),
@@ -179,7 +175,7 @@ class _Standing:
 
 def _of_the_next(app: App, standing: _Standing) -> str:
     """The sentence about issues that do not exist yet."""
-    person, file = standing.person, app.config.subscribers.name
+    person, file = standing.person, app.roster.shown
     email = person.email if person else standing.email
     if standing.mistakes is not None:
         return f"No new issue goes to anybody before {file} is in order: {standing.mistakes}."

@@ -23,6 +23,7 @@ from newsletter.errors import NewsletterError
 from newsletter.issues.illustrate import standalone
 from newsletter.issues.render import SizeReport
 from newsletter.model import Canary, DeliveryState, Draft, Feed, FetchResult, Format, Subscriber
+from newsletter.people.roster import gets
 from newsletter.stages import Publication
 from newsletter.store import Store
 
@@ -220,8 +221,10 @@ def recipient_of_test(app: App, digest: str | None, email: str) -> Subscriber:
             f"{address.email} is at a reserved domain, which is mailed only through a server on this machine",
             hint="give your own address",
         )
-    known = [s for s in app.roster.people_of(app.config.digest(digest).name) if s.key == address.key]
-    return known[0] if known else Subscriber(email=address.email, wire_email=address.wire, key=address.key)
+    name, known = app.config.digest(digest).name, app.roster.find(address.email)
+    if known is not None and gets(known, name):
+        return known
+    return Subscriber(email=address.email, wire_email=address.wire, key=address.key)
 
 
 async def mail_test(app: App, found: Copy, smtp: SmtpSettings) -> str:
@@ -278,7 +281,7 @@ async def plan(app: App, digest: str | None, *, note: str | None = None, canary:
         draft = pipeline.build(parts, publication)
         if draft.total < publication.rules.min_entries:
             return Plan(draft=draft, fetched=fetched, subject=None, recipients=0, suppressed=0, unfinished=waiting)
-        people = sum(1 for _ in parts.people(name))
+        people = parts.recipients(name)
         if people == 0:
             raise nobody_to_mail(app, name)
         draft = await pipeline.illustrate(parts, publication, draft)
@@ -306,15 +309,15 @@ async def plan(app: App, digest: str | None, *, note: str | None = None, canary:
 
 def nobody_to_mail(app: App, digest: str) -> NewsletterError:
     """Say why a digest has no recipients, and what to do."""
-    reserved = app.unmailable(digest)
+    reserved = app.roster.count(digest)
     if reserved:
         return NewsletterError(
-            f"nobody to mail: all {len(reserved)} people of {digest} are at reserved domains such as example.com, "
+            f"nobody to mail: all {reserved:,} people of {digest} are at reserved domains such as example.com, "
             "which are mailed only through a server on this machine",
             hint="newsletter subscriber add EMAIL, with a real address",
         )
     return NewsletterError(
-        f"nobody to mail: {app.config.subscribers.name} has no one for {digest}",
+        f"nobody to mail: {app.roster.shown} has no one for {digest}",
         hint="newsletter subscriber add EMAIL",
     )
 

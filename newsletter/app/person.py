@@ -51,7 +51,7 @@ def _in_the_list(app: App, address: Address) -> Facts:
     if person is None:
         return Facts(kind="list", data=None, trouble=trouble)
     pairs: list[tuple[str, object]] = [
-        ("place", f"{app.config.subscribers.name}:{person.line}"),
+        ("place", app.roster.place_of(person)),
         ("email", person.email),
         ("name", person.name),
         ("digests", ", ".join(person.digests) or "all"),

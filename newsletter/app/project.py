@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from newsletter import __version__
-from newsletter.address import parse_address
+from newsletter.address import is_reserved
 from newsletter.app.notes import note_given, note_of
 from newsletter.app.signing import load_signers
 from newsletter.clock import Clock, Ids, SystemClock
@@ -17,14 +18,19 @@ from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.errors import ConfigError, NewsletterError, UsageError
-from newsletter.feeds.fetch import FetchLimits
+from newsletter.errors import ConfigError, NewsletterError
+from newsletter.feeds.fetch import FetchLimits, Secret
+from newsletter.feeds.workers import workers
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
 from newsletter.model import Feed, Subscriber
-from newsletter.people.roster import Roster
+from newsletter.people.file import FileRoster
+from newsletter.people.roster import Roster, not_there
+from newsletter.people.stored import StoredRoster
 from newsletter.stages import Parts, Publication
 from newsletter.store import Store
+
+_is_reserved = lru_cache(maxsize=4096)(is_reserved)
 
 
 class App:
@@ -114,8 +120,17 @@ class App:
             on_unknown=self.config.on_unknown,
             clock=self.clock,
             ids=self.ids,
+            reader=workers(),
             bounce_rules=self.config.bounces.rules,
+            count=self.recipients if people is None else None,
+            secrets=self.secrets,
+            failing_after=self.config.failing_after,
         )
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """By feed address, what fetches the headers that hold its password."""
+        return {url: secret.headers for url, secret in self.config.feed_secrets.items()}
 
     @property
     def limits(self) -> FetchLimits:
@@ -250,11 +265,26 @@ class App:
 
     @property
     def roster(self) -> Roster:
-        """The subscribers file."""
-        return Roster(self.config.subscribers, self.config.digest_names)
+        """The list of people, wherever the project keeps it."""
+        config = self.config
+        if config.subscribers is None:
+            left = config.folder / "subscribers.yaml"
+            return StoredRoster(
+                lambda: self.store, config.digest_names, look=lambda: self.memory, left=left, config=config.path
+            )
+        return self.file_roster(config.subscribers)
+
+    def file_roster(self, path: Path) -> FileRoster:
+        """A list of people in a file; what a large one says is kept in the memory, where there is one."""
+        folder = self.config.folder
+        named = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+        return FileRoster(path, self.config.digest_names, store=self._keeper, named=named)
+
+    def _keeper(self) -> Store | None:
+        return self.store if self._store is not None or Store.exists(self.config.store) else None
 
     def people(self, digest: str) -> Iterator[Subscriber]:
-        """Yield who gets a digest, as the file says; the store's suppressions come later.
+        """Yield who gets a digest, as the list says; the store's suppressions come later.
 
         People at reserved domains (RFC 2606) are left out unless the mail
         server is on this machine: nobody there can have asked for mail.
@@ -262,21 +292,31 @@ class App:
         Raises:
             ConfigError: with every mistake in the file, before the first person.
         """
-        for subscriber in self.roster.people_of(digest):
+        for subscriber in self.roster.people(digest):
             if not self.is_unmailable(subscriber):
                 yield subscriber
 
-    def unmailable(self, digest: str) -> list[Subscriber]:
-        """List who is left out for standing at a reserved domain."""
-        return [s for s in self.roster.people_of(digest) if self.is_unmailable(s)]
+    def recipients(self, digest: str) -> int:
+        """Count who gets a digest, as `people` yields them.
+
+        Raises:
+            ConfigError: as `people`.
+        """
+        if not self._leaves_out_reserved:
+            return self.roster.count(digest)
+        return sum(1 for key in self.roster.keys(digest) if not _is_reserved(key.rpartition("@")[2]))
 
     def is_unmailable(self, subscriber: Subscriber) -> bool:
         """Whether a person is left out for standing at a reserved domain."""
+        return self._leaves_out_reserved and _is_reserved(subscriber.key.rpartition("@")[2])
+
+    @property
+    def _leaves_out_reserved(self) -> bool:
         smtp = self.config.smtp
-        return smtp is not None and not smtp.is_loopback and parse_address(subscriber.email).is_reserved
+        return smtp is not None and not smtp.is_loopback
 
     def subscriber(self, email: str) -> Subscriber:
-        """Find a person in the file.
+        """Find a person on the list.
 
         Raises:
             UsageError: there is no such person.
@@ -284,9 +324,7 @@ class App:
         """
         found = self.roster.find(email)
         if found is None:
-            raise UsageError(
-                f"{email} is not in {self.config.subscribers.name}", hint="newsletter subscriber list shows who is"
-            )
+            raise not_there(email, self.roster.shown)
         return found
 
     # -------------------------------------------------------------------- the feeds

@@ -1,6 +1,6 @@
 """The public pages of a project, and who answers them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from newsletter.address import parse_address
 from newsletter.app.project import App
@@ -8,9 +8,6 @@ from newsletter.delivery.deliver import send_one
 from newsletter.delivery.single import Single, compose_single
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, Problem
-from newsletter.model import Format, Subscriber
-from newsletter.people.editing import Edit
-from newsletter.people.roster import Roster
 from newsletter.web.server import PublicServer, ServerSettings
 from newsletter.web.site import DigestPage, Site
 from newsletter.yamlfile import shown_path
@@ -27,9 +24,7 @@ def public_server(
     """
     site = site_of(app)
     post = ProjectsPost(app)
-    return PublicServer(
-        site, app.store, RosterPeople(app.roster), post, clock=app.clock, settings=settings, log=log, warn=warn
-    )
+    return PublicServer(site, app.store, app.roster, post, clock=app.clock, settings=settings, log=log, warn=warn)
 
 
 def site_of(app: App) -> Site:
@@ -61,39 +56,6 @@ def site_of(app: App) -> Site:
         confirm=config.subscribe.confirm,
         has_form=config.subscribe.form,
     )
-
-
-class RosterPeople:
-    """The people of the subscribers file, for the pages.
-
-    Args:
-        roster: the file.
-    """
-
-    def __init__(self, roster: Roster) -> None:
-        self._roster = roster
-
-    def find(self, email: str) -> Subscriber | None:
-        """The person with that address; also in a file that is not there yet."""
-        return self._roster.find(email) if self._roster.path.exists() else None
-
-    def add(
-        self, email: str, *, name: str, digests: Sequence[str], language: str | None, format_: Format
-    ) -> Subscriber:
-        """Add a person at the end of the file."""
-        return self._roster.add(email, name=name, digests=digests, language=language, format_=format_)
-
-    def edit(
-        self,
-        email: str,
-        *,
-        digests: Sequence[str] | None = None,
-        language: str | None = None,
-        format_: Format | None = None,
-    ) -> Subscriber:
-        """Change what a person gets."""
-        edit = Edit(digests=digests, language=language, format=format_)
-        return self._roster.edit(email, edit)[1]
 
 
 class ProjectsPost:

@@ -168,7 +168,7 @@ class _People:
         """
         if self._invented is not None:
             return self._invented
-        number = sum(1 for _ in self)
+        number = self._app.recipients(self._digest)
         if not number:
             error = nobody_to_mail(self._app, self._digest)
             raise NewsletterError(

@@ -1,6 +1,7 @@
 """`send`: one digest's next issue, the whole way, under the project's lock."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,15 +10,21 @@ from newsletter.app.letters import nobody_to_mail
 from newsletter.app.project import App
 from newsletter.config import canary_given
 from newsletter.delivery.deliver import Progress
-from newsletter.model import Draft, FetchResult, Issue
+from newsletter.model import Draft, FeedNews, FetchProgress, FetchResult, Issue
 from newsletter.stages import Sent, Watch
 
 
 class Watcher:
     """Watches a send without a word, and agrees to it; a base for those who have something to say."""
 
+    def fetching(self, progress: FetchProgress) -> None:
+        """A feed is being asked, or has answered."""
+
     def fetched(self, result: FetchResult) -> None:
         """One feed has been polled, and what it held is recorded."""
+
+    def heard(self, items: Sequence[FeedNews]) -> None:
+        """All feeds have been polled; what has changed about them since the last send."""
 
     def finishing(self, issue: Issue) -> None:
         """An issue that an earlier run left unfinished is taken up again."""

@@ -1,7 +1,7 @@
 """Making one letter after another from a scratch copy, and spoiling a copy of that for each."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -16,8 +16,9 @@ from newsletter.app.status import find_issue
 from newsletter.clock import Clock, StandingClock
 from newsletter.config.selection import feeds_in_order
 from newsletter.errors import UsageError
+from newsletter.feeds.settling import settled, settling_words
 from newsletter.issues.filters import slow_words
-from newsletter.model import Draft, FetchResult, StoredEntry, Subscriber
+from newsletter.model import Draft, FetchResult, LeftOut, Settling, StoredEntry, Subscriber
 from newsletter.preview.answers import EntryRow, SectionRow
 from newsletter.preview.choice import Choice
 from newsletter.stages import Publication
@@ -57,7 +58,7 @@ class SheetMaker:
         fetched: how they answered.
         note: the editor's, as given on the command line.
         clock: what time it is.
-        people: gives everybody in the subscribers file.
+        people: gives everybody on the list.
         shelf: for pictures that letters bring along; None: they bring none.
     """
 
@@ -69,7 +70,7 @@ class SheetMaker:
         *,
         note: str | None,
         clock: Clock,
-        people: Callable[[], Sequence[Subscriber]],
+        people: Callable[[], Iterable[Subscriber]],
         shelf: pipeline.PictureShelf | None,
     ) -> None:
         self._app = app
@@ -106,9 +107,10 @@ class SheetMaker:
         urls = [feed.url for feed in publication.feeds]
         reader = self._chosen(choice, reader or self._person(choice, name))
         words: tuple[str, ...] = ()
+        sample = False
         with self._scratch(app.clock, choice.as_of) as store:
-            waiting = store.waiting(name, urls)
-            left_out = store.left_out(name, urls, _LEFT_OUT)
+            waiting, settling = settled(store.waiting(name, urls), publication.feeds, now=app.clock.now())
+            left_out = [*map(_of_settling, settling), *store.left_out(name, urls, _LEFT_OUT)]
             edited = bool(publication.mention_edits and store.edited(name, urls))
             if choice.hidden and waiting and all(one.id in choice.hidden for one in waiting):
                 raise UsageError("every entry is hidden", hint="show one of them again")
@@ -116,9 +118,12 @@ class SheetMaker:
                 letter = self._letter(app, publication, reader, store)
             else:
                 letter, words, waiting = self._stand_in(app, publication, reader)
+                sample = True
+        if settling:
+            words = (*words, settling_words(settling))
         if not letter.message:
             raise UsageError("nothing that waits is left to be shown", hint="the entries below say why")
-        draft, sample = letter.draft, bool(words)
+        draft = letter.draft
         titles = feed_titles(app, [draft])
         return Sheet(
             copy=letter,
@@ -179,9 +184,10 @@ class SheetMaker:
             found = (s for s in self._people() if not s.digests or digest in s.digests)
             return next(found, invented_reader())
         key = parse_address(choice.reader).key
-        for person in self._people():
-            if person.key == key:
-                return person
+        if self._app.config.subscribers is not None:
+            for person in self._people():
+                if person.key == key:
+                    return person
         # Nobody has it: the same words as everywhere.
         return self._app.subscriber(choice.reader)
 
@@ -218,3 +224,7 @@ class SheetMaker:
 
 def _unsigned(copy: Copy) -> tuple[str, ...]:
     return (copy.unsigned,) if copy.unsigned else ()
+
+
+def _of_settling(one: Settling) -> LeftOut:
+    return LeftOut(stored=one.stored, why=f"settling until {one.ready_at.astimezone():%H:%M}: it may still change")

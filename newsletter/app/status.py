@@ -9,30 +9,35 @@ from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.app.schedules import upcoming
 from newsletter.errors import UsageError
+from newsletter.feeds.settling import settled
 from newsletter.model import (
     UNSETTLED,
     Audience,
     Delivery,
     DeliveryState,
     FeedHealth,
+    FeedNews,
     Issue,
     IssueState,
     Tick,
 )
+from newsletter.rounds import troubles
 from newsletter.store.bounces import BounceCounts
 
 _LAST_ISSUES = 10
 #: How many days of a feed, and how many issues of a list, are worth drawing.
 _DAYS = 30
+_FORTNIGHT = 14
 _GROWTH = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRow:
-    """One digest: what waits for its next issue, and its last one."""
+    """One digest: what waits for its next issue, how much of that is settling (see `settle`), and its last one."""
 
     name: str
     waiting: int
+    settling: int
     schedule: str | None
     next_at: datetime | None
     last_tick: Tick | None
@@ -73,9 +78,14 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedRow(FeedHealth):
-    """A feed's health, and how many entries it had on each of the last days, oldest first."""
+    """A feed's health, and how many entries it had on each of the last days, oldest first.
+
+    `a_day` is their average over the last two weeks; `troubles` is what somebody should know.
+    """
 
     per_day: tuple[Day, ...]
+    a_day: float
+    troubles: tuple[FeedNews, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +107,13 @@ def status(app: App) -> Status:
     digests = []
     for digest in app.config.digests:
         last = with_store.issues(digest.name, 1)
+        waiting = with_store.waiting(digest.name, [feed.url for feed in digest.feeds])
+        _, settling = settled(waiting, digest.feeds, now=app.clock.now())
         digests.append(
             DigestRow(
                 name=digest.name,
-                waiting=len(with_store.waiting(digest.name, [feed.url for feed in digest.feeds])),
+                waiting=len(waiting),
+                settling=len(settling),
                 schedule=digest.schedule,
                 next_at=next(
                     (
@@ -121,15 +134,16 @@ def status(app: App) -> Status:
     return Status(
         digests=tuple(digests),
         issues=tuple(issue_row(app, issue) for issue in shown),
-        feeds=tuple(_feed_rows(app)),
+        feeds=tuple(feed_rows(app)),
         growth=tuple(with_store.recipients(_GROWTH)),
-        subscribers=sum(1 for _ in app.roster.people()),
+        subscribers=app.roster.count(),
         suppressions=len(with_store.suppressions()),
         bounces=with_store.bounce_counts(app.clock.now() - timedelta(days=_DAYS)),
     )
 
 
-def _feed_rows(app: App) -> Iterator[FeedRow]:
+def feed_rows(app: App) -> Iterator[FeedRow]:
+    """Every feed of the project in its order, with its health and its last days."""
     today = app.clock.now().date()
     days = [today - timedelta(days=ago) for ago in reversed(range(_DAYS))]
     since = datetime.combine(days[0], time.min, UTC)
@@ -137,12 +151,17 @@ def _feed_rows(app: App) -> Iterator[FeedRow]:
     for health in feeds_with_health(app):
         found = counted.get(health.url, {})
         per_day = tuple(Day(day=day, entries=found.get(day, 0)) for day in days)
-        yield FeedRow(**{field.name: getattr(health, field.name) for field in fields(health)}, per_day=per_day)
+        yield FeedRow(
+            **{field.name: getattr(health, field.name) for field in fields(health)},
+            per_day=per_day,
+            a_day=round(sum(day.entries for day in per_day[-_FORTNIGHT:]) / _FORTNIGHT, 1),
+            troubles=tuple(troubles(health).values()),
+        )
 
 
 def feeds_with_health(app: App) -> list[FeedHealth]:
     """Every feed of the project in its order, also those never fetched."""
-    health = app.store.feed_health([feed.url for feed in app.config.feeds])
+    health = app.store.feed_health([feed.url for feed in app.config.feeds], failing_after=app.config.failing_after)
     # What the project calls a feed wins over what the feed calls itself.
     return [
         replace(known, title=feed.title or known.title) for feed, known in zip(app.config.feeds, health, strict=True)

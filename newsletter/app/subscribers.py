@@ -1,15 +1,17 @@
 """The people of a project: chosen with their status, and changed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from newsletter.address import Address, parse_address
 from newsletter.app.project import App
 from newsletter.errors import UsageError
-from newsletter.model import Subscriber, SuppressionReason
+from newsletter.model import Consent, ConsentEvent, Subscriber, SuppressionReason
 from newsletter.people.choosing import Selection, status_of
-from newsletter.people.editing import Edit
+from newsletter.people.editing import Edit, difference
+from newsletter.text import one_line
+from newsletter.yamlfile import Data, flow
 
 _AT_ONCE = 1000
 
@@ -70,7 +72,36 @@ def edit_subscriber(app: App, email: str, edit: Edit) -> tuple[Subscriber, Subsc
                 f"{new.email} is suppressed ({reasons[new.key]}) and would not be mailed",
                 hint=f"if the person asked to be back: newsletter suppression remove {new.email}",
             )
-    return app.roster.edit(email, edit, before_writing=lambda: _carry_over(app, old, new))
+    before, after = app.roster.edit(email, edit, before_writing=lambda: _carry_over(app, old, new))
+    _record(app, before, after)
+    return before, after
+
+
+def _record(app: App, before: Subscriber, after: Subscriber) -> None:
+    """A line in the record of consent: what was changed; two where the address was, for each is a person's key."""
+    change = difference(before, after)
+    if not change:
+        return
+    now, said = app.clock.now(), "; ".join(map(_in_words, change.items()))
+    line = Consent(
+        key=after.key, email=after.email, event=ConsentEvent.changed, at=now, source="subscriber edit", note=said
+    )
+    lines = [line]
+    if before.key != after.key:
+        lines = [
+            replace(line, key=before.key, email=before.email),
+            replace(line, note=f"email was {before.email}; {said}"),
+        ]
+    app.store.record_consents(lines)
+
+
+def _in_words(one: tuple[tuple[str, ...], Data | None]) -> str:
+    path, value = one
+    name = ".".join(path)
+    if value is None:
+        return f"{name} taken out"
+    text = value if isinstance(value, str) else flow(value).strip("[]")
+    return f"{name} {one_line(text, 200)}"
 
 
 def _carry_over(app: App, old: Address, new: Address) -> None:

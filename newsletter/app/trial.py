@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import BinaryIO
 
-from newsletter.app.edit import look_at
+from newsletter.app.edit import look_at, look_into
 from newsletter.app.project import App
 from newsletter.errors import UsageError
+from newsletter.feeds.discover import address_of
 from newsletter.issues.filters import Filters, Hit, Kind
 from newsletter.model import Feed, Rule, SlowRule
 from newsletter.text import one_line
@@ -52,12 +54,13 @@ class TriedFeed:
     entries: tuple[TriedEntry, ...]
 
 
-async def try_feed(app: App, which: str) -> TriedFeed:
+async def try_feed(app: App, which: str, *, body: BinaryIO | None = None) -> TriedFeed:
     """Fetch and parse a feed, of the project or not, and try its rules; records nothing.
 
     Args:
         app: the project.
         which: a feed's title or address; one that is not in the project is tried without rules.
+        body: where the feed is read from, in place of its address.
 
     Raises:
         FetchError, ParseError: there is no feed.
@@ -66,10 +69,10 @@ async def try_feed(app: App, which: str) -> TriedFeed:
         feed, in_project = app.config.feed(which), True
     except UsageError:
         # What is neither an address nor a file was meant for a title.
-        if "://" not in which and "/" not in which and "." not in which:
+        if body is None and "://" not in which and "/" not in which and "." not in which:
             raise
-        feed, in_project = Feed(url=which), False
-    document = await look_at(app, feed)
+        feed, in_project = Feed(url=address_of(which) or which), False
+    document = await (look_at(app, feed) if body is None else look_into(app, feed, body))
     filters = Filters(app.clock.monotonic)
     entries = []
     for entry in document.entries:

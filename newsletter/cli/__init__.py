@@ -21,6 +21,7 @@ from newsletter.cli import (
     explain,
     feed,
     issue,
+    moving,
     preview,
     project,
     rehearse,
@@ -68,6 +69,7 @@ def _root(
 for commands in (project, daily, explain, preview, send, serve, rehearse, demo):
     commands.register(app)
 exchange.register(subscriber.group)
+moving.register(app, feed.group)
 for nouns in (feed, subscriber, issue, delivery, suppression, bounce, template, schedule, database):
     app.add_typer(nouns.group)
 

@@ -62,9 +62,11 @@ def erase(
     if session.json:
         session.out.data(gone)
     session.out.say(
-        f"erased {gone.email}: {f'the entry {gone.place}' if gone.place else 'no entry in the list'}, "
+        f"erased {gone.email}: {f'the entry in {gone.place}' if gone.place else 'no entry in the list'}, "
         f"{plural(gone.rows, 'row')} about them; {plural(gone.deliveries, 'message')} count on without a name"
     )
+    for name in gone.still_in:
+        session.out.warn(f"{name} still has them: it is the list as it was before a move", f"delete {name}")
     session.out.say("what stays is a keyed hash, by which the address is known and refused should it come back")
     return 0
 

@@ -1,6 +1,7 @@
 """`fetch` and `status`: what is there."""
 
-from typing import Annotated
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,13 @@ from newsletter.cli.report import (
     tick_words,
 )
 from newsletter.cli.session import PARTLY, Session, command
+from newsletter.errors import UsageError
+
+if TYPE_CHECKING:
+    from newsletter.model import FetchProgress
+
+if TYPE_CHECKING:
+    from newsletter.app.status import DigestRow
 
 
 def register(app: typer.Typer) -> None:
@@ -27,23 +35,34 @@ def fetch(
         list[str] | None,
         typer.Argument(metavar="[FEED]...", help="Addresses or titles; all by default.", show_default=False),
     ] = None,
+    due: Annotated[
+        bool,
+        typer.Option(
+            "--due", help="Only feeds whose time has come: for cron, as often as you like.", show_default=False
+        ),
+    ] = False,
 ) -> int:
     """Poll feeds now and record what is new; sends nothing."""
     import asyncio
 
     from newsletter import pipeline
+    from newsletter.cli.polled import waiting_note
+    from newsletter.model import Round
 
+    if due and feeds:
+        raise UsageError("--due finds the feeds itself: it cannot go with their names")
     app = session.app
     chosen = app.choose_feeds(feeds or [])
-    with session.out.progress("feeds", len(chosen)) as step:
-        done = 0
+    kind = Round.due if due else Round.named if feeds else Round.every
+    with session.out.progress("feeds", len(chosen), times=False) as step:
 
-        def polled(_: object) -> None:
-            nonlocal done
-            done += 1
-            step(done)
+        def show(progress: "FetchProgress") -> None:
+            step(progress.done, progress.total, waiting_note(progress))
 
-        results = asyncio.run(pipeline.fetch(app.parts(), chosen, on_answer=polled))
+        results = asyncio.run(pipeline.fetch(app.parts(), chosen, kind=kind, on_progress=show))
+    if due and not results:
+        _none_due(session)
+        return 0
     for result in results:
         session.out.detail(fetch_detail(result))
     failed = sum(1 for result in results if result.error)
@@ -55,6 +74,14 @@ def fetch(
     if not failed:
         return 0
     return 1 if failed == len(results) else PARTLY
+
+
+def _none_due(session: Session) -> None:
+    polls = session.app.store.polls([feed.url for feed in session.app.config.feeds]).values()
+    times = [poll.next_at for poll in polls if poll.next_at and not poll.paused]
+    session.out.say(f"no feed is due; the next one is at {moment(min(times))}" if times else "no feed is due")
+    if session.json:
+        session.out.data([])
 
 
 def status(session: Session) -> int:
@@ -71,7 +98,7 @@ def status(session: Session) -> int:
         [
             (
                 d.name,
-                d.waiting,
+                _waiting(d),
                 "—" if d.last_number is None else f"no. {d.last_number}",
                 moment(d.last_frozen_at),
                 moment(d.next_at),
@@ -98,12 +125,13 @@ def status(session: Session) -> int:
                 for i in picture.issues
             ],
         )
-    trouble = [feed for feed in picture.feeds if feed.status in ("failing", "held")]
-    if trouble:
+    rows = [(feed, item.words, item.hint) for feed in picture.feeds for item in feed.troubles]
+    rows += [(f, f.last_error or f"{f.held} entries held", None) for f in picture.feeds if f.status == "held"]
+    if rows:
         out.line("")
         out.table(
-            ("feed in trouble", "what", "since the last good fetch"),
-            [(f.title or f.url, f.last_error or f"{f.held} entries held", moment(f.last_success_at)) for f in trouble],
+            ("feed in trouble", "what", "what to do", "last good fetch"),
+            [(f.title or f.url, what, hint or "", moment(f.last_success_at)) for f, what, hint in rows],
         )
     back = picture.bounces
     if back.kinds:
@@ -114,9 +142,19 @@ def status(session: Session) -> int:
             f"{back.unproven} bounces have no proof that we wrote there, and count for nothing",
             "newsletter bounce list --unproven",
         )
-    never = sum(1 for feed in picture.feeds if feed.status == "never")
+    in_trouble = len({feed.url for feed, _, _ in rows})
+    states = Counter(feed.status.value for feed in picture.feeds)
+    more = "".join(
+        f", {states[state]} {words}"
+        for state, words in (("hiccup", "not read the last time"), ("paused", "paused"))
+        if states[state]
+    )
     out.say(
-        f"{len(picture.feeds)} feeds ({len(trouble)} in trouble, {never} never fetched), "
+        f"{len(picture.feeds)} feeds ({in_trouble} in trouble, {states['never']} never fetched{more}), "
         f"{picture.subscribers} subscribers, {picture.suppressions} suppressions"
     )
     return 0
+
+
+def _waiting(digest: "DigestRow") -> str:
+    return f"{digest.waiting}, {digest.settling} settling" if digest.settling else str(digest.waiting)

@@ -1,7 +1,8 @@
-"""`subscriber import` and `subscriber export`: lists from and for other tools."""
+"""`subscriber import`, `export` and `move`: lists from and for other tools, and where our own is kept."""
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -120,8 +121,9 @@ def _tell_rejected(session: Session, report: "ImportReport", rejected: "Sequence
 def _tell_what_next(session: Session, report: "ImportReport", unchanged: "Sequence[Outcome]") -> None:
     from newsletter.people.exchange.merge import DIFFERS
 
-    if any(one.why == DIFFERS for one in unchanged):
-        session.out.say("of some people the list knows more than the file, or otherwise: --update takes it over")
+    more = next((one.why.removesuffix(DIFFERS).strip() for one in unchanged if one.why.endswith(DIFFERS)), None)
+    if more is not None:
+        session.out.say(f"of some people the list knows more than {more}, or otherwise: --update takes it over")
     for path in report.rejects:
         session.out.say(f"what cannot be used stands in {path}: correct it there, and import that file")
 
@@ -198,7 +200,41 @@ def export(
         session.out.say(f"left out {people} not mailed: {form} has no place for that; --status suppressed exports them")
 
 
+def move(
+    session: Session,
+    to: Annotated[
+        Literal["database", "file"], typer.Option("--to", help="Where the people are to be.", show_default=False)
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Say what would be, and change nothing.", show_default=False)
+    ] = False,
+) -> None:
+    """Move the people from their file into the database, or back; newsletter.yaml says where they are.
+
+    All that is known of them moves; the comments of a file cannot, so the old file is kept.
+    """
+    from newsletter.app.relocating import move_people
+
+    moved = move_people(session.app, to_database=to == "database", dry_run=dry_run)
+    if session.json:
+        session.out.data({"dry_run": dry_run, **asdict(moved)})
+    people, where = plural(moved.people, "person", "people"), "the database" if to == "database" else moved.file
+    if not moved.is_news:
+        session.out.say(f"{people} in {where} already; nothing has changed")
+        return
+    if dry_run:
+        session.out.say(f"{people} would move to {where}; nothing was changed (--dry-run)")
+        if to == "database":
+            session.out.say(f"comments cannot move: {moved.file} would be kept as {moved.file}.moved")
+        return
+    session.out.say(f"moved {people} to {where}, and newsletter.yaml says so")
+    if moved.set_aside:
+        comments = " with its comments, which cannot move" if to == "database" else ""
+        session.out.say(f"the old file is kept{comments}: {moved.set_aside}")
+
+
 def register(group: typer.Typer) -> None:
-    """Add the two commands to their group."""
+    """Add the commands to their group."""
     command(group, "import")(import_)
     command(group, "export")(export)
+    command(group, "move")(move)

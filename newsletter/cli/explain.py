@@ -1,12 +1,18 @@
-"""`explain`: why a person did or did not get something, and what comes next."""
+"""`explain`: why an entry, an issue, a feed or a person did or did not …, and what comes next."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.report import moment
+from newsletter.cli.output import Output
+from newsletter.cli.report import moment, plural
 from newsletter.cli.session import Session, command
 from newsletter.text import one_line
+
+if TYPE_CHECKING:
+    from newsletter.app.why.entries import EntryExplained
+    from newsletter.app.why.feeds import FeedExplained
+    from newsletter.app.why.issues import IssueExplained
 
 
 def register(app: typer.Typer) -> None:
@@ -16,9 +22,25 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     session: Session,
-    what: Annotated[str, typer.Argument(metavar="EMAIL", help="Whom to explain.", show_default=False)],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="An address, guid or words of the title of an entry; an issue (12, daily/12); a feed; a person's e-mail address.",
+            show_default=False,
+        ),
+    ],
 ) -> None:
-    """Explain a person: their place in the list, every message, and what the next send does."""
+    """Explain why an entry, an issue, a feed or a person did or did not …, and what comes next."""
+    from newsletter.app.why.finding import is_person
+
+    if is_person(what):
+        _person(session, what)
+    else:
+        _thing(session, what)
+
+
+def _person(session: Session, what: str) -> None:
     from newsletter.app.explain import explain as look
 
     found = look(session.app, what)
@@ -29,7 +51,8 @@ def explain(
     out.line(found.email)
     if place is not None:
         name = f" ({place.name})" if place.name else ""
-        out.line(f"  in {place.file}:{place.line}{name}: {', '.join(place.digests)}; {place.language}, {place.format}")
+        where = f"{place.file}:{place.line}" if place.line else place.file
+        out.line(f"  in {where}{name}: {', '.join(place.digests)}; {place.language}, {place.format}")
     else:
         out.line("  not in the list of subscribers")
     for one in found.suppressions:
@@ -86,3 +109,73 @@ def explain(
 
 def _of(digest: str) -> str:
     return f" for {digest}" if digest else ""
+
+
+def _thing(session: Session, what: str) -> None:
+    from newsletter.app.why.feeds import FeedExplained
+    from newsletter.app.why.finding import Several, explain_thing
+    from newsletter.app.why.issues import IssueExplained
+
+    found = explain_thing(session.app, what)
+    if session.json:
+        kind = {IssueExplained: "issue", FeedExplained: "feed", Several: "several"}.get(type(found), "entries")
+        session.out.data({kind: found})
+    elif isinstance(found, IssueExplained):
+        _issue(session.out, found)
+    elif isinstance(found, FeedExplained):
+        _feed(session.out, found)
+    elif isinstance(found, Several):
+        session.out.table(("entry", "address", "feed"), [(one.title, one.url or "", one.feed) for one in found.entries])
+        session.out.say(f"{plural(found.total, 'entry fits', 'entries fit')}: say more of the title, or the address")
+    else:
+        for number, entry in enumerate(found):
+            if number:
+                session.out.line("")
+            _entry(session.out, entry)
+
+
+def _entry(out: Output, found: "EntryExplained") -> None:
+    out.line(one_line(found.title, 200) or "(without a title)")
+    for line in filter(None, (found.url, f"guid {found.guid}" if found.guid else "")):
+        out.line(f"  {one_line(line, 300)}")
+    out.line(f"  of {one_line(found.feed_title or found.feed, 100)} ({found.feed})")
+    for sentence in found.life:
+        out.line(f"  {sentence}")
+    for one in found.digests:
+        where = f"issue {one.issue} ({moment(one.at)}), " if one.issue is not None else ""
+        out.line(f"{one.digest}: {where}{one.sentence}")
+
+
+def _issue(out: Output, found: "IssueExplained") -> None:
+    issue = found.issue
+    out.line(f"issue {issue.number} of {issue.digest}: {issue.subject}")
+    out.line(f"  frozen {moment(issue.frozen_at)}; {issue.words}; {plural(issue.sent, 'message')} sent")
+    for title, rows in (("entry", found.entries), ("kept back then", found.kept_back)):
+        if rows:
+            out.line("")
+            out.table((title, "feed", "what became of it"), [(r.title, r.feed, r.sentence) for r in rows])
+    for down in found.feeds_down:
+        out.line(f"{down.feed} could not be read then: {down.error} (since {moment(down.since)})")
+
+
+def _feed(out: Output, found: "FeedExplained") -> None:
+    from newsletter.app.why.feeds import outage_words
+
+    out.line(f"{found.title} ({found.url})" if found.title else found.url)
+    if not found.in_project:
+        out.line("  not in the project any more")
+    out.line(
+        f"  {found.status}: {plural(found.entries, 'entry', 'entries')} known, last read {moment(found.last_success_at)}"
+    )
+    for fact in (*found.facts, *found.rules):
+        out.line(f"  {fact}")
+    for one in found.digests:
+        since = f"since {moment(one.joined_at)}" if one.joined_at else "not read yet"
+        gone = "" if one.has_it else ", which does not have it any more"
+        fates = "; ".join(f"{number} {word}" for word, number in one.fates.items()) or "no entry yet"
+        settling = f"; {one.settling} of the waiting are settling" if one.settling else ""
+        out.line(f"{one.digest}{gone}, {since}: {fates}{settling}")
+    if found.outages:
+        out.line("could not be read:")
+        for outage in found.outages:
+            out.line(f"  {outage_words(outage)}")

@@ -1,19 +1,27 @@
-"""`feed`: the feeds in newsletter.yaml, and how they are doing."""
+"""`feed`: the feeds in newsletter.yaml, and how they are doing; lists of them are in `moving`."""
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli.report import moment, plural, warn_slow
-from newsletter.cli.session import Session, command
+from newsletter.cli.session import PARTLY, Session, command
 from newsletter.text import one_line
 
-group = typer.Typer(name="feed", help="Add, list and remove feeds.", no_args_is_help=True, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from newsletter.app.status import FeedRow
+
+_FORTNIGHT = 14
+
+group = typer.Typer(
+    name="feed", help="Add, list, import, pause and remove feeds.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def add(
     session: Session,
-    url: Annotated[str, typer.Argument(help="The feed's address, or a file.")],
+    url: Annotated[str, typer.Argument(help="The feed's address, a page that names it, a file, or a folder.")],
     title: Annotated[
         str | None, typer.Option(help="What to call it instead of its own title.", show_default=False)
     ] = None,
@@ -59,25 +67,91 @@ def add(
 
 def list_(session: Session) -> None:
     """List the feeds with their health."""
-    from newsletter.app.status import feeds_with_health
+    from newsletter.app.status import feed_rows
+    from newsletter.cli.polled import sparkline
 
-    rows = feeds_with_health(session.app)
+    rows = list(feed_rows(session.app))
     if session.json:
         session.out.data(rows)
         return
     session.out.table(
-        ("feed", "address", "state", ">entries", "last good fetch", "note"),
-        [(f.title or "", f.url, f.status, f.entries, moment(f.last_success_at), f.last_error or "") for f in rows],
+        ("feed", "address", "state", ">entries", ">a day", "last 14 days", "last good fetch", "due", "note"),
+        [
+            (
+                f.title or "",
+                f.url,
+                f.status,
+                f.entries,
+                f"{f.a_day:g}",
+                sparkline([day.entries for day in f.per_day[-_FORTNIGHT:]]),
+                moment(f.last_success_at),
+                "—" if f.paused else moment(f.next_at),
+                _what_of(f),
+            )
+            for f in rows
+        ],
     )
 
 
-def test(session: Session, feed: Annotated[str, typer.Argument(help="Its title, or any address or file.")]) -> None:
+def _what_of(feed: "FeedRow") -> str:
+    """What to know of a feed: its troubles, else why it is paused, or what went wrong the last time."""
+    told = [item.words for item in feed.troubles]
+    if feed.paused == "by hand":
+        told.append("paused by hand")
+    if not told and feed.last_error:
+        told.append(feed.last_error)
+    return "; ".join(told)
+
+
+def pause(session: Session, feed: Annotated[str, typer.Argument(help="Its address or title.")]) -> None:
+    """Ask a feed no more; what it brought already goes out all the same."""
+    _pause(session, feed, pause=True)
+
+
+def resume(session: Session, feed: Annotated[str, typer.Argument(help="Its address or title.")]) -> None:
+    """Ask a paused feed again, from the next fetch on."""
+    _pause(session, feed, pause=False)
+
+
+def _pause(session: Session, which: str, *, pause: bool) -> None:
+    from newsletter.app.feeds import pause_feed
+
+    feed, changed = pause_feed(session.app, which, pause=pause)
+    if session.json:
+        session.out.data({"url": feed.url, "paused": pause, "changed": changed})
+    if pause:
+        words = "is paused: newsletter feed resume asks it again" if changed else "is paused already"
+    else:
+        words = "is asked again from the next fetch on" if changed else "is not paused"
+    session.out.say(f"{feed.url} {words}")
+
+
+def update_addresses(session: Session) -> int:
+    """Write the new addresses of feeds that have moved for good into newsletter.yaml."""
+    from newsletter.app.feeds import update_addresses as update
+
+    moves = update(session.app)
+    if session.json:
+        session.out.data({"updated": moves.done, "left": moves.left})
+    for old, new in moves.done.items():
+        session.out.say(f"{old} is now {new}")
+    for old, why in moves.left.items():
+        session.out.warn(f"{old}: {why}")
+    if not moves.done and not moves.left:
+        session.out.say("no feed has moved for good")
+    return PARTLY if moves.left else 0
+
+
+def test(
+    session: Session,
+    feed: Annotated[str, typer.Argument(help="Its title, any address or file, or - for standard input.")],
+) -> None:
     """Fetch a feed now and show what it holds and which rule hits what; records nothing."""
     import asyncio
 
     from newsletter.app.trial import try_feed
 
-    found = asyncio.run(try_feed(session.app, feed))
+    found = asyncio.run(try_feed(session.app, feed, body=sys.stdin.buffer if feed == "-" else None))
     warn_slow(session.out, found.slow_rules)
     if session.json:
         session.out.data(found)
@@ -137,3 +211,6 @@ command(group, "list")(list_)
 command(group, "test")(test)
 command(group, "remove")(remove)
 command(group, "release")(release)
+command(group, "pause")(pause)
+command(group, "resume")(resume)
+command(group, "update-addresses")(update_addresses)

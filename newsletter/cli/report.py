@@ -59,6 +59,8 @@ def fetch_rows(results: "Sequence[FetchResult]") -> list[tuple[object, ...]]:
 
 def fetch_detail(result: "FetchResult") -> str:
     """How one feed was polled, for -v."""
+    if result.spared:
+        return f"{result.feed.url}: not asked: {result.spared}"
     found = (
         "failed" if result.error else "unchanged" if result.unchanged else plural(result.entries, "entry", "entries")
     )
@@ -76,7 +78,10 @@ def fetch_json(results: "Sequence[FetchResult]") -> list[dict[str, object]]:
             "offered": r.offered,
             "edited": r.edited,
             "held": r.held,
+            "sent_elsewhere": r.elsewhere,
             "unchanged": r.unchanged,
+            "spared": r.spared,
+            "notes": list(r.notes),
             "warning": r.warning,
             "error": r.error,
             "hint": r.hint,
@@ -89,23 +94,29 @@ def fetch_json(results: "Sequence[FetchResult]") -> list[dict[str, object]]:
 def fetch_summary(results: "Sequence[FetchResult]") -> str:
     """What a round of fetching brought, in one line."""
     failed = sum(1 for r in results if r.error)
-    words = f"{plural(len(results), 'feed')} polled, {plural(sum(r.new for r in results), 'new entry', 'new entries')}"
+    asked = sum(1 for r in results if not r.spared)
+    words = f"{plural(asked, 'feed')} polled, {plural(sum(r.new for r in results), 'new entry', 'new entries')}"
     return f"{words}, {failed} failed" if failed else words
 
 
 def _note(result: "FetchResult") -> str:
+    if result.spared:
+        return f"not asked: {result.spared}"
     if result.error:
-        return f"{result.error} ({result.hint})" if result.hint else result.error
+        words = "; ".join((result.error, *result.notes))
+        return f"{words} ({result.hint})" if result.hint else words
     if result.warning:
-        return result.warning
+        return "; ".join((result.warning, *result.notes))
     notes = []
     if result.unchanged:
         notes.append("unchanged")
     if result.offered != result.new:
         notes.append(f"{result.offered} offered")
+    if result.elsewhere:
+        notes.append(f"{result.elsewhere} sent before by another tool")
     if result.edited:
         notes.append(f"{result.edited} edited")
-    return ", ".join(notes)
+    return ", ".join((*notes, *result.notes))
 
 
 def warn_slow(out: Output, rules: "Sequence[SlowRule]") -> None:
@@ -115,6 +126,14 @@ def warn_slow(out: Output, rules: "Sequence[SlowRule]") -> None:
 
         for rule in rules:
             out.warn(slow_words(rule), SLOW_HINT)
+
+
+def say_settling(out: Output, draft: "Draft") -> None:
+    """Say how many entries wait until they have stopped changing, where any does."""
+    if draft.settling:
+        from newsletter.feeds.settling import settling_words
+
+        out.say(settling_words(draft.settling))
 
 
 def warn_of_missing_pictures(out: Output, draft: "Draft") -> None:

@@ -1,6 +1,7 @@
 """`send`: fetch, freeze, deliver; or see what it would do; or mail it to yourself."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -9,6 +10,7 @@ import typer
 from newsletter.cli.meter import Meter, duration
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
+from newsletter.cli.polled import news_json, tell_news, waiting_note
 from newsletter.cli.report import (
     fetch_detail,
     fetch_json,
@@ -16,6 +18,7 @@ from newsletter.cli.report import (
     pictures_words,
     plural,
     report_json,
+    say_settling,
     send_rows,
     send_words,
     tick_json,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from newsletter.app.letters import Plan
     from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
-    from newsletter.model import Draft, FetchResult, Issue, SendReport
+    from newsletter.model import Draft, FeedNews, FetchProgress, FetchResult, Issue, SendReport
     from newsletter.stages import Sent
 
 
@@ -149,6 +152,7 @@ class _Watch:
         self._bar = ExitStack()
         self._step: Steps | None = None
         self._meter = Meter(clock)
+        self._failed: dict[str, bool] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -156,12 +160,25 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
+    def fetching(self, progress: "FetchProgress") -> None:
+        if self._step is None:
+            self._step = self._bar.enter_context(self._out.progress("feeds", progress.total, times=False))
+        self._step(progress.done, progress.total, waiting_note(progress))
+        if progress.done == progress.total:
+            self._end_bar()
+
     def fetched(self, result: "FetchResult") -> None:
         self._out.detail(fetch_detail(result))
-        if result.error:
-            self._out.warn(f"{result.feed.url}: {result.error}", result.hint)
+        self._failed[result.feed.url] = bool(result.error)
         if result.warning:
             self._out.warn(f"{result.feed.url}: {result.warning}")
+
+    def heard(self, items: "Sequence[FeedNews]") -> None:
+        self._end_bar()
+        tell_news(self._out, items)
+        told = {item.url for item in items if not item.over}
+        if silently := sum(failed for url, failed in self._failed.items() if url not in told):
+            self._out.say(f"{plural(silently, 'feed')} could not be read this time: newsletter status")
 
     def finishing(self, issue: "Issue") -> None:
         self._end_bar()
@@ -174,6 +191,7 @@ class _Watch:
         self._end_bar()
         for notice in draft.notices:
             self._out.warn(notice)
+        say_settling(self._out, draft)
         warn_slow(self._out, draft.slow_rules)
         if not self._ask:
             return True
@@ -213,7 +231,9 @@ def _report(session: Session, sent: "Sent") -> int:
         session.out.data(
             {
                 "fetched": fetch_json(sent.fetched),
+                "news": news_json(sent.news),
                 "waiting": 0 if sent.draft is None else sent.draft.total,
+                "settling": 0 if sent.draft is None else len(sent.draft.settling),
                 "declined": sent.declined,
                 "pictures": None if sent.draft is None else pictures_json(sent.draft),
                 "issues": [report_json(report) for report in reports],
@@ -225,6 +245,7 @@ def _report(session: Session, sent: "Sent") -> int:
         session.out.say("not sent; nothing has changed")
     elif sent.draft is not None and sent.report is None:
         session.out.say(_nothing(sent.draft))
+        say_settling(session.out, sent.draft)
     if any(report.stopped for report in reports):
         return 1
     return PARTLY if any(_incomplete(report) for report in reports) else 0
@@ -281,6 +302,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None, canary: str
                 "digest": plan.draft.digest,
                 "number": plan.draft.number,
                 "entries": plan.draft.total,
+                "settling": len(plan.draft.settling),
                 "subject": plan.subject,
                 "recipients": plan.recipients,
                 "suppressed": plan.suppressed,
@@ -298,6 +320,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None, canary: str
 def _tell_plan(out: Output, plan: "Plan") -> None:
     for words in plan.unfinished:
         out.line(f"would finish {words} first")
+    say_settling(out, plan.draft)
     if plan.subject is None:
         out.line(_nothing(plan.draft))
         return
@@ -332,6 +355,7 @@ def _test(session: Session, digest: str | None, email: str, note: str | None) ->
     draft, reply = asyncio.run(send_test(session.app, digest, email, note=note))
     warn_slow(session.out, draft.slow_rules)
     warn_of_missing_pictures(session.out, draft)
+    say_settling(session.out, draft)
     if reply is None:
         session.out.say(_nothing(draft))
     else:

@@ -1,4 +1,4 @@
-"""`subscriber`: the people in subscribers.yaml."""
+"""`subscriber`: the people of the list."""
 
 from collections import Counter
 from datetime import datetime
@@ -84,22 +84,21 @@ def add(
         bool, typer.Option("--again", help="Also somebody who was erased and asks to be back.", show_default=False)
     ] = False,
 ) -> None:
-    """Add a person to subscribers.yaml; comments and order stay."""
+    """Add a person to the list; in a file comments and order stay."""
     from newsletter.app.consents import add_person
     from newsletter.model import Format
+    from newsletter.people.entry import Details
 
-    subscriber = add_person(
-        session.app,
-        email,
+    details = Details(
         name=name or "",
         digests=digest or (),
         language=language,
-        format_=Format(format_),
+        format=Format(format_),
         timezone=timezone,
         tags=tag or (),
         attributes=pairs_of("--attribute", attribute),
-        again=again,
     )
+    subscriber = add_person(session.app, email, details, again=again)
     suppression = session.app.store.suppression(subscriber.key)
     if session.json:
         session.out.data(subscriber)
@@ -151,7 +150,7 @@ def edit(
         ),
     ] = None,
 ) -> None:
-    """Change what is said about a person; every other character of the file stays."""
+    """Change what is said about a person; in a file every other character stays."""
     from newsletter.app.subscribers import edit_subscriber
     from newsletter.model import Format
     from newsletter.people.editing import Edit
@@ -194,17 +193,17 @@ def list_(
     """List the people, and whether they are mailed."""
     from newsletter.app.subscribers import chosen
 
-    people = list(chosen(session.app, selection(digest, status, tag, where, language)))
+    wanted = selection(digest, status, tag, where, language)
+    if csv and not session.json:
+        from newsletter.app.exchange import export_people
+
+        session.out.say(counted(export_people(session.app, "csv", wanted, session.out.raw).counts))
+        return
+    people = list(chosen(session.app, wanted))
     if session.json:
         session.out.data([{"status": one.status, "subscriber": one.subscriber} for one in people])
         return
-    if csv:
-        from newsletter.people.exchange.writing import csv_text
-
-        for part in csv_text([(one.subscriber, one.status) for one in people]):
-            session.out.raw(part)
-    else:
-        _table(session, people)
+    _table(session, people)
     session.out.say(counted(Counter(one.status for one in people)))
 
 
@@ -271,7 +270,7 @@ def _plain(value: object) -> object:
 
 
 def remove(session: Session, email: Email) -> None:
-    """Take a person out of subscribers.yaml; what was delivered stays known."""
+    """Take a person off the list; what was delivered stays known."""
     from newsletter.app.consents import remove_person
 
     gone = remove_person(session.app, email)

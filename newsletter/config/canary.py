@@ -11,6 +11,7 @@ from newsletter.text import one_line
 USUAL_WAIT = 600.0
 USUAL_STOP = 0.05
 _LONGEST_WAIT = 12 * 3600.0
+_LONGEST_SETTLING = 48 * 3600.0
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%", re.ASCII)
 _DURATION = re.compile(r"([1-9][0-9]{0,5}) ?(s|m|h)", re.ASCII)
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -58,13 +59,31 @@ def duration(value: Any) -> float:
     Raises:
         ValueError: it is none, or too long to sit and wait.
     """
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a time such as 30s, 10m or 2h")
-    seconds = int(found[1]) * _SECONDS[found[2]]
+    seconds = _seconds(value)
     if seconds > _LONGEST_WAIT:
         raise ValueError("must be at most 12h: the send waits that long")
     return seconds
+
+
+def settle_time(value: Any) -> float:
+    """Seconds for which an entry must stay the same, written as `30m`; 0 for none.
+
+    Raises:
+        ValueError: it is none, or so long that news would be none any more.
+    """
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    seconds = _seconds(value)
+    if seconds > _LONGEST_SETTLING:
+        raise ValueError("must be at most 48h: an entry waits up to four times as long")
+    return seconds
+
+
+def _seconds(value: Any) -> float:
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a time such as 30s, 10m or 2h")
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def short_canary(value: Any) -> Any:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.bounces import bounces_config, check_bounces
+from newsletter.config.feed import check_feed, feed_from, is_there, path_in, secret_of
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
     Config,
@@ -24,6 +25,7 @@ from newsletter.config.project import (
 )
 from newsletter.config.schema import (
     BUILT_IN_THEMES,
+    DATABASE,
     BouncesBlock,
     CanaryBlock,
     DigestBlock,
@@ -103,14 +105,6 @@ def find_project(path: Path | None = None) -> Path:
     raise _no_project(CONFIG_NAME, "there is none in this folder or above it")
 
 
-def is_there(path: Path) -> bool:
-    """Whether a path leads to something we may look at; never an error, however odd the path."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
 def _no_project(shown: str, text: str) -> ConfigError:
     problem = Problem(path=shown, line=None, key="", text=text)
     return ConfigError([problem], hint="newsletter init makes a new project")
@@ -158,8 +152,8 @@ def _build(path: Path, tree: Tree) -> Config:
 def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
     """Judge the blocks that are right by themselves, so that one mistake does not hide another."""
     blocks = _parts(FeedBlock, [{"url": f} if isinstance(f, str) else f for f in _list(raw.get("feeds"))])
-    feeds = [None if block is None else _feed(check.folder, block) for block in blocks]
-    _check_feeds(check, feeds)
+    feeds = [None if block is None else feed_from(check.folder, block) for block in blocks]
+    _check_feeds(check, blocks, feeds)
     digests = raw.get("digests")
     if isinstance(digests, dict) and None not in feeds:
         bodies = _parts(DigestBlock, [body if isinstance(body, dict) else {} for body in digests.values()])
@@ -194,11 +188,12 @@ def _parts(model: type[_Part], raws: list[Any]) -> list[_Part | None]:
     return found
 
 
-def _check_feeds(check: _Checker, feeds: list[Feed | None]) -> None:
+def _check_feeds(check: _Checker, blocks: list[FeedBlock | None], feeds: list[Feed | None]) -> None:
     first: dict[str, int] = {}
-    for index, feed in enumerate(feeds):
-        if feed is None:
+    for index, (block, feed) in enumerate(zip(blocks, feeds, strict=True)):
+        if block is None or feed is None:
             continue
+        check_feed(block, check.wrong, index)
         written = feed.url.removeprefix(f"{check.folder}/")
         if feed.url.startswith("/") and _looks_like_host(written) and not is_there(Path(feed.url)):
             check.wrong(("feeds", index), f"{one_line(written, 100)} is no file: write https:// in front of an address")
@@ -299,7 +294,8 @@ def _check_store(check: _Checker, store: str) -> None:
 
 def _config(check: _Checker, whole: ProjectBlock) -> Config:
     folder = check.folder
-    feeds = tuple(_feed(folder, block) for block in whole.feeds)
+    feeds = tuple(feed_from(folder, block, settle=whole.settle) for block in whole.feeds)
+    secrets = [secret_of(folder, block, index) for index, block in enumerate(whole.feeds)]
     name, address = parse_mailbox(whole.from_)
     list_id = whole.list_id or address.domain
     return Config(
@@ -318,9 +314,11 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         mention_edits=whole.edits == "mention",
         on_unknown=OnUnknown(whole.on_unknown),
         store=_chosen_store(folder, whole.store),
-        subscribers=_path(folder, whole.subscribers),
+        subscribers=None if whole.subscribers == DATABASE else path_in(folder, whole.subscribers),
         templates=folder / "templates",
         feeds=feeds,
+        feed_secrets={feed.url: secret for feed, secret in zip(feeds, secrets, strict=True) if secret},
+        failing_after=whole.failing_after,
         digests=tuple(
             DigestConfig(
                 name=digest,
@@ -336,13 +334,13 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 sort=body.sort,
                 group_by=body.group_by,
                 pictures=body.pictures,
-                note=None if body.note is None else _path(folder, body.note),
+                note=None if body.note is None else path_in(folder, body.note),
                 canary=None if body.canary is None else _canary(body.canary),
             )
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),
         smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
-        bounces=bounces_config(whole.bounces, folder, _path),
+        bounces=bounces_config(whole.bounces, folder, path_in),
         subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
     )
 
@@ -368,7 +366,7 @@ def _smtp(check: _Checker, smtp: SmtpBlock) -> SmtpConfig:
         dkim=tuple(_dkim(check, index, block) for index, block in enumerate(smtp.dkim or ())),
         password_source=PasswordSource(
             variable=smtp.password_env,
-            file=None if smtp.password_file is None else _path(folder, smtp.password_file),
+            file=None if smtp.password_file is None else path_in(folder, smtp.password_file),
             command=None if smtp.password_command is None else tuple(smtp.password_command),
             folder=folder,
         ),
@@ -380,24 +378,9 @@ def _dkim(check: _Checker, index: int, block: DkimBlock) -> DkimConfig:
     return DkimConfig(
         domain=block.domain,
         selector=block.selector,
-        key_file=_path(check.folder, block.key_file),
+        key_file=path_in(check.folder, block.key_file),
         line=find(check.root, place)[1],
         place=key_path(place),
-    )
-
-
-def _feed(folder: Path, block: FeedBlock) -> Feed:
-    is_address = re.match(r"(?:https?|file):", block.url, re.IGNORECASE)
-    return Feed(
-        url=block.url if is_address else str(_path(folder, block.url)),
-        title=block.title,
-        language=block.language,
-        tags=tuple(block.tags),
-        max_entries=block.max_entries,
-        include=tuple(block.include),
-        exclude=tuple(block.exclude),
-        headers=dict(block.headers),
-        allow_private=block.allow_private,
     )
 
 
@@ -406,14 +389,6 @@ def _selected(folder: Path, feeds: tuple[Feed, ...], body: DigestBlock) -> tuple
         return feeds
     chosen = {feed.url for word in body.feeds or () for feed in named_feeds(folder, feeds, word)}
     return tuple(feed for feed in feeds if feed.url in chosen or set(body.tags or ()) & set(feed.tags))
-
-
-def _path(folder: Path, written: str) -> Path:
-    """A path of the project: relative ones begin at its folder."""
-    try:
-        return Path(os.path.normpath(folder / Path(written.strip()).expanduser()))
-    except RuntimeError:  # nobody's home
-        return folder / written
 
 
 def _chosen_store(folder: Path, written: str) -> str:
@@ -442,4 +417,4 @@ def _store(folder: Path, written: str) -> str:
     name = rest.removeprefix("/")
     if not name or name.startswith((":memory:", "file:")) or "\0" in name:
         raise ValueError("must name a file: what is sent has to be remembered")
-    return str(_path(folder, name))
+    return str(path_in(folder, name))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from newsletter.address import Address
-from newsletter.config.secret import PasswordSource, Secret
+from newsletter.config.secret import FeedSecret, PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
 from newsletter.model import BounceRules, CanaryRule, Feed, OnUnknown
 from newsletter.schedule import Lateness
@@ -156,7 +156,11 @@ class SubscribeConfig:
 class Config:
     """A whole project.  Paths are absolute; `store` is a path or a postgresql:// address.
 
-    `first_run` is how many entries a feed's first fetch offers, None for all.
+    `subscribers` is the file with the people; None: they are in the store.
+
+    `first_run` is how many entries a feed's first fetch offers, None for all;
+    `failing_after` after how many failures in a row it is in trouble;
+    `feed_secrets` are, by address, what feeds are asked with.
     What may carry a password is left out of the repr.
     """
 
@@ -175,13 +179,15 @@ class Config:
     mention_edits: bool
     on_unknown: OnUnknown
     store: str = field(repr=False)
-    subscribers: Path
+    subscribers: Path | None
     templates: Path
     feeds: tuple[Feed, ...] = field(repr=False)
     digests: tuple[DigestConfig, ...] = field(repr=False)
     smtp: SmtpConfig | None
     subscribe: SubscribeConfig = SubscribeConfig()
     bounces: BouncesConfig = field(default_factory=BouncesConfig)
+    feed_secrets: Mapping[str, FeedSecret] = field(default_factory=dict[str, FeedSecret], repr=False)
+    failing_after: int = 3
 
     @property
     def mail_address(self) -> Address:

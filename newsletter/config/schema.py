@@ -6,15 +6,24 @@ disk is judged in `load`.  Messages come from `problems`.
 
 import re
 import shlex
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
-from newsletter.config.canary import USUAL_STOP, USUAL_WAIT, duration, percent, share_or_count, short_canary
+from newsletter.config.canary import (
+    USUAL_STOP,
+    USUAL_WAIT,
+    duration,
+    percent,
+    settle_time,
+    share_or_count,
+    short_canary,
+)
 from newsletter.config.filters import Rules
+from newsletter.config.intervals import poll_interval
 from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
 from newsletter.schedule import Schedule
@@ -241,9 +250,11 @@ def _matching(pattern: re.Pattern[str], words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+#: What `subscribers` says where the people are in the store.
+DATABASE: Final = "database"
+
+
 def _one_file(text: str) -> str:
-    if text == "database":
-        raise ValueError("database is not in this version yet: name a file")
     if not text.strip() or "\0" in text:
         raise ValueError("is not a path")
     return text
@@ -253,7 +264,10 @@ Line = Annotated[str, AfterValidator(_line)]
 Language = Annotated[str, AfterValidator(language_tag)]
 Timezone = Annotated[str, AfterValidator(time_zone)]
 Rates = Annotated[list[str], PlainValidator(_rates)]
+EnvironmentName = Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*", re.ASCII), "is not a variable's name")]
+PasswordCommand = Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
+Settle = Annotated[float, PlainValidator(settle_time)]
 
 
 class Block(BaseModel):
@@ -273,7 +287,13 @@ class FeedBlock(Block):
     include: Rules = []
     exclude: Rules = []
     headers: Annotated[dict[str, str], AfterValidator(_headers)] = {}
+    username: Line | None = None
+    password_env: EnvironmentName | None = None
+    password_file: Line | None = None
+    password_command: PasswordCommand | None = None
     allow_private: bool = False
+    poll: Annotated[float | None, PlainValidator(poll_interval)] = None
+    settle: Settle | None = None
 
 
 class CanaryBlock(Block):
@@ -321,11 +341,9 @@ class SmtpBlock(Block):
     tls: Tls = "starttls"
     insecure: bool = False
     username: Line | None = None
-    password_env: (
-        Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*", re.ASCII), "is not a variable's name")] | None
-    ) = None
+    password_env: EnvironmentName | None = None
     password_file: Line | None = None
-    password_command: Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)] | None = None
+    password_command: PasswordCommand | None = None
     connections: Annotated[int, Field(ge=1, le=100)] = 4
     rate: Rates = []
     per_domain: dict[Annotated[str, AfterValidator(_domain)], Rates] = {}
@@ -342,11 +360,9 @@ class ImapBlock(Block):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     tls: Literal["implicit", "starttls", "none"] = "implicit"
     username: Line
-    password_env: (
-        Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*", re.ASCII), "is not a variable's name")] | None
-    ) = None
+    password_env: EnvironmentName | None = None
     password_file: Line | None = None
-    password_command: Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)] | None = None
+    password_command: PasswordCommand | None = None
     folder: Line = "INBOX"
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
 
@@ -390,7 +406,9 @@ class ProjectBlock(Block):
     user_agent: Annotated[str, _matching(_HEADER_VALUE, "must be one line of ASCII")] | None = None
     first_run: Annotated[int | None, PlainValidator(_first_run)] = 3
     edits: Literal["ignore", "mention"] = "ignore"
+    settle: Settle = 0.0
     on_unknown: Literal["resend", "hold"] = "resend"
+    failing_after: Annotated[int, Field(ge=1, le=1000)] = 3
     store: Line = ".newsletter/newsletter.db"
     subscribers: Annotated[str, AfterValidator(_one_file)] = "subscribers.yaml"
     feeds: Annotated[list[FeedBlock], BeforeValidator(_short_feeds)] = []
@@ -415,7 +433,7 @@ class ProjectBlock(Block):
 #: Settings of the design that this version does not follow yet; better refused than ignored.
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
-    FeedBlock: frozenset({"poll"}),
+    FeedBlock: frozenset(),
     DigestBlock: frozenset({"approve", "send_window", "subject"}),
     CanaryBlock: frozenset(),
     SmtpBlock: frozenset(),

@@ -2,10 +2,13 @@
 
 import hmac
 import os
+import re
 import shlex
 import stat
 import subprocess
-from dataclasses import dataclass
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from newsletter.errors import NewsletterError
@@ -14,6 +17,9 @@ from newsletter.yamlfile import shown_path
 
 #: The variable that is looked at whatever the project says, and wins.
 PASSWORD_VARIABLE = "NEWSLETTER_SMTP_PASSWORD"  # noqa: S105  a name, not a password
+#: Where a feed's password stands in its headers.
+PLACEHOLDER = "{password}"
+_PRINTABLE = re.compile(r"[\x20-\x7e]+", re.ASCII)
 _COMMAND_SECONDS = 10
 _LONGEST = 10_000
 
@@ -54,7 +60,9 @@ class PasswordSource:
     """Where the project says a password is kept; read only when it is needed.
 
     `protocol` is what it is for ("SMTP", "IMAP"); NEWSLETTER_SMTP_PASSWORD in the
-    environment, or the other's, wins over what the project says.
+    environment, or the other's, wins over what the project says.  A password of
+    which a project has several is looked for only where it says: `block` names
+    the settings that do.
     """
 
     protocol: str = "SMTP"
@@ -62,6 +70,7 @@ class PasswordSource:
     file: Path | None = None
     command: tuple[str, ...] | None = None
     folder: Path = Path()
+    block: str | None = None
 
     def read(self) -> Secret:
         """Get the password.
@@ -71,7 +80,7 @@ class PasswordSource:
         """
         usual = PASSWORD_VARIABLE.replace("SMTP", self.protocol)
         nothing = f"no {self.protocol} password"
-        given = os.environ.get(usual)
+        given = os.environ.get(usual) if self.block is None else None
         if given:
             return _checked(given, usual, nothing)
         if self.file is not None:
@@ -81,12 +90,39 @@ class PasswordSource:
         variable = self.variable or usual
         found = os.environ.get(variable)
         if not found:
-            block = "smtp" if self.protocol == "SMTP" else f"bounces.{self.protocol.lower()}"
+            block = self.block or ("smtp" if self.protocol == "SMTP" else f"bounces.{self.protocol.lower()}")
             raise NewsletterError(
                 f"{nothing}: the environment variable {variable} is not set",
                 hint=f"export {variable}=…, or name a password_file or password_command under {block}",
             )
         return _checked(found, variable, nothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSecret:
+    """What a feed is asked with that is a password, or holds one; read only when it is asked.
+
+    With a `username` the login of RFC 7617; in `templates`, header fields whose
+    value holds `{password}`.
+    """
+
+    username: str | None
+    templates: Mapping[str, str]
+    source: PasswordSource = field(repr=False)
+
+    def headers(self) -> dict[str, str]:
+        """The header fields, password and all.
+
+        Raises:
+            NewsletterError: the password is not where the project says, or does not fit a header.
+        """
+        password = self.source.read().reveal()
+        found = {}
+        if self.username is not None:
+            found["Authorization"] = f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"
+        if self.templates and not _PRINTABLE.fullmatch(password):
+            raise NewsletterError("the feed's password has characters that no header can carry")
+        return found | {name: value.replace(PLACEHOLDER, password) for name, value in self.templates.items()}
 
 
 def _checked(text: str, where: str, nothing: str) -> Secret:

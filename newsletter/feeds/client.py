@@ -22,11 +22,16 @@ from yarl import URL
 from newsletter import __version__
 from newsletter.errors import FetchError
 from newsletter.feeds.guard import socket_factory
-from newsletter.feeds.inflate import Body
+from newsletter.feeds.inflate import Body, known_codings
 from newsletter.feeds.words import connection_error, status_error
 
 _Taken = TypeVar("_Taken")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT = frozenset({301, 308})
+# A host that says "too often" is asked so much more slowly for the rest of the run, in seconds a request.
+_SLOW_GAP = 5.0
+# So long a rest is waited for; for a longer one the host's other feeds are left for the next run.
+_SHORT_REST = 5.0
 # Content-Security-Policy fields of real sites pass aiohttp's 8 KB.
 _FIELD_LIMIT = 32_768
 
@@ -38,7 +43,8 @@ class FetchLimits:
     `deadline` is in seconds and covers everything one feed needs, from the
     look-up of the name to the last byte, over all redirects.  `max_bytes`
     counts decoded bytes.  `connections` are open at once, `per_host` of them to
-    one host.
+    one host.  Between the beginnings of two requests to one host lie `host_gap`
+    seconds, but on private networks.
     """
 
     deadline: float = 20.0
@@ -46,6 +52,7 @@ class FetchLimits:
     max_redirects: int = 5
     connections: int = 16
     per_host: int = 2
+    host_gap: float = 0.5
     user_agent: str = f"newsletter/{__version__} (feed reader)"
 
 
@@ -97,6 +104,9 @@ class Client:
         self._resolver = resolver
         self._slots = asyncio.Semaphore(limits.connections)
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
+        self._gaps: dict[str, float] = {}
+        self._free_at: dict[str, float] = {}
+        self._resting: dict[str, datetime] = {}
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._stack = AsyncExitStack()
 
@@ -131,10 +141,38 @@ class Client:
         )
 
     @asynccontextmanager
-    async def turn(self, url: str) -> AsyncIterator[None]:
-        """Wait for a free connection, and for one to this host; inside the block it is ours."""
-        async with self._hosts[_host(url)], self._slots:
-            yield
+    async def turn(self, url: str, *, paced: bool = False) -> AsyncIterator[None]:
+        """Wait for a free connection, and for one to this host; inside the block it is ours.
+
+        With `paced`, requests to one host also keep their distance in time, and
+        those to a host that has complained are slow.
+        """
+        host = _host(url)
+        async with self._hosts[host]:
+            gap = max(self._gaps.get(host, 0.0), self._limits.host_gap if paced else 0.0)
+            if gap:
+                now = asyncio.get_running_loop().time()
+                mine = max(now, self._free_at.get(host, 0.0))
+                self._free_at[host] = mine + gap
+                await asyncio.sleep(mine - now)
+            async with self._slots:
+                yield
+
+    def complained(self, url: str, *, until: datetime | None, now: datetime) -> None:
+        """Note that the host of an address has said we ask too often, and perhaps until when it wants no more."""
+        host = _host(url)
+        rest = (until - now).total_seconds() if until else 0.0
+        if until is not None and rest > _SHORT_REST:
+            # Its other feeds are not asked at all.
+            self._resting[host] = max(until, self._resting.get(host, now))
+            return
+        self._gaps[host] = _SLOW_GAP
+        self._free_at[host] = asyncio.get_running_loop().time() + max(rest, _SLOW_GAP)
+
+    def rests_until(self, url: str, *, now: datetime) -> datetime | None:
+        """Until when the host of an address wants to be left alone; None where it does not."""
+        until = self._resting.get(_host(url))
+        return until if until is not None and until > now else None
 
     async def ask(
         self,
@@ -143,6 +181,7 @@ class Client:
         *,
         headers: Callable[[URL], Mapping[str, str]],
         allow_private: bool,
+        on_hop: Callable[[bool], None] = lambda _: None,
     ) -> _Taken:
         """Ask `first`, and where it sends us, and so on; every hop is dialled through the guard.
 
@@ -151,6 +190,7 @@ class Client:
             take: what is done with the first answer that is no redirect.
             headers: what is sent to each address on the way; `User-Agent` and `Accept-Encoding` stand already.
             allow_private: let addresses through that are not of the public internet.
+            on_hop: told of each redirect, whether it is for good (RFC 9110 §15.4).
 
         Raises:
             FetchError: in words for a person; what `take` raises of that kind passes.
@@ -164,7 +204,9 @@ class Client:
                 ) as answer:
                     if answer.status not in _REDIRECTS:
                         return await take(answer)
-                    url = _next(url, answer)
+                    here, url = url, _next(url, answer)
+                    # Nobody moves for good to where everybody can listen.
+                    on_hop(answer.status in _PERMANENT and not (here.scheme == "https" and url.scheme == "http"))
             except TimeoutError:
                 raise
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -176,7 +218,7 @@ class Client:
                 raise FetchError(f"more than {self._limits.max_redirects} redirects, the last one to {url.host}")
 
     def _headers(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        headers = {"User-Agent": self._limits.user_agent, "Accept-Encoding": "gzip, deflate"}
+        headers = {"User-Agent": self._limits.user_agent, "Accept-Encoding": ", ".join(known_codings())}
         known = {name.lower(): name for name in headers}
         for name, value in wanted.items():
             headers.pop(known.get(name.lower(), name), None)

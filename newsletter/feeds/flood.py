@@ -37,16 +37,21 @@ def guard(sightings: list[Sighting], known: KnownFeed, *, now: datetime) -> tupl
     sightings = _recognised(sightings, known)
     if not _is_suspicious(sightings, known, now):
         return sightings, None
-    count = sum(sighting.known_id is None for sighting in sightings)
+    count = sum(map(_is_news, sightings))
     warning = (
         f"{count} of {len(sightings)} entries look new all at once, as if the site had moved; they are held back:"
         " `newsletter feed release URL` sends them, `newsletter feed release URL --discard` drops them"
     )
-    return [replace(sighting, held=sighting.known_id is None) for sighting in sightings], warning
+    return [replace(sighting, held=_is_news(sighting)) for sighting in sightings], warning
+
+
+def _is_news(sighting: Sighting) -> bool:
+    """Whether an entry would be offered: new, and not sent by another tool."""
+    return sighting.known_id is None and not sighting.skipped
 
 
 def _is_suspicious(sightings: Sequence[Sighting], known: KnownFeed, now: datetime) -> bool:
-    new = [sighting for sighting in sightings if sighting.known_id is None]
+    new = [sighting for sighting in sightings if _is_news(sighting)]
     away = max(now - known.last_success_at, _DAY) if known.last_success_at else _DAY
     if len(new) > max(FEW, BURST * _pace(known) * (away / _DAY)):
         return True
@@ -72,6 +77,7 @@ def _recognised(sightings: list[Sighting], known: KnownFeed) -> list[Sighting]:
     """Recognise entries by their link without its host, then by their title."""
     taken = {sighting.known_id for sighting in sightings}
     found: dict[int, int] = {}
+    how: dict[int, str] = {}
 
     def path_of(url: str | None, _: str) -> str:
         return without_host(canonical_url(url)) if url else ""
@@ -96,10 +102,16 @@ def _recognised(sightings: list[Sighting], known: KnownFeed) -> list[Sighting]:
                 entry = candidates.pop(0)
                 taken.add(entry.id)
                 found[at] = entry.id
+                how[at] = "title" if by_title else "path of its link"
 
     match(path_of, by_title=False)
     match(title_of, by_title=True)
-    return [replace(one, known_id=found.get(at, one.known_id)) for at, one in enumerate(sightings)]
+    return [
+        replace(one, known_id=found[at], note=f"known again by the {how[at]}, when most of its feed seemed new")
+        if at in found
+        else one
+        for at, one in enumerate(sightings)
+    ]
 
 
 def _is_newer(sighting: Sighting, entry: KnownEntry, known: KnownFeed) -> bool:

@@ -1,6 +1,7 @@
 """Bytes → a `Document`, or words for why they are no feed."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 from newsletter.errors import ParseError
@@ -20,6 +21,7 @@ _DECLARATION = re.compile(r"<\?xml[^>]*>")
 # Characters XML 1.0 §2.2 forbids, written out or as a reference: common in real
 # feeds, and each would cost the strict parser (or feedparser altogether).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_FORBIDDEN_BYTES = bytes(code for code in range(32) if code not in (9, 10, 13))
 _REFERENCE = re.compile(r"&#(?:([0-9]+)|[xX]([0-9a-fA-F]+));?")
 _ROOT = re.compile(r"<([A-Za-z_][\w:.-]{0,60})")
 # One of these stands in every feed; what has none is spared feedparser, which takes long over junk.
@@ -28,7 +30,7 @@ _FEED_MARK = re.compile(r"<(?:[\w.-]{1,40}:)?(?:rss|feed|rdf|channel|item|entry)
 _PAGE_ROOTS = frozenset({"head", "title", "meta", "link", "script", "body", "div", "p", "h1"})
 _SKIP = re.compile(r"<(?:!--|\?|!\[CDATA\[|!)")
 _LINK = re.compile(r"<link\b([^<>]{1,2000})>", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""\b(rel|type|href)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""\b(rel|type|href|title)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
 _MAX_ALTERNATES = 5
 _MAX_CODE_POINT = 0x10FFFF
@@ -47,6 +49,11 @@ def parse(body: bytes, *, url: str, content_type: str | None) -> Document:
     Raises:
         ParseError: the body is no feed: what it is instead, and what to do.
     """
+    return parse_with(lambda text: read_xml(text, url=url), body, url=url, content_type=content_type)
+
+
+def parse_with(xml: Callable[[str], Document | None], body: bytes, *, url: str, content_type: str | None) -> Document:
+    """Read a feed as `parse` does, but one in XML with `xml`, which gets its text and may find no feed in it."""
     if body.startswith(_COMPRESSED):
         raise ParseError("this is a compressed file, not a feed", hint="give the address of the feed itself")
     if body.startswith(_BINARY):
@@ -65,7 +72,9 @@ def parse(body: bytes, *, url: str, content_type: str | None) -> Document:
     if root.lower() == "html":
         raise _web_page(text, url)
     try:
-        document = read_xml(_repaired(text), url=url) if _FEED_MARK.search(text) else None
+        document = xml(_repaired(text)) if _FEED_MARK.search(text) else None
+    except MemoryError:
+        raise
     except Exception as error:  # feedparser raises at least six classes on broken input
         raise ParseError(
             f"the feed is damaged and cannot be read ({type(error).__name__})",
@@ -110,7 +119,18 @@ def _root(text: str) -> str | None:
 def _repaired(text: str) -> str:
     """The document without what XML forbids and without a declaration, which `decode` has used up."""
     text = _DECLARATION.sub("", text, count=1) if text.startswith("<?xml") else text
-    return _REFERENCE.sub(_reference, _FORBIDDEN.sub("\ufffd", text))
+    if _may_have_forbidden(text):
+        text = _FORBIDDEN.sub("\ufffd", text)
+    return _REFERENCE.sub(_reference, text)
+
+
+def _may_have_forbidden(text: str) -> bool:
+    """A quick look before the slow one: nearly no document has any."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        return True
+    return len(data.translate(None, _FORBIDDEN_BYTES)) < len(data) or b"\xef\xbf\xbe" in data or b"\xef\xbf\xbf" in data
 
 
 def _reference(match: re.Match[str]) -> str:
@@ -121,16 +141,27 @@ def _reference(match: re.Match[str]) -> str:
     return "\ufffd" if code > _MAX_CODE_POINT or code == 0 or _FORBIDDEN.match(chr(code)) else match[0]
 
 
-def _web_page(text: str, url: str) -> ParseError:
-    """A page of HTML: the feeds it names, for the person who gave its address."""
-    found: dict[str, None] = {}
+def alternates(text: str, url: str) -> dict[str, str]:
+    """The feeds that a page of HTML names: their titles ("" where it gives none), by address.
+
+    Args:
+        text: the page, of which only the beginning is looked at.
+        url: where it came from, after redirects.
+    """
+    found: dict[str, str] = {}
     for tag in _LINK.finditer(text[:_HEAD]):
         attributes = {m[1].lower(): m[2] or m[3] or m[4] or "" for m in _ATTRIBUTE.finditer(tag[1])}
         kind = attributes.get("type", "").split(";")[0].strip().lower()
         if "alternate" in attributes.get("rel", "").lower().split() and kind in _FEED_TYPES:
             address = link(unescape(attributes.get("href", "")[:2000]), url)
             if address:
-                found[address] = None
+                found.setdefault(address, one_line(unescape(attributes.get("title", "")[:500]), 100))
+    return found
+
+
+def _web_page(text: str, url: str) -> ParseError:
+    """A page of HTML: the feeds it names, for the person who gave its address."""
+    found = alternates(text, url)
     if not found:
         return ParseError(
             "this is a web page, not a feed, and it names none",

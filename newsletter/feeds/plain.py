@@ -68,7 +68,16 @@ _LATEST = datetime(2999, 1, 1, tzinfo=UTC)
 
 def storable(text: str, limit: int = TEXT_LIMIT) -> str:
     """Text as the feed gave it, but for its length and for characters no database holds."""
-    return _UNSTORABLE.sub("\ufffd", text[:limit])
+    text = text[:limit]
+    if "\0" not in text:
+        try:
+            # Many times faster than looking at each character, and nearly always enough.
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def unescape(text: str) -> str:
@@ -148,12 +157,12 @@ def date(text: object, parsed: object = None) -> datetime | None:
 
     Args:
         text: the date as the feed wrote it; without a zone it counts as UTC.
-        parsed: what feedparser made of it (UTC), for the many forms only it reads.
+        parsed: what feedparser made of it (UTC), for the many forms only it reads; or the moment it is.
     """
-    found = None
+    found = parsed if isinstance(parsed, datetime) else None
     text = text.strip() if isinstance(text, str) and len(text) <= NAME_LIMIT else ""
     try:
-        if _ISO_DATE.match(text):
+        if found is None and _ISO_DATE.match(text):
             # Read here first: feedparser drops fractions of seconds.
             found = datetime.fromisoformat(text.upper())
     except ValueError:

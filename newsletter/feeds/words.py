@@ -3,21 +3,20 @@
 import errno
 import socket
 import ssl
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 
 import aiohttp
 
-from newsletter.errors import FetchError
+from newsletter.errors import FetchError, StatusError
 from newsletter.feeds.guard import PrivateAddressError
+from newsletter.feeds.manners import rest_words
+from newsletter.feeds.manners import retry_after as read_retry_after
 from newsletter.text import one_line
 
-# A number of seconds with more digits than this is not one.
-_MAX_DIGITS = 9
 _LATER = "nothing to do: it is asked again at the next fetch"
 _GONE = "look on the site for the feed's new address, or remove it: `newsletter feed remove URL`"
-_LOGIN = "if the site wants a login, put it in the feed's `headers`; some sites refuse programs they do not know"
+_LOGIN = "if the site wants a login, give the feed a `username` and a `password_env`; some sites refuse programs they do not know"
 _HINTS = {
     401: _LOGIN,
     402: _LOGIN,
@@ -44,7 +43,7 @@ _ERRNO = {
 }
 
 
-def status_error(host: str, status: int, retry_after: str | None, now: datetime) -> FetchError:
+def status_error(host: str, status: int, retry_after: str | None, now: datetime) -> StatusError:
     """Say what an HTTP status other than success means for a feed (RFC 9110 §15).
 
     Args:
@@ -56,9 +55,9 @@ def status_error(host: str, status: int, retry_after: str | None, now: datetime)
     meaning = _MEANINGS.get(status) or _phrase(status)
     hint = _HINTS.get(status)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        wait = _wait(retry_after, now)
-        hint = f"it asks to be left alone for {wait}" if wait else _LATER
-    return FetchError(f"{host} {meaning} ({status})", hint=hint)
+        until = read_retry_after(retry_after, now)
+        hint = f"it asks to be left alone for {rest_words(until - now)}" if until else _LATER
+    return StatusError(f"{host} {meaning} ({status})", hint=hint, status=status)
 
 
 def _phrase(status: int) -> str:
@@ -67,27 +66,6 @@ def _phrase(status: int) -> str:
     except ValueError:
         phrase = "an unknown status"
     return f"answers {phrase!r}"
-
-
-def _wait(retry_after: str | None, now: datetime) -> str | None:
-    """How long `Retry-After` asks to wait, in words; None where it says nothing usable."""
-    text = (retry_after or "").strip()[:40]
-    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
-        seconds = float(text)
-    else:
-        try:
-            until = parsedate_to_datetime(text)
-            until = until if until.tzinfo else until.replace(tzinfo=UTC)
-            seconds = (until - now).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    if seconds <= 0:
-        return None
-    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= size:
-            count = round(seconds / size)
-            return f"{count} {name}{'s' * (count != 1)}"
-    return "1 second"
 
 
 def connection_error(host: str, error: Exception) -> FetchError:  # noqa: PLR0911 - one way out for each kind of trouble

@@ -13,8 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-import feedparser
-
+from newsletter.feeds.identity import words_hash
 from newsletter.feeds.plain import (
     MAX_ENCLOSURES,
     date,
@@ -26,7 +25,7 @@ from newsletter.feeds.plain import (
     storable,
     title_text,
 )
-from newsletter.model import Document, Enclosure, Entry
+from newsletter.model import Document, Enclosure, Entry, Mark
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif"})
@@ -42,10 +41,34 @@ def read_xml(text: str, *, url: str) -> Document | None:
     Returns None where feedparser recognises no feed.  What feedparser raises on
     broken input (several classes) passes through.
     """
+    found = with_feedparser(text.encode("utf-8", "replace"))
+    if found is None:
+        return None
+    head, items, is_atom = found
+    kept = newest([published(item) for item in items])
+    return document_of(
+        head, [entry_of(items[at], position, url, is_atom=is_atom) for position, at in enumerate(kept)], url
+    )
+
+
+def document_of(head: Mapping[str, Any], entries: Iterable[Entry], url: str) -> Document:
+    """A document out of what feedparser says of it as a whole, and its entries."""
+    return Document(
+        title=_title(head) or None,
+        home_url=link(head.get("link"), url),
+        language=language_tag(head.get("language")),
+        entries=tuple(entries),
+    )
+
+
+def with_feedparser(data: bytes) -> tuple[dict[str, Any], list[dict[str, Any]], bool] | None:
+    """What feedparser makes of a document in UTF-8: the head, the items, whether it is Atom; None for no feed."""
+    import feedparser
+
     # Always a stream: feedparser opens what it is given as text if that names a file or an address.
     found = dict(
         feedparser.parse(
-            BytesIO(text.encode("utf-8", "replace")),
+            BytesIO(data),
             response_headers={"content-type": "application/xml; charset=utf-8"},
             sanitize_html=False,
             resolve_relative_uris=False,
@@ -54,40 +77,44 @@ def read_xml(text: str, *, url: str) -> Document | None:
     items = [dict(item) for item in found["entries"]]
     if not found.get("version") and not items:
         return None
-    feed = dict(found["feed"])
-    is_atom = str(found.get("version")).startswith("atom")
-    kept = newest([_published(item) for item in items])
-    return Document(
-        title=_title(feed) or None,
-        home_url=link(feed.get("link"), url),
-        language=language_tag(feed.get("language")),
-        entries=tuple(_entry(items[at], position, url, is_atom=is_atom) for position, at in enumerate(kept)),
-    )
+    return dict(found["feed"]), items, str(found.get("version")).startswith("atom")
 
 
-def _entry(item: Mapping[str, Any], position: int, base: str, *, is_atom: bool) -> Entry:
+def entry_of(
+    item: Mapping[str, Any], position: int, base: str, *, is_atom: bool, item_hash: str | None = None
+) -> Entry:
+    """An entry out of what feedparser says of its item; with the item's hash, it is marked."""
     address = _address(item, base)
+    title = _title(item)
+    details = _details(item)
     summary, content = _texts(item, is_atom=is_atom)
+    mark = None
+    if item_hash is not None:
+        mark = Mark(text_hash=words_hash(title, content or summary), item_hash=item_hash)
     return Entry(
         guid=guid_text(item.get("id")),
         url=address,
-        title=_title(item),
+        title=title,
         author=_author(item),
-        published_at=_published(item),
+        published_at=published(item),
         updated_at=_date(item, "updated"),
         summary=summary,
         content=content,
-        base_url=_base(item, base) or address or base,
-        language=_language(item),
+        base_url=_base(details, base) or address or base,
+        language=_language(item, details),
         image=_image(item, base),
         enclosures=_enclosures(item, base),
         tags=names([str(tag.get("label") or tag.get("term") or "") for tag in _dicts(item.get("tags"))]),
         position=position,
+        mark=mark,
     )
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
-    return [dict(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    if not value or not isinstance(value, list):
+        return []
+    # What feedparser makes of a dictionary answers for other keys too: only a plain one is taken at its word.
+    return [one if type(one) is dict else dict(one) for one in value if isinstance(one, dict)]
 
 
 def _details(item: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -102,10 +129,11 @@ def _title(owner: Mapping[str, Any]) -> str:
 
 
 def _date(item: Mapping[str, Any], key: str) -> datetime | None:
-    return date(item.get(key), item.get(f"{key}_parsed"))
+    return date(item.get(key), item.get(f"{key}_at") or item.get(f"{key}_parsed"))
 
 
-def _published(item: Mapping[str, Any]) -> datetime | None:
+def published(item: Mapping[str, Any]) -> datetime | None:
+    """When an item says it was published, or what comes closest to it."""
     # RSS 1.0 has only dc:date, and Atom demands only `updated`: feedparser files both under "updated".
     return _date(item, "published") or _date(item, "created") or _date(item, "updated")
 
@@ -142,13 +170,13 @@ def _as_html(value: object, kind: object) -> str:
     return storable(escape(value, quote=False)) if kind == "text/plain" else ""
 
 
-def _base(item: Mapping[str, Any], base: str) -> str | None:
+def _base(details: Iterable[Mapping[str, Any]], base: str) -> str | None:
     """The `xml:base` of the entry's text, if it has one."""
-    return next((found for one in _details(item) if one.get("base") and (found := link(one["base"], base))), None)
+    return next((found for one in details if one.get("base") and (found := link(one["base"], base))), None)
 
 
-def _language(item: Mapping[str, Any]) -> str | None:
-    said = [item.get("language"), *(one.get("language") for one in _details(item))]
+def _language(item: Mapping[str, Any], details: Iterable[Mapping[str, Any]]) -> str | None:
+    said = [item.get("language"), *(one.get("language") for one in details)]
     return next((tag for tag in map(language_tag, said) if tag), None)
 
 

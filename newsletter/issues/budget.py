@@ -16,7 +16,7 @@ that has one element of each kind; only the result is inlined for good.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from newsletter.errors import TemplateError
@@ -51,7 +51,8 @@ class SizeReport:
     `bytes_before` is what the HTML part would have had (worked out, not exact),
     `bytes_after` what it has, both with merge fields at their longest; `full`,
     `short`, `headlines` and `counted` say how many entries stand in which form;
-    `updated_counted` how many of the updated ones are not listed.
+    `updated_counted` how many of the updated ones are not listed.  `forms` has the
+    form of each entry, in the draft's order.
     """
 
     bytes_before: int
@@ -62,6 +63,7 @@ class SizeReport:
     counted: int
     updated_counted: int = 0
     limit: int = HTML_LIMIT
+    forms: tuple[Form, ...] = field(default=(), repr=False)
 
     @property
     def fits(self) -> bool:
@@ -241,5 +243,6 @@ class _Fitter:
             counted=counts[Form.counted],
             updated_counted=self._ladder.updated_counted(level),
             limit=self._limit,
+            forms=self._ladder.forms(level),
         )
         return Fitted(written=self._page(level), html=html, report=report)

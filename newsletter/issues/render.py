@@ -27,6 +27,7 @@ from newsletter.issues.merge import (
     is_whole,
 )
 from newsletter.issues.personal import MergeField, MergeSubscriber, MergeText, Question, Reader
+from newsletter.issues.shortening import Form
 from newsletter.issues.templates import TEMPLATES, Templates, default_templates
 from newsletter.issues.views import IssueView, Masthead, context_of
 from newsletter.issues.words import spoken, words_in
@@ -77,6 +78,11 @@ def render_issue(
     return _Press(draft, masthead, templates, token, language or masthead.language).rendering(subscriber)[0]
 
 
+_SHORTENED = {
+    Form.short: "as a short excerpt",
+    Form.headline: "as a headline",
+    Form.counted: "in the text part only",
+}
 _Answer = bool | str | tuple[str, ...]
 _Trace = Mapping[Question, _Answer]
 
@@ -99,6 +105,15 @@ class Renderings:
     def __init__(self, draft: Draft, masthead: Masthead, templates: Templates, *, token: str) -> None:
         self._token = token
         self._language = masthead.language
+        self._in_order = (
+            [entry.id for section in draft.sections for entry in (*section.entries, *section.more)],
+            [
+                form
+                for section in draft.sections
+                for entries, form in ((section.entries, Form.full), (section.more, Form.headline))
+                for _ in entries
+            ],
+        )
         self._make_press = partial(_Press, draft, masthead, templates, token)
         self._presses: dict[str, _Press] = {}
         self._known: dict[str, Rendering] = {}
@@ -173,6 +188,16 @@ class Renderings:
     def sizes(self) -> Mapping[str, SizeReport]:
         """What the size budget did to each rendering made so far, by its key."""
         return {key: report for press in self._presses.values() for key, report in press.sizes.items()}
+
+    @property
+    def shortened(self) -> Mapping[int, str]:
+        """By the entry's id what the size budget made of it in the HTML part, in words; the worst of all renderings."""
+        worst: dict[int, Form] = {}
+        for report in self.sizes.values():
+            for entry, had, form in zip(*self._in_order, report.forms, strict=False):
+                if form > max(had, worst.get(entry, Form.full)):
+                    worst[entry] = form
+        return {entry: f"{_SHORTENED[form]}: the HTML part would be too large" for entry, form in worst.items()}
 
     @property
     def is_personal(self) -> bool:

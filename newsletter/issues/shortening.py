@@ -173,6 +173,11 @@ class Ladder:
             found[forms[id(slot)]] += 1
         return found
 
+    def forms(self, level: int) -> tuple[Form, ...]:
+        """In which form each entry of the sections stands, in the draft's order."""
+        forms = self._forms(level)
+        return tuple(forms[id(slot)] for _, slots in self._sections for slot in slots)
+
     def updated_counted(self, level: int) -> int:
         """How many updated entries are not listed."""
         forms = self._forms(level)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from newsletter.model.feeds import Enclosure, StoredEntry
+from newsletter.model.feeds import Enclosure, Settling, StoredEntry
 
 
 class Disposition(StrEnum):
@@ -143,7 +143,7 @@ class Draft:
     sentences for the publisher about what is not as they may expect, `slow_rules`
     filters that ran out of time, so that the selection may not be what was meant.
     `pictures` travel inside the message, each once; `missing_pictures` are those
-    that do not.
+    that do not.  `settling` waits for a later issue.
     """
 
     digest: str
@@ -157,6 +157,7 @@ class Draft:
     slow_rules: tuple[SlowRule, ...] = ()
     pictures: tuple[Picture, ...] = ()
     missing_pictures: tuple[MissingPicture, ...] = ()
+    settling: tuple[Settling, ...] = ()
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:

@@ -5,6 +5,8 @@ passes through the same rules here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from newsletter.address import Address, parse_address
 from newsletter.errors import AddressError, UsageError
@@ -35,6 +37,19 @@ MOST_TAGS = 100
 
 #: Says why a person cannot have this digest; None if they can.
 CheckDigest = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What is said of a new person beside the address; an empty `digests` is all of them."""
+
+    name: str = ""
+    digests: Sequence[str] = ()
+    language: str | None = None
+    format: Format = Format.html
+    timezone: str | None = None
+    tags: Sequence[str] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Wrong(Exception):  # noqa: N818  never leaves `people`
@@ -201,41 +216,44 @@ _FORMATS = {member.value: member for member in Format}
 
 def data_of(person: Subscriber) -> dict[str, Data]:
     """A person as the mapping that the file has, without what goes without saying."""
-    return entry_data(
-        email=person.email,
-        name=person.name,
-        digests=person.digests,
-        language=person.language,
-        format_=person.format,
-        timezone=person.timezone,
-        tags=person.tags,
-        attributes=person.attributes,
-    )
+    return entry_data(person.email, person)
 
 
-def entry_data(
-    *,
-    email: str,
-    name: str = "",
-    digests: Sequence[str] = (),
-    language: str | None = None,
-    format_: Format = Format.html,
-    timezone: str | None = None,
-    tags: Sequence[str] = (),
-    attributes: Mapping[str, str] | None = None,
-) -> dict[str, Data]:
+def entry_data(email: str, details: Details | Subscriber) -> dict[str, Data]:
     """What is known of a person as the mapping that the file has, without what goes without saying."""
-    details: dict[str, Data] = {
+    values: dict[str, Data] = {
         "email": email,
-        "name": name,
-        "digests": list(digests),
-        "language": language or "",
-        "format": "" if format_ is Format.html else format_.value,
-        "timezone": timezone or "",
-        "tags": list(tags),
-        "attributes": dict(attributes or {}),
+        "name": details.name,
+        "digests": list(details.digests),
+        "language": details.language or "",
+        "format": "" if details.format is Format.html else details.format.value,
+        "timezone": details.timezone or "",
+        "tags": list(details.tags),
+        "attributes": dict(details.attributes),
     }
-    return {key: value for key, value in details.items() if value}
+    return {key: value for key, value in values.items() if value}
+
+
+def person_of_data(data: Mapping[str, Any]) -> Subscriber:
+    """A person of the mapping that `data_of` made: nothing is judged again but the address."""
+    address = parse_address(data["email"])
+    return person_at(address.email, address.wire, address.key, data)
+
+
+def person_at(email: str, wire_email: str, key: str, data: Mapping[str, Any]) -> Subscriber:
+    """A person whose address is known already, of the mapping that `data_of` made."""
+    return Subscriber(
+        email=email,
+        wire_email=wire_email,
+        key=key,
+        name=data.get("name", ""),
+        digests=tuple(data.get("digests", ())),
+        language=data.get("language"),
+        format=Format(data.get("format", Format.html)),
+        timezone=data.get("timezone"),
+        tags=tuple(data.get("tags", ())),
+        attributes=data.get("attributes", {}),
+    )
 
 
 def written(item: Mapping[str, Data]) -> Data:

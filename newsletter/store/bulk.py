@@ -1,9 +1,9 @@
 """Many rows in one statement, the way each database likes it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -43,3 +43,47 @@ def insert_new(
         insert.from_select(list(processors), sa.select(*records.c)),
         {"rows": json.dumps(plain, default=datetime.isoformat)},
     )
+
+
+#: What a statement of `write_rows` has become for a database: its SQL, and its parameters in order, each with
+#: what makes its value storable and the value that stands where a row has none.
+_Plan = tuple[str, bool, list[tuple[str, Callable[[Any], Any] | None, Any]]]
+_PLANS: Final = dict[tuple[str, str], _Plan]()
+
+
+def write_rows(
+    connection: Connection, name: str, statement: Callable[[], Any], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Execute one statement for many rows that all have the same columns, by the driver alone.
+
+    A third of the work of `Connection.execute`, which looks at every value of every row.
+
+    Args:
+        connection: an open writing transaction.
+        name: of the statement; the same name is always the same statement and the same columns.
+        statement: makes it, at its first use: INSERT, or UPDATE with `bindparam`s.
+        rows: values by column, or by name of a `bindparam`.
+    """
+    if not rows:
+        return
+    dialect = connection.dialect
+    plan = _PLANS.get((name, dialect.name))
+    if plan is None:
+        wanted = statement()
+        columns = list(rows[0]) if wanted.is_insert else None
+        compiled = wanted.compile(dialect=dialect, column_keys=columns)
+        parameters = [
+            (key, compiled.binds[key].type.bind_processor(dialect), compiled.params[key])
+            for key in (compiled.positiontup or compiled.params)
+        ]
+        plan = _PLANS[name, dialect.name] = (str(compiled), bool(compiled.positional), parameters)
+    sql, is_positional, parameters = plan
+    columns_of: list[list[Any]] = []
+    for key, process, default in parameters:
+        values = [row.get(key, default) for row in rows]
+        columns_of.append(values if process is None else [process(value) for value in values])
+    if is_positional:
+        connection.exec_driver_sql(sql, list(zip(*columns_of, strict=True)))
+    else:
+        names = [key for key, _, _ in parameters]
+        connection.exec_driver_sql(sql, [dict(zip(names, row, strict=True)) for row in zip(*columns_of, strict=True)])

@@ -67,6 +67,16 @@ class Database(ABC):
             yield connection
 
     @contextmanager
+    def write_at_once(self) -> Iterator[Connection]:
+        """The same, for what can be left undone: it does not wait for others.
+
+        Raises:
+            BusyError: somebody else is writing.
+        """
+        with self.write() as connection:
+            yield connection
+
+    @contextmanager
     def writer(self) -> Iterator[Callable[[], AbstractContextManager[Connection]]]:
         """A connection of one's own, and what begins a writing transaction on it."""
         with explained(self.name), self.engine.connect().execution_options(**{_WRITE: True}) as connection:
@@ -86,10 +96,10 @@ class Database(ABC):
         """INSERT with this database's ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    def lock_table(self, connection: Connection, table: sa.Table, mode: str) -> None:
+    def lock_table(self, connection: Connection, table: sa.Table, mode: str, *, wait: bool = True) -> None:
         """Lock a table for the rest of the transaction; SQLite's write lock does it for all of them."""
         if not self.is_sqlite:
-            connection.exec_driver_sql(f"LOCK TABLE {table.name} IN {mode} MODE")
+            connection.exec_driver_sql(f"LOCK TABLE {table.name} IN {mode} MODE{'' if wait else ' NOWAIT'}")
 
     @abstractmethod
     def lock(self, name: str) -> AbstractContextManager[None]:
@@ -145,6 +155,18 @@ class SqliteFile(Database):
             connection.close()
             raise
         return connection
+
+    @contextmanager
+    def write_at_once(self) -> Iterator[Connection]:
+        """One transaction that writes, if nobody else does."""
+        with explained(self.name), self.engine.connect().execution_options(**{_WRITE: True}) as connection:
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            driver.execute("PRAGMA busy_timeout=0").close()
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={PATIENCE * 1000:.0f}").close()
 
     def use_wal(self) -> None:
         """Switch to the write-ahead log, for good; only for a database known to be ours."""

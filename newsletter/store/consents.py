@@ -1,9 +1,9 @@
 """What people have said about their mail, each with the line of the record that proves it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,6 +13,8 @@ from newsletter.store import tables as t
 from newsletter.store.pauses import Pauses
 from newsletter.store.rows import CHUNK, in_chunks
 from newsletter.store.suppressions import Suppressions
+
+_COLUMNS: Final = tuple(field.name for field in fields(Consent))
 
 
 class Consents(Suppressions, Pauses):
@@ -79,7 +81,7 @@ class Consents(Suppressions, Pauses):
         """
         with self._database.write() as connection:
             for chunk in in_chunks(consents):
-                connection.execute(sa.insert(t.consents), [asdict(one) for one in chunk])
+                connection.execute(sa.insert(t.consents), list(map(_row_of, chunk)))
 
     def consents_of(self, key: str) -> list[Consent]:
         """The record of one person, the oldest line first.
@@ -112,6 +114,11 @@ class Consents(Suppressions, Pauses):
 def record_consent(connection: Connection, consent: Consent) -> None:
     """Add a line to the record, within a transaction that writes."""
     connection.execute(sa.insert(t.consents).values(asdict(consent)))
+
+
+def _row_of(consent: Consent) -> dict[str, Any]:
+    # As `asdict`, which copies what cannot change: an import writes a million.
+    return {name: getattr(consent, name) for name in _COLUMNS}
 
 
 def _consent_of(row: Any) -> Consent:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from newsletter.model import DeliveryState, Suppression, SuppressionReason
 from newsletter.store import tables as t
 from newsletter.store.bounces import blank_reports
+from newsletter.store.people import forget_kept
 from newsletter.store.suppressions import Suppressions, erased_key
 
 #: What is settled, or on its way, keeps its state: the counts of an issue stay true.
@@ -58,5 +59,6 @@ class Erasing(Suppressions):
                 .values(key=erased_key(key, secret), email="", wire_email="", name="", merge={}, last_reply="")
             ).rowcount
             blank_reports(connection, key)
+            forget_kept(connection, key)
             gone = [connection.execute(sa.delete(table).where(table.c.key == key)).rowcount for table in _ABOUT]
         return Erased(deliveries=blanked, rows=sum(gone))

@@ -1,6 +1,7 @@
 """Feeds, their entries, and what of them waits for an issue."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 import sqlalchemy as sa
@@ -23,9 +24,26 @@ from newsletter.model import (
 )
 from newsletter.store import tables as t
 from newsletter.store.base import Part
+from newsletter.store.notes import note
 from newsletter.store.offers import offer, offer_to_all
+from newsletter.store.outages import note_failure, note_success
 from newsletter.store.record import Recorded, first_pace, known_feed, locked_feed, pace, write_decision
 from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
+
+_POLLED = tuple(t.polls.c[name] for name in ("next_at", "moved_to", "paused", "gap_words", "silent"))
+_CHANGE = sa.update(t.feeds).where(t.feeds.c.id == sa.bindparam("feed"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A good document that is to be recorded; see `Feeds.record_document`."""
+
+    feed: Feed
+    fetched: Fetched
+    document: Document
+    decide: Callable[[KnownFeed], Decision]
+    keys: frozenset[str]
+    digests: Sequence[str]
 
 
 class Feeds(Part):
@@ -79,51 +97,63 @@ class Feeds(Part):
 
         Transaction: one write, with the feed's row locked.
         """
-        now = self._clock.now()
-        body_hash = sha256(fetched.body).hexdigest()
+        recording = Recording(feed=feed, fetched=fetched, document=document, decide=decide, keys=keys, digests=digests)
         with self._database.write() as connection:
             row = locked_feed(self._database, connection, feed.url)
-            changes = self._healthy(row) | {
-                "etag": fetched.validators.etag,
-                "last_modified": fetched.validators.last_modified,
+            return self._record_document(connection, row, recording, first_run=first_run)
+
+    def _record_document(
+        self, connection: Connection, row: Row, recording: "Recording", *, first_run: int | None
+    ) -> FetchResult:
+        """Record a document of a feed whose row is locked; nothing is written before all is decided."""
+        feed, fetched, document = recording.feed, recording.fetched, recording.document
+        now = self._clock.now()
+        body_hash = sha256(fetched.body).hexdigest()
+        changes = self._healthy(row) | {
+            "etag": fetched.validators.etag,
+            "last_modified": fetched.validators.last_modified,
+        }
+        recorded, latest, warning, goes_on = Recorded(), row.documents, None, False
+        if changed := row.body_hash != body_hash:
+            known = known_feed(connection, row, recording.keys)
+            decision = recording.decide(known)
+            recorded = write_decision(self._database, connection, row, decision, known, now=now)
+            latest, warning, goes_on = row.documents + 1, decision.warning, decision.goes_on
+            changes |= {
+                "title": document.title,
+                "home_url": document.home_url,
+                "language": document.language,
+                "body_hash": body_hash,
+                "documents": latest,
+                "new_per_day": first_pace(document, now=now)
+                if row.last_success_at is None
+                else pace(row.new_per_day, new=len(recorded.new), since=row.last_success_at, now=now),
             }
-            recorded, latest, warning = Recorded(), row.documents, None
-            if changed := row.body_hash != body_hash:
-                known = known_feed(connection, row, keys)
-                decision = decide(known)
-                recorded = write_decision(self._database, connection, row, decision, known, now=now)
-                latest, warning = row.documents + 1, decision.warning
-                changes |= {
-                    "title": document.title,
-                    "home_url": document.home_url,
-                    "language": document.language,
-                    "body_hash": body_hash,
-                    "documents": latest,
-                    "new_per_day": first_pace(document, now=now)
-                    if row.last_success_at is None
-                    else pace(row.new_per_day, new=len(recorded.new), since=row.last_success_at, now=now),
-                }
-                if warning:
-                    changes["warning"] = warning
-            offered = offer_to_all(
-                self._database,
-                connection,
-                row.id,
-                digests,
-                new=recorded.new,
-                document=latest,
-                first_run=first_run,
-                now=now,
-            )
-            connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
+            if warning:
+                changes["warning"] = warning
+        offered = offer_to_all(
+            self._database,
+            connection,
+            row.id,
+            recording.digests,
+            new=recorded.new,
+            skipped=recorded.skipped,
+            document=latest,
+            first_run=None if goes_on else first_run,
+            now=now,
+        )
+        connection.execute(_CHANGE, {"feed": row.id, **changes})
+        if row.failures:
+            note_success(connection, row.id, now=now)
         return FetchResult(
             feed=feed,
             title=document.title,
             entries=len(document.entries),
-            new=len(recorded.new) + recorded.held,
+            new=len(recorded.new) + recorded.held + len(recorded.skipped),
             offered=len(offered),
             edited=recorded.edited,
             held=recorded.held,
+            elsewhere=len(recorded.skipped),
             unchanged=not changed,
             warning=warning,
             seconds=fetched.seconds,
@@ -146,11 +176,14 @@ class Feeds(Part):
                 # A digest joins a feed with its first document, not with a mistaken 304.
                 digests if row.documents else (),
                 new=(),
+                skipped={},
                 document=row.documents,
                 first_run=first_run,
                 now=now,
             )
             connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**self._healthy(row)))
+            if row.failures:
+                note_success(connection, row.id, now=now)
         return FetchResult(feed=feed, title=row.title, offered=len(offered), unchanged=True, seconds=seconds)
 
     def record_failure(self, failed: Failed) -> FetchResult:
@@ -160,6 +193,7 @@ class Feeds(Part):
         """
         with self._database.write() as connection:
             row = locked_feed(self._database, connection, failed.feed.url)
+            note_failure(connection, row.id, failed.reason, failed.hint, now=self._clock.now())
             connection.execute(
                 sa.update(t.feeds)
                 .where(t.feeds.c.id == row.id)
@@ -171,7 +205,12 @@ class Feeds(Part):
                 )
             )
         return FetchResult(
-            feed=failed.feed, title=row.title, error=failed.reason, hint=failed.hint, seconds=failed.seconds
+            feed=failed.feed,
+            title=row.title,
+            error=failed.reason,
+            hint=failed.hint,
+            seconds=failed.seconds,
+            failures=row.failures + 1,
         )
 
     def release_held(self, feed_url: str, digests: Sequence[str], *, discard: bool) -> int:
@@ -187,9 +226,12 @@ class Feeds(Part):
                 return 0
             held = (t.entries.c.feed_id == row.id) & t.entries.c.held
             ids = connection.execute(sa.select(t.entries.c.id).where(held).order_by(t.entries.c.id)).scalars().all()
+            now = self._clock.now()
             skipped = "held by the flood guard and discarded" if discard else None
+            words = "discarded by hand: never to be sent" if discard else "released by hand: to be sent after all"
+            note(self._database, connection, [(id_, "let go", words) for id_ in ids], now=now)
             for digest in dict.fromkeys(digests):
-                offer(self._database, connection, digest, ids, now=self._clock.now(), skipped=skipped)
+                offer(self._database, connection, digest, ids, now=now, skipped=skipped)
             connection.execute(sa.update(t.entries).where(held).values(held=False))
             changes: dict[str, object] = {"warning": None}
             if not discard:
@@ -198,16 +240,24 @@ class Feeds(Part):
             connection.execute(sa.update(t.feeds).where(t.feeds.c.id == row.id).values(**changes))
         return len(ids)
 
-    def feed_health(self, urls: Sequence[str] | None = None) -> list[FeedHealth]:
+    def feed_health(self, urls: Sequence[str] | None = None, *, failing_after: int = 3) -> list[FeedHealth]:
         """How feeds are doing: those named, in that order, or all that were ever polled, by address.
+
+        A feed is `failing` after so many failures in a row, or at once if it was never well.
 
         Transaction: one read.
         """
+        known = sa.select(t.feeds, *_POLLED).join_from(
+            t.feeds, t.polls, t.polls.c.feed_id == t.feeds.c.id, isouter=True
+        )
         with self._database.read() as connection:
-            rows = {row.url: row for row in connection.execute(sa.select(t.feeds))}
+            rows = {row.url: row for row in connection.execute(known)}
             entries = _count(connection, sa.true())
             held = _count(connection, t.entries.c.held)
-        return [_health(url, rows.get(url), entries, held) for url in (sorted(rows) if urls is None else urls)]
+        return [
+            _health(url, rows.get(url), entries, held, failing_after)
+            for url in (sorted(rows) if urls is None else urls)
+        ]
 
     def waiting(self, digest: str, feed_urls: Sequence[str]) -> list[StoredEntry]:
         """Entries of these feeds that the digest may carry and has not.
@@ -217,8 +267,14 @@ class Feeds(Part):
 
         Transaction: one read.
         """
-        wanted = STORED_ENTRY.join(t.offers, t.offers.c.entry_id == t.entries.c.id).where(
-            t.offers.c.digest == digest, t.offers.c.issue_id.is_(None), t.offers.c.skipped.is_(None)
+        wanted = (
+            STORED_ENTRY.add_columns(t.digest_feeds.c.joined_at)
+            .join(t.offers, t.offers.c.entry_id == t.entries.c.id)
+            .outerjoin(
+                t.digest_feeds,
+                (t.digest_feeds.c.digest == t.offers.c.digest) & (t.digest_feeds.c.feed_id == t.entries.c.feed_id),
+            )
+            .where(t.offers.c.digest == digest, t.offers.c.issue_id.is_(None), t.offers.c.skipped.is_(None))
         )
         return self._entries(wanted, feed_urls)
 
@@ -312,7 +368,7 @@ def _count(connection: Connection, condition: sa.ColumnElement[bool]) -> dict[in
     return {row[0]: row[1] for row in rows}
 
 
-def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, int]) -> FeedHealth:
+def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, int], failing_after: int) -> FeedHealth:
     if row is None:
         return FeedHealth(
             url=url,
@@ -328,10 +384,14 @@ def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, 
             last_success_at=None,
             last_attempt_at=None,
         )
-    if row.failures:
+    if row.paused:
+        status = FeedStatus.paused
+    elif row.failures and (row.failures >= failing_after or row.last_success_at is None):
         status = FeedStatus.failing
     elif held.get(row.id):
         status = FeedStatus.held
+    elif row.failures:
+        status = FeedStatus.hiccup
     else:
         status = FeedStatus.never if row.last_success_at is None else FeedStatus.ok
     return FeedHealth(
@@ -348,4 +408,9 @@ def _health(url: str, row: Row | None, entries: dict[int, int], held: dict[int, 
         last_hint=row.last_hint,
         last_success_at=row.last_success_at,
         last_attempt_at=row.last_attempt_at,
+        next_at=row.next_at,
+        moved_to=row.moved_to,
+        paused=row.paused,
+        gap=row.gap_words,
+        silent=row.silent,
     )

@@ -1,7 +1,7 @@
 """The freeze: an issue comes to be, all of it or nothing (ARCHITECTURE.md, "The outbox")."""
 
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,7 @@ class Freeze(Suppressions, Links):
         pictures: Sequence[Picture] = (),
         canary: Canary | None = None,
         link_of: Callable[[str], str] | None = None,
+        shortened: Callable[[], Mapping[int, str]] = dict,
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
@@ -78,6 +79,7 @@ class Freeze(Suppressions, Links):
             pictures: what travels inside the messages, in the order of the letter.
             canary: who get it before the others, and what would stop it.
             link_of: from a person's key to the token of their links, which are known from then on.
+            shortened: asked at the end what the size budget made of which entry, in words.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -131,6 +133,7 @@ class Freeze(Suppressions, Links):
                 insert_new(self._database, connection, t.deliveries, rows, unique=["issue_id", "key"])
                 if link_of is not None:
                     self._remember_links(connection, digest, {link_of(key): key for key in keys})
+            _note_shortened(connection, issue_id, shortened())
             issue = issue_of(connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id)).one())
             trace("freeze:before-commit")
         trace("freeze:after-commit")
@@ -185,6 +188,17 @@ def _consume(connection: Connection, issue_id: int, digest: str, consumed: Seque
         for position, one in enumerate(consumed)
     ):
         connection.execute(sa.insert(t.issue_entries), rows)
+
+
+def _note_shortened(connection: Connection, issue_id: int, shortened: Mapping[int, str]) -> None:
+    """Note what the size budget made of entries; all renderings are there by now."""
+    statement = (
+        sa.update(t.issue_entries)
+        .where(t.issue_entries.c.issue_id == issue_id, t.issue_entries.c.entry_id == sa.bindparam("entry"))
+        .values(shortened=sa.bindparam("words"))
+    )
+    for chunk in in_chunks(shortened.items()):
+        connection.execute(statement, [{"entry": id_, "words": words} for id_, words in chunk])
 
 
 def _mention(connection: Connection, issue_id: int, digest: str, mentioned: Sequence[int]) -> None:

@@ -5,16 +5,41 @@ digest that reads its feed, used up in the freeze transaction, and given back
 when an issue is cancelled that nobody got (ARCHITECTURE.md, "What is new").
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.store import tables as t
+from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
 from newsletter.store.rows import Row, in_chunks
 
+# Made once: making a statement costs more than running it.
+_JOINED = sa.select(t.digest_feeds.c.feed_id).where(
+    t.digest_feeds.c.digest == sa.bindparam("reader"), t.digest_feeds.c.feed_id == sa.bindparam("feed")
+)
+_JOIN = sa.insert(t.digest_feeds)
+_OF_DOCUMENT = sa.select(t.entries.c.id, t.entries.c.published_at, t.entries.c.position).where(
+    t.entries.c.feed_id == sa.bindparam("feed"),
+    t.entries.c.seen_in == sa.bindparam("document"),
+    t.entries.c.held.is_(False),
+)
+_ANY_ISSUE = sa.select(t.issues.c.id).where(t.issues.c.digest == sa.bindparam("reader")).limit(1)
+_HERE, _THERE = t.entry_keys.alias("here"), t.entry_keys.alias("there")
+_CARRIED = (
+    sa.select(_HERE.c.entry_id)
+    .join(_THERE, sa.and_(_THERE.c.key == _HERE.c.key, _THERE.c.feed_id != sa.bindparam("feed")))
+    .join(t.offers, t.offers.c.entry_id == _THERE.c.entry_id)
+    .where(
+        _HERE.c.entry_id.in_(sa.bindparam("ids", expanding=True)),
+        _HERE.c.feed_id == sa.bindparam("feed"),
+        _HERE.c.key.startswith("l:", autoescape=True),
+        t.offers.c.digest == sa.bindparam("reader"),
+        t.offers.c.issue_id.is_not(None),
+    )
+)
 _BY_ANOTHER_FEED = "the digest has carried the same link from another feed"
 
 
@@ -34,20 +59,20 @@ def offer(
     skipped: str | None = None,
 ) -> None:
     """Offer entries to a digest, or note why they are not; what it knows already stays as it is."""
-    statement = database.insert(t.offers).on_conflict_do_nothing(index_elements=["digest", "entry_id"])
     for chunk in in_chunks(entry_ids):
-        connection.execute(
-            statement,
+        write_rows(
+            connection,
+            "offers",
+            lambda: database.insert(t.offers).on_conflict_do_nothing(index_elements=["digest", "entry_id"]),
             [{"digest": digest, "entry_id": id_, "offered_at": now, "skipped": skipped} for id_ in chunk],
         )
 
 
 def join(connection: Connection, digest: str, feed_id: int, *, now: datetime) -> bool:
     """Note that a digest reads a feed, whose row is locked; True if it had not before."""
-    pair = t.digest_feeds.c
-    if connection.execute(sa.select(pair.feed_id).where(pair.digest == digest, pair.feed_id == feed_id)).first():
+    if connection.execute(_JOINED, {"reader": digest, "feed": feed_id}).first():
         return False
-    connection.execute(sa.insert(t.digest_feeds).values(digest=digest, feed_id=feed_id, joined_at=now))
+    connection.execute(_JOIN, {"digest": digest, "feed_id": feed_id, "joined_at": now})
     return True
 
 
@@ -58,6 +83,7 @@ def offer_to_all(
     digests: Sequence[str],
     *,
     new: Sequence[int],
+    skipped: Mapping[int, str],
     document: int,
     first_run: int | None,
     now: datetime,
@@ -66,20 +92,22 @@ def offer_to_all(
 
     A digest that reads the feed already gets every new entry.  One that reads
     it for the first time gets the newest `first_run` of the document (None:
-    all), less those it has carried from another feed.
+    all), less those it has carried from another feed.  What another tool had
+    sent (`skipped`, with the reason) is offered to nobody.
     """
     offered: set[int] = set()
     for digest in dict.fromkeys(digests):
         if not join(connection, digest, feed_id, now=now):
             offer(database, connection, digest, new, now=now)
             offered.update(new)
+            for id_, why in skipped.items():
+                offer(database, connection, digest, [id_], now=now, skipped=why)
             continue
-        rows = connection.execute(
-            sa.select(t.entries.c.id, t.entries.c.published_at, t.entries.c.position).where(
-                t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document, t.entries.c.held.is_(False)
-            )
-        ).all()
-        ids = [row.id for row in sorted(rows, key=newest_first)]
+        rows = connection.execute(_OF_DOCUMENT, {"feed": feed_id, "document": document}).all()
+        sent = _sent_elsewhere(connection, feed_id, document)
+        for id_, why in sent.items():
+            offer(database, connection, digest, [id_], now=now, skipped=why)
+        ids = [row.id for row in sorted(rows, key=newest_first) if row.id not in sent]
         first = ids if first_run is None else ids[:first_run]
         carried = _carried(connection, digest, feed_id, first)
         offer(database, connection, digest, carried, now=now, skipped=_BY_ANOTHER_FEED)
@@ -91,23 +119,21 @@ def offer_to_all(
     return offered
 
 
+def _sent_elsewhere(connection: Connection, feed_id: int, document: int) -> dict[int, str]:
+    """Entries of a document that another tool had sent, and the note that says so."""
+    rows = connection.execute(
+        sa.select(t.entry_notes.c.entry_id, t.entry_notes.c.words)
+        .join(t.entries, t.entries.c.id == t.entry_notes.c.entry_id)
+        .where(t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document, t.entry_notes.c.kind == "elsewhere")
+    )
+    return {row.entry_id: row.words for row in rows}
+
+
 def _carried(connection: Connection, digest: str, feed_id: int, entry_ids: Sequence[int]) -> set[int]:
     """Entries whose link the digest has used up through another feed."""
-    here, there = t.entry_keys.alias("here"), t.entry_keys.alias("there")
     found: set[int] = set()
+    if connection.execute(_ANY_ISSUE, {"reader": digest}).first() is None:
+        return found
     for chunk in in_chunks(entry_ids):
-        found.update(
-            connection.execute(
-                sa.select(here.c.entry_id)
-                .join(there, sa.and_(there.c.key == here.c.key, there.c.feed_id != feed_id))
-                .join(t.offers, t.offers.c.entry_id == there.c.entry_id)
-                .where(
-                    here.c.entry_id.in_(chunk),
-                    here.c.feed_id == feed_id,
-                    here.c.key.startswith("l:", autoescape=True),
-                    t.offers.c.digest == digest,
-                    t.offers.c.issue_id.is_not(None),
-                )
-            ).scalars()
-        )
+        found.update(connection.execute(_CARRIED, {"ids": chunk, "feed": feed_id, "reader": digest}).scalars())
     return found

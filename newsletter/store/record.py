@@ -4,18 +4,22 @@ Works on an open writing transaction and on the feed's locked row, so that two
 processes that fetch one feed at once record it one after the other.
 """
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from newsletter.errors import StoreError
 from newsletter.model import Decision, Document, Entry, KnownEntry, KnownFeed, Sighting
 from newsletter.store import tables as t
+from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
+from newsletter.store.notes import note
 from newsletter.store.offers import newest_first
 from newsletter.store.rows import (
     STORED_ENTRY,
@@ -27,63 +31,128 @@ from newsletter.store.rows import (
     known_entry_of,
 )
 from newsletter.store.types import storable
+from newsletter.urls import spellings_of
 
 #: How many entries of the last good fetch help to recognise a site that has moved.
 _RECENT: Final = 500
 #: After so many days without one, a feed's usual pace counts half.
 _HALF_LIFE: Final = 7.0
 _DAY: Final = 86_400.0
+#: How many texts another tool had sent of a feed are remembered by their sums, at most.
+_MOST_SUMS: Final = 100_000
 
-_KNOWN = (t.entries.c.id, t.entries.c.title, t.entries.c.url, t.entries.c.text_hash, t.entries.c.published_at)
+#: What makes a `KnownEntry`.
+KNOWN: Final = tuple(t.entries.c[name] for name in ("id", "guid", "title", "url", "text_hash", "published_at"))
+
+#: One JSON text instead of hundreds of parameters, each of which SQLAlchemy would look at.
+_OWNERS: Final = {
+    "sqlite": sa.text(
+        "SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed AND key IN (SELECT value FROM json_each(:keys))"
+    ),
+    "postgresql": sa.text(
+        "SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed"
+        " AND key IN (SELECT json_array_elements_text(CAST(:keys AS json)))"
+    ),
+}
+#: Statements that every document needs are made once: making one costs more than running it.
+_LAST_DOCUMENT: Final = sa.select(*KNOWN, t.entries.c.position).where(
+    t.entries.c.feed_id == sa.bindparam("feed"), t.entries.c.seen_in == sa.bindparam("document")
+)
+
+_ANY: Final = sa.select(t.entries.c.id).where(t.entries.c.feed_id == sa.bindparam("feed")).limit(1)
+_IDS: Final = (
+    sa.select(t.entries.c.id)
+    .where(t.entries.c.feed_id == sa.bindparam("feed"), t.entries.c.seen_in == sa.bindparam("document"))
+    .order_by(t.entries.c.id)
+)
+
+
+class TrimmedTooFarError(StoreError):
+    """More has to be written of a known item than its bytes have been read for: read the document whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What recording a document has changed; `new` are ids that may be offered."""
+    """What recording a document has changed; `new` are ids that may be offered, `skipped` those that may not, and why."""
 
     new: tuple[int, ...] = ()
+    skipped: Mapping[int, str] = field(default_factory=dict[int, str])
     held: int = 0
     edited: int = 0
 
 
 def locked_feed(database: Database, connection: Connection, url: str) -> Row:
-    """The feed's row, made at first sight and locked until the transaction ends."""
+    """The feed's row, made at first sight and locked until the transaction ends.
+
+    A feed whose address is new only in its scheme, a "www." or a final slash is the one of before.
+    """
+    wanted = sa.select(t.feeds).where(t.feeds.c.url == url).with_for_update()
+    if (row := connection.execute(wanted).first()) is not None:
+        return row
+    spellings = [spelling for spelling in spellings_of(url) if spelling != url]
+    before = connection.execute(sa.select(t.feeds.c.id).where(t.feeds.c.url.in_(spellings)).order_by(t.feeds.c.id))
+    if (old := before.scalars().first()) is not None:
+        connection.execute(sa.update(t.feeds).where(t.feeds.c.id == old).values(url=url, etag=None, last_modified=None))
     connection.execute(
         database.insert(t.feeds).values(url=url, documents=0, failures=0).on_conflict_do_nothing(index_elements=["url"])
     )
-    return connection.execute(sa.select(t.feeds).where(t.feeds.c.url == url).with_for_update()).one()
+    return connection.execute(wanted).one()
 
 
 def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownFeed:
     """What deciding about a document that uses these keys needs to know."""
-    asked = {key: storable(key) for key in keys}
-    owners: dict[str, int | None] = {}
-    for chunk in in_chunks(set(asked.values())):
-        owners.update(
-            (row.key, row.entry_id)
-            for row in connection.execute(
-                sa.select(t.entry_keys.c.key, t.entry_keys.c.entry_id).where(
-                    t.entry_keys.c.feed_id == feed.id, t.entry_keys.c.key.in_(chunk)
-                )
-            )
-        )
-    known: dict[int, KnownEntry] = {}
-    for ids in in_chunks({owner for owner in owners.values() if owner is not None}):
-        rows = connection.execute(sa.select(*_KNOWN).where(t.entries.c.id.in_(ids)))
+    # Of a feed without entries nothing is known, and this is the first day of many.
+    is_new = feed.documents == 0 and connection.execute(_ANY, {"feed": feed.id}).first() is None
+    told = {key: storable(key) for key in keys}
+    asked = {} if is_new else told
+    owners = dict(_owners(connection, feed.id, set(asked.values())))
+    last = connection.execute(_LAST_DOCUMENT, {"feed": feed.id, "document": feed.documents}).all()
+    of_last = {row.id: known_entry_of(row) for row in last}
+    wanted = {owner for owner in owners.values() if owner is not None}
+    known = {id_: entry for id_, entry in of_last.items() if id_ in wanted}
+    for ids in in_chunks(wanted - known.keys()):
+        rows = connection.execute(sa.select(*KNOWN).where(t.entries.c.id.in_(ids)))
         known.update((row.id, known_entry_of(row)) for row in rows)
-    last = connection.execute(
-        sa.select(*_KNOWN, t.entries.c.position).where(
-            t.entries.c.feed_id == feed.id, t.entries.c.seen_in == feed.documents
-        )
-    ).all()
+    elsewhere, moved_from = _elsewhere(connection, feed.id, told)
     return KnownFeed(
+        elsewhere=elsewhere,
+        moved_from=moved_from,
         fetched_before=feed.last_success_at is not None,
         keys={key: owners[stored] for key, stored in asked.items() if stored in owners},
         entries=known,
-        recent=tuple(known_entry_of(row) for row in sorted(last, key=newest_first)[:_RECENT]),
+        recent=tuple(of_last[row.id] for row in sorted(last, key=newest_first)[:_RECENT]),
         last_success_at=feed.last_success_at,
         new_per_day=feed.new_per_day,
     )
+
+
+def _elsewhere(connection: Connection, feed_id: int, asked: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    """What another tool had sent of these keys, and which tool the feed came from, if it came from one."""
+    here = t.sent_elsewhere.c
+    tool = connection.execute(sa.select(here.tool).where(here.feed_id == feed_id, here.key == "")).scalar()
+    if tool is None:
+        return {}, None
+    found: dict[str, str] = {}
+    for chunk in in_chunks(set(asked.values())):
+        wanted = sa.select(here.key, here.tool).where(here.feed_id.in_((feed_id, 0)), here.key.in_(chunk))
+        found.update((row.key, row.tool) for row in connection.execute(wanted))
+    # Sums of texts are slow to work out, so all of them are handed over, and it is done only where there are any.
+    sums = connection.execute(
+        sa.select(here.key, here.tool)
+        .where(here.feed_id == feed_id, here.key >= "s:", here.key < "s;")
+        .limit(_MOST_SUMS)
+    ).all()
+    return {key: found[stored] for key, stored in asked.items() if stored in found} | {
+        r.key: r.tool for r in sums
+    }, tool
+
+
+def _owners(connection: Connection, feed_id: int, keys: Collection[str]) -> Iterator[tuple[str, int | None]]:
+    """Whose keys these are, as far as they are remembered."""
+    if not keys:
+        return
+    asked = {"feed": feed_id, "keys": json.dumps(list(keys), ensure_ascii=False)}
+    yield from ((key, owner) for key, owner in connection.execute(_OWNERS[connection.dialect.name], asked))
 
 
 def write_decision(
@@ -96,21 +165,41 @@ def write_decision(
     for sighting in decision.sightings:
         if sighting.known_id is not None:
             seen.setdefault(sighting.known_id, sighting)
+    _require_read(decision.sightings, known)
     inserted = _insert(connection, feed.id, new, document=document, now=now)
     for id_, sighting in seen.items():
         if sighting.edited:
             _edit(connection, id_, sighting, now=now)
-    _see_again(connection, seen, known, document=document)
+    _see_again(connection, seen, known, document=document, now=now)
+    _note(database, connection, inserted, seen, decision.warning or "", now=now)
     owners: dict[str, int] = {}
     for id_, sighting in (*inserted, *((one.known_id, one) for one in decision.sightings if one.known_id)):
         for key in sighting.keys:
             owners.setdefault(key, id_)
     _own_keys(database, connection, feed.id, owners=owners, shared=decision.shared_keys, known=known.keys)
     return Recorded(
-        new=tuple(id_ for id_, sighting in inserted if not sighting.held),
+        new=tuple(id_ for id_, sighting in inserted if not sighting.held and not sighting.skipped),
+        skipped={id_: sighting.skipped for id_, sighting in inserted if sighting.skipped},
         held=sum(sighting.held for sighting in new),
         edited=sum(sighting.edited for sighting in seen.values()),
     )
+
+
+def _note(
+    database: Database,
+    connection: Connection,
+    inserted: Sequence[tuple[int, Sighting]],
+    seen: Mapping[int, Sighting],
+    warning: str,
+    *,
+    now: datetime,
+) -> None:
+    """Write down what of the decision its rows do not tell."""
+    notes = [(id_, "elsewhere", one.skipped) for id_, one in inserted if one.skipped]
+    notes += [(id_, "held", warning) for id_, one in inserted if one.held]
+    notes += [(id_, "new", one.note) for id_, one in inserted if one.note]
+    notes += [(id_, f"known: {one.note}"[:60], one.note) for id_, one in seen.items() if one.note]
+    note(database, connection, notes, now=now)
 
 
 def first_pace(document: Document, *, now: datetime) -> float | None:
@@ -136,8 +225,10 @@ def _insert(
 ) -> list[tuple[int, Sighting]]:
     """Write new entries; returns them with their ids."""
     for chunk in in_chunks(new):
-        connection.execute(
-            sa.insert(t.entries),
+        write_rows(
+            connection,
+            "entries",
+            lambda: sa.insert(t.entries),
             [
                 {
                     **entry_columns(sighting.entry),
@@ -147,19 +238,19 @@ def _insert(
                     "version": 1,
                     "held": sighting.held,
                     "seen_in": document,
+                    "last_seen_at": now,
+                    "item_hash": _item_hash(sighting.entry),
                 }
                 for sighting in chunk
             ],
         )
     # Nothing else is in this document yet, and ids grow as rows are written.
-    ids = connection.execute(
-        sa.select(t.entries.c.id)
-        .where(t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document)
-        .order_by(t.entries.c.id)
-    ).scalars()
+    if not new:
+        return []
+    ids = connection.execute(_IDS, {"feed": feed_id, "document": document}).scalars()
     inserted = list(zip(ids, new, strict=True))
     for rows in in_chunks({"entry_id": id_, **_texts(sighting.entry)} for id_, sighting in inserted):
-        connection.execute(sa.insert(t.entry_texts), rows)
+        write_rows(connection, "entry_texts", lambda: sa.insert(t.entry_texts), rows)
     return inserted
 
 
@@ -184,20 +275,74 @@ def _edit(connection: Connection, id_: int, sighting: Sighting, *, now: datetime
             text_hash=sighting.text_hash,
             version=row.version + 1,
             edited_at=now,
+            item_hash=_item_hash(sighting.entry),
         )
     )
     connection.execute(sa.update(t.entry_texts).where(t.entry_texts.c.entry_id == id_).values(**_texts(sighting.entry)))
 
 
-def _see_again(connection: Connection, seen: Mapping[int, Sighting], known: KnownFeed, *, document: int) -> None:
+def _require_read(sightings: Iterable[Sighting], known: KnownFeed) -> None:
+    """See to it that of items that were not read again nothing is to be written but that they are still there.
+
+    Raises:
+        TrimmedTooFarError: one of them is taken for another entry, or its own has changed meanwhile.
+    """
+    for sighting in sightings:
+        entry, mark = sighting.entry, sighting.entry.mark
+        if mark is None or mark.known_id is None:
+            continue
+        before = known.entries.get(mark.known_id)
+        if sighting.known_id != mark.known_id or sighting.edited or before is None or before.url != entry.url:
+            raise TrimmedTooFarError("the document has to be read whole")
+
+
+def _item_hash(entry: Entry) -> str | None:
+    """What a row that holds just this entry says of the bytes it was read from."""
+    if entry.mark is None or not entry.mark.item_hash:
+        return None
+    texts = f"{entry.guid}{entry.url}{entry.title}"
+    return entry.mark.item_hash if texts == storable(texts) else None
+
+
+def _hash_of_known(sighting: Sighting, before: KnownEntry | None) -> str | None:
+    """The same for an entry that was there before: only if its row says what the document says."""
+    entry, found = sighting.entry, _item_hash(sighting.entry)
+    if found is None or before is None or sighting.edited:
+        return found
+    then = (before.guid, before.url, before.title, before.published_at, before.text_hash)
+    now = (entry.guid, entry.url, entry.title, entry.published_at, sighting.text_hash)
+    return found if then == now else None
+
+
+def _see_again(
+    connection: Connection, seen: Mapping[int, Sighting], known: KnownFeed, *, document: int, now: datetime
+) -> None:
     """Note that known entries are still in the document, and where they are now."""
-    again = (
-        sa.update(t.entries)
-        .where(t.entries.c.id == sa.bindparam("entry"))
-        .values(seen_in=document, position=sa.bindparam("place"))
-    )
     for chunk in in_chunks(seen.items()):
-        connection.execute(again, [{"entry": id_, "place": s.entry.position} for id_, s in chunk])
+        write_rows(
+            connection,
+            "entries again",
+            lambda: (
+                sa.update(t.entries)
+                .where(t.entries.c.id == sa.bindparam("entry"))
+                .values(
+                    seen_in=sa.bindparam("document"),
+                    last_seen_at=sa.bindparam("seen_at"),
+                    position=sa.bindparam("place"),
+                    item_hash=sa.bindparam("bytes"),
+                )
+            ),
+            [
+                {
+                    "entry": id_,
+                    "document": document,
+                    "seen_at": now,
+                    "place": one.entry.position,
+                    "bytes": _hash_of_known(one, known.entries.get(id_)),
+                }
+                for id_, one in chunk
+            ],
+        )
     # A site that moves should not leave a dead link in an entry still waiting.
     moved = [
         {"entry": id_, "now_at": sighting.entry.url}
@@ -224,18 +369,26 @@ def _own_keys(
     known: Mapping[str, int | None],
 ) -> None:
     """Remember whose each key is; one that was ever shared never proves anything again."""
-    insert = database.insert(t.entry_keys)
-    own = insert.on_conflict_do_update(
-        index_elements=["key", "feed_id"],
-        set_={"entry_id": insert.excluded.entry_id},
-        where=t.entry_keys.c.entry_id.is_not(None),
-    )
-    disown = insert.on_conflict_do_update(index_elements=["key", "feed_id"], set_={"entry_id": None})
+
+    def own() -> Any:
+        insert = database.insert(t.entry_keys)
+        return insert.on_conflict_do_update(
+            index_elements=["key", "feed_id"],
+            set_={"entry_id": insert.excluded.entry_id},
+            where=t.entry_keys.c.entry_id.is_not(None),
+        )
+
+    def disown() -> Any:
+        insert = database.insert(t.entry_keys)
+        return insert.on_conflict_do_update(index_elements=["key", "feed_id"], set_={"entry_id": None})
+
     told = [(key, id_) for key, id_ in owners.items() if known.get(key, -1) != id_]
     for chunk in in_chunks(told):
-        connection.execute(own, [{"key": key, "feed_id": feed_id, "entry_id": id_} for key, id_ in chunk])
+        rows = [{"key": key, "feed_id": feed_id, "entry_id": id_} for key, id_ in chunk]
+        write_rows(connection, "own keys", own, rows)
     for keys in in_chunks(shared):
-        connection.execute(disown, [{"key": key, "feed_id": feed_id, "entry_id": None} for key in keys])
+        rows = [{"key": key, "feed_id": feed_id, "entry_id": None} for key in keys]
+        write_rows(connection, "disown keys", disown, rows)
 
 
 def _texts(entry: Entry) -> dict[str, Any]:

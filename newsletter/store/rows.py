@@ -72,13 +72,30 @@ def entry_of(row: Row) -> Entry:
 
 
 def stored_entry_of(row: Row) -> StoredEntry:
-    """The entry with its id and its feed."""
-    return StoredEntry(id=row.id, feed_url=row.feed_url, entry=entry_of(row), first_seen_at=row.first_seen_at)
+    """The entry with its id and its feed; of one that waits, also since when it is as it is."""
+    changed_at = None
+    if "joined_at" in row._fields:
+        since = max(row.first_seen_at, row.edited_at or row.first_seen_at)
+        changed_at = None if row.joined_at is not None and since <= row.joined_at else since
+    return StoredEntry(
+        id=row.id,
+        feed_url=row.feed_url,
+        entry=entry_of(row),
+        first_seen_at=row.first_seen_at,
+        changed_at=changed_at,
+    )
 
 
 def known_entry_of(row: Row) -> KnownEntry:
     """What recognising an entry needs."""
-    return KnownEntry(id=row.id, title=row.title, url=row.url, text_hash=row.text_hash, published_at=row.published_at)
+    return KnownEntry(
+        id=row.id,
+        title=row.title,
+        url=row.url,
+        text_hash=row.text_hash,
+        published_at=row.published_at,
+        guid=row.guid,
+    )
 
 
 def entry_record(entry: Entry) -> dict[str, Any]:

@@ -18,15 +18,20 @@ from newsletter.clock import Clock, Ids
 from newsletter.errors import SchemaError, StoreError
 from newsletter.store import schema
 from newsletter.store import tables as t
+from newsletter.store.batches import Batches
 from newsletter.store.bounces import Bounces
 from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
 from newsletter.store.deliveries import Deliveries
 from newsletter.store.erasing import Erasing
-from newsletter.store.feeds import Feeds
 from newsletter.store.freeze import Freeze
+from newsletter.store.history import History
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
+from newsletter.store.memory import Elsewhere
+from newsletter.store.outages import Outages
+from newsletter.store.people import People
+from newsletter.store.polling import Polling
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -47,7 +52,8 @@ class StoreInfo:
 
 
 class Store(
-    Feeds,
+    Batches,
+    Polling,
     Issues,
     Freeze,
     Deliveries,
@@ -60,6 +66,10 @@ class Store(
     Erasing,
     Limits,
     Ticks,
+    People,
+    Elsewhere,
+    Outages,
+    History,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 

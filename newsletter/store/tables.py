@@ -1,15 +1,14 @@
 """The tables, in the order data meets them; the migrations build the same.
 
-Three kinds of fact, kept apart: what feeds said (`feeds` … `entry_keys`), what
+Kinds of fact, kept apart: what feeds said (`feeds` … `outages`), what
 became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
 `mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`),
-what people have said (`suppressions` … `pauses`), and what came back (`reports`
-… `answers`).  Decisions are rows with their reason, so that `explain` can
+what people have said (`suppressions` … `pauses`), what came back (`reports`
+… `answers`), and who is on the list (`people`).  Decisions are rows with their reason, so that `explain` can
 tell them later.
 """
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Float,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     UniqueConstraint,
     false,
@@ -26,29 +24,19 @@ from sqlalchemy import (
 )
 
 from newsletter.model import (
-    BounceKind,
     ConsentEvent,
     DeliveryState,
     Disposition,
     Format,
     IssueState,
-    Proof,
     SuppressionReason,
-    TickOutcome,
 )
+from newsletter.store.asked import outages, polls
+from newsletter.store.columns import Id, metadata
+from newsletter.store.listed import people, people_home
+from newsletter.store.returned import answers, bounces, reports, scanned
+from newsletter.store.slots import schedules, ticks
 from newsletter.store.types import Json, Moment, Text, Word
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_unique",
-        "fk": "%(table_name)s_%(column_0_N_name)s_exists",
-        "pk": "%(table_name)s_pk",
-    }
-)
-
-#: An id that outlives a billion rows; SQLite makes its own only of INTEGER.
-_Id = BigInteger().with_variant(Integer, "sqlite")
 
 feeds = Table(
     "feeds",
@@ -77,7 +65,7 @@ feeds = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("feed_id", ForeignKey("feeds.id"), nullable=False),
     Column("guid", Text, nullable=False),
     Column("url", Text),
@@ -100,6 +88,11 @@ entries = Table(
     Column("held", Boolean, nullable=False),
     # feeds.documents when this entry was last in the document.
     Column("seen_in", Integer, nullable=False),
+    # When that was; how long it must still be remembered counts from there (store.memory).
+    Column("last_seen_at", Moment),
+    # What stands for the bytes it was read from (`feeds.trim`), as long as reading them again would give
+    # this guid, link, title, date and text_hash; else NULL.
+    Column("item_hash", Text),
     Index("entries_document", "feed_id", "seen_in"),
     Index("entries_held", "feed_id", sqlite_where=text("held"), postgresql_where=text("held")),
     Index(
@@ -136,6 +129,28 @@ entry_keys = Table(
     Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
     # NULL: two entries shared the key, so it proves nothing any more.
     Column("entry_id", ForeignKey("entries.id"), index=True),
+    sqlite_with_rowid=False,
+)
+
+# What was decided about an entry beyond its offers, in words: how it was recognised, that it was held; each kind once.
+entry_notes = Table(
+    "entry_notes",
+    metadata,
+    Column("entry_id", ForeignKey("entries.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("words", Text, nullable=False),
+)
+
+# What another tool had sent before the project came from there; a key is one of the entry's, or that tool's own.
+# Feed 0: in whichever feed it comes.  The key "" says that the feed came from there at all.
+sent_elsewhere = Table(
+    "sent_elsewhere",
+    metadata,
+    Column("feed_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("tool", Text, nullable=False),
+    Column("at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -228,6 +243,8 @@ issue_entries = Table(
     Column("disposition", Word(Disposition), nullable=False),
     Column("why", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    # What the size budget made of it in the HTML part, in words; empty where nothing.
+    Column("shortened", Text, nullable=False, server_default=""),
 )
 
 # Entries of earlier issues that an issue names as updated.
@@ -242,7 +259,7 @@ mentions = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("issue_id", ForeignKey("issues.id"), nullable=False),
     Column("email", Text, nullable=False),
     Column("wire_email", Text, nullable=False),
@@ -305,7 +322,7 @@ links = Table(
 consents = Table(
     "consents",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("key", Text, nullable=False, index=True),
     Column("email", Text, nullable=False),
     Column("event", Word(ConsentEvent), nullable=False),
@@ -352,84 +369,6 @@ server_limits = Table(
     Column("learned_at", Moment, nullable=False),
 )
 
-# Since when a digest has the schedule that it has.
-schedules = Table(
-    "schedules",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("rule", Text, nullable=False),
-    Column("timezone", Text, nullable=False),
-    Column("since", Moment, nullable=False),
-)
-
-# What came of each slot of a schedule.
-ticks = Table(
-    "ticks",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("slot", Text, primary_key=True),
-    Column("due_at", Moment, nullable=False),
-    Column("outcome", Word(TickOutcome), nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("number", Integer),
-    Column("why", Text, nullable=False),
-)
-
-# What was found in the mailbox for reports; each once, however many copies of it there are.
-reports = Table(
-    "reports",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("fingerprint", Text, nullable=False, unique=True),
-    Column("mailbox", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("kind", Word(BounceKind), nullable=False),
-    Column("sender", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("size", Integer, nullable=False),
-    # As it came, compressed, as much as is kept; empty once it is old.
-    Column("raw", LargeBinary, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
-)
-
-# What a report says of one address; without a report, what the mail server said while we were sending.
-bounces = Table(
-    "bounces",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("report_id", ForeignKey("reports.id"), index=True),
-    Column("delivery_id", BigInteger, index=True),
-    Column("key", Text, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("kind", Word(BounceKind), nullable=False),
-    Column("status", Text, nullable=False),
-    Column("words", Text, nullable=False),
-    # NULL: nothing shows that we wrote there, so it counts for nothing.
-    Column("proof", Word(Proof)),
-    Column("happened_at", Moment, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
-    # Somebody has lifted what it led to.
-    Column("forgiven", Boolean, nullable=False),
-    Index("bounces_person", "key", "happened_at"),
-)
-
-# What of a mailbox has been read, by the mailbox's own name for it.
-scanned = Table(
-    "scanned",
-    metadata,
-    Column("mailbox", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    sqlite_with_rowid=False,
-)
-
-# Whom we wrote to because of a mail of theirs, and when last: a loop ends at the second.
-answers = Table(
-    "answers",
-    metadata,
-    Column("key", Text, primary_key=True),
-    Column("answered_at", Moment, nullable=False),
-)
-
 secrets = Table(
     "secrets",
     metadata,
@@ -437,3 +376,39 @@ secrets = Table(
     Column("value", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
+
+__all__ = [
+    "answers",
+    "bounces",
+    "consents",
+    "deliveries",
+    "digest_feeds",
+    "entries",
+    "entry_keys",
+    "entry_notes",
+    "entry_texts",
+    "entry_versions",
+    "feeds",
+    "issue_entries",
+    "issues",
+    "links",
+    "mentions",
+    "metadata",
+    "offers",
+    "outages",
+    "pauses",
+    "people",
+    "people_home",
+    "pictures",
+    "polls",
+    "renderings",
+    "reports",
+    "scanned",
+    "schedules",
+    "secrets",
+    "sent_elsewhere",
+    "server_limits",
+    "signups",
+    "suppressions",
+    "ticks",
+]

@@ -84,7 +84,7 @@ class Moment(TypeDecorator[datetime]):
                 moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
                 return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
             except (ValueError, TypeError) as error:
-                raise _unreadable("a time", value) from error
+                raise unreadable("a time", value) from error
 
         return process
 
@@ -121,7 +121,7 @@ class Word(TypeDecorator[E], Generic[E]):
             try:
                 return members[value]
             except (KeyError, TypeError) as error:
-                raise _unreadable(f"a {self.words.__name__}", value) from error
+                raise unreadable(f"a {self.words.__name__}", value) from error
 
         return process
 
@@ -145,12 +145,13 @@ class Json(TypeDecorator[Any]):
             try:
                 return None if value is None else decode(value)
             except (ValueError, TypeError, RecursionError) as error:
-                raise _unreadable("a record", value) from error
+                raise unreadable("a record", value) from error
 
         return process
 
 
-def _unreadable(what: str, value: object) -> StoreError:
+def unreadable(what: str, value: object) -> StoreError:
+    """What to raise where the database holds something that nobody has written."""
     shown = repr(value)
     return StoreError(
         f"the database holds {shown[:40]}{'…' if len(shown) > 40 else ''} where {what} belongs: it is damaged",  # noqa: PLR2004

@@ -22,6 +22,8 @@ from newsletter.model import (
     Suppression,
     SuppressionReason,
 )
+from newsletter.people.editing import Edit
+from newsletter.people.entry import Details
 from newsletter.web.pages import offered
 from newsletter.web.ports import Memory, People
 from newsletter.web.site import Site
@@ -190,7 +192,7 @@ class Members:
         format_ = None if wanted.format is person.format else wanted.format
         if digests is None and language is None and format_ is None:
             return
-        self._people.edit(person.email, digests=digests, language=language, format_=format_)
+        self._people.edit(person.email, Edit(digests=digests, language=language, format=format_))
         said = [f"digests {', '.join(digests)}"] if digests else []
         said += [f"language {language}"] if language else []
         said += [f"format {format_.value}"] if format_ else []
@@ -230,13 +232,10 @@ class Members:
         person = before.person
         if person is None:
             try:
-                self._people.add(
-                    signup.email,
-                    name=signup.name,
-                    digests=signup.digests,
-                    language=signup.language,
-                    format_=signup.format,
+                details = Details(
+                    name=signup.name, digests=signup.digests, language=signup.language, format=signup.format
                 )
+                self._people.add(signup.email, details)
             except UsageError:
                 # Somebody else has just added them, or a value is not to the list's taste.
                 person = self._people.find(signup.email)
@@ -246,7 +245,7 @@ class Members:
                 return
         digests = self._digests_of(before, person, signup.digests)
         if digests != tuple(person.digests):
-            self._people.edit(person.email, digests=digests)
+            self._people.edit(person.email, Edit(digests=digests))
 
     def _digests_of(self, before: Standing, person: Subscriber, asked: Sequence[str]) -> tuple[str, ...]:
         if before.has_left_all:

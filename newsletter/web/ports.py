@@ -20,6 +20,8 @@ from newsletter.model import (
     Subscriber,
     Suppression,
 )
+from newsletter.people.editing import Edit
+from newsletter.people.entry import Details
 
 
 class People(Protocol):
@@ -29,21 +31,12 @@ class People(Protocol):
         """The person with that address, in whichever spelling."""
         ...
 
-    def add(
-        self, email: str, *, name: str, digests: Sequence[str], language: str | None, format_: Format
-    ) -> Subscriber:
+    def add(self, email: str, details: Details) -> Subscriber:
         """Add a person; UsageError where they are there already."""
         ...
 
-    def edit(
-        self,
-        email: str,
-        *,
-        digests: Sequence[str] | None = None,
-        language: str | None = None,
-        format_: Format | None = None,
-    ) -> Subscriber:
-        """Change what a person gets; None leaves a value as it is."""
+    def edit(self, email: str, edit: Edit) -> tuple[Subscriber, Subscriber]:
+        """Change what a person gets; the person before and after."""
         ...
 
 

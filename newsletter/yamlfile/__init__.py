@@ -4,6 +4,7 @@ read     nodes with lines; what surprises in YAML is refused      explain   a pa
 values   what a scalar means, near misses, language tags          write     a value as a person would write it
 edit     items in or out, proved to change nothing else           replace   lock, write, compare, rename
 entries  many entries changed, each within its own text           pairs     the keys of one mapping
+scalars  single texts, replaced in place
 locate   where the items of a list stand                          lines     where lines begin and end
 """
 
@@ -19,7 +20,8 @@ from newsletter.yamlfile.read import (
     read_tree,
     shown_path,
 )
-from newsletter.yamlfile.replace import EditedText, append_item, editing, remove_item
+from newsletter.yamlfile.replace import EditedText, append_item, editing, flush_folder, holding, remove_item
+from newsletter.yamlfile.usual import usual_items
 from newsletter.yamlfile.values import Unclear, did_you_mean, language_tag, meaning, nearest, not_text, time_zone
 from newsletter.yamlfile.write import Data, block_item, flow, scalar
 
@@ -40,7 +42,9 @@ __all__ = [
     "did_you_mean",
     "editing",
     "flow",
+    "flush_folder",
     "forbidden_character",
+    "holding",
     "language_tag",
     "meaning",
     "nearest",
@@ -54,4 +58,5 @@ __all__ = [
     "scalar",
     "shown_path",
     "time_zone",
+    "usual_items",
 ]

@@ -36,7 +36,7 @@ from newsletter.errors import ConfigError, Problem
 from newsletter.text import one_line
 from newsletter.yamlfile.explain import explain
 from newsletter.yamlfile.nodes import Broken, ListNode, MapNode, Node, Scalar, Tree
-from newsletter.yamlfile.usual import usual_items
+from newsletter.yamlfile.usual import Quick, T, usual_items
 from newsletter.yamlfile.values import not_text
 
 #: How far lists and mappings may be nested; a config needs five.
@@ -115,23 +115,37 @@ def parse_tree(text: str, shown: str, *, parser: Any = PARSER) -> Tree:
     return _Reader(lambda: io.BytesIO(data), shown, len(data) + 1, parser).tree()
 
 
-def read_items(path: Path, *, max_bytes: int = MAX_LIST_BYTES, parser: Any = PARSER) -> Iterator[Node]:
+def read_items(
+    path: Path,
+    *,
+    max_bytes: int = MAX_LIST_BYTES,
+    parser: Any = PARSER,
+    quick: Quick[T] = lambda *_: None,
+) -> Iterator[Node | T]:
     """Read a list item by item, in memory that does not grow with the file.
+
+    Args:
+        path: the file.
+        max_bytes: a longer one is refused.
+        parser: PyYAML's class.
+        quick: makes something of an entry of the usual form without any node (`usual`).
 
     Raises:
         ConfigError: as `read_tree`, or for anything refused: after the last item that could be read.
     """
-    return _items(_Reader(lambda: open_file(path), shown_path(path), max_bytes, parser))
+    return _items(_Reader(lambda: open_file(path), shown_path(path), max_bytes, parser), quick)
 
 
-def parse_items(text: str, shown: str, *, parser: Any = PARSER) -> Iterator[Node]:
+def parse_items(
+    text: str, shown: str, *, parser: Any = PARSER, quick: Quick[T] = lambda *_: None
+) -> Iterator[Node | T]:
     """Read a list item by item from a text that is, or will be, the file `shown`.
 
     Raises:
         ConfigError: as `read_items`.
     """
     data = text.encode()
-    return _items(_Reader(lambda: io.BytesIO(data), shown, len(data) + 1, parser))
+    return _items(_Reader(lambda: io.BytesIO(data), shown, len(data) + 1, parser), quick)
 
 
 def usual_nodes(text: str) -> Iterator[Node | None]:
@@ -142,11 +156,11 @@ def usual_nodes(text: str) -> Iterator[Node | None]:
         yield from usual_items(lines, reader.alone)
 
 
-def _items(reader: "_Reader") -> Iterator[Node]:
+def _items(reader: "_Reader", quick: Quick[T]) -> Iterator[Node | T]:
     """The quick way as far as it goes, then the parser's."""
     done = 0
     with reader.lines() as lines:
-        for node in usual_items(lines, reader.alone):
+        for node in usual_items(lines, reader.alone, quick):
             if node is None:
                 break
             yield node
@@ -195,6 +209,10 @@ class _Source:
 
     def read(self, size: int = 65536) -> bytes:
         """The next bytes; b"" at the end."""
+        return self._next(size)[0]
+
+    def _next(self, size: int = 65536) -> tuple[bytes, str]:
+        """The next bytes, and what they say; a character that is not whole yet comes with the bytes after."""
         try:
             data = self._stream.read(max(size, 65536))
         except OSError as error:
@@ -207,30 +225,32 @@ class _Source:
         if self._size > self._max:
             raise _error(self._shown, None, f"is larger than {self._max // 1_000_000:,} MB")
         try:
-            self._decoder.decode(data, final=not data)
+            text = self._decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
             # The error's offsets count from what the decoder had kept of the bytes before: at most three.
             line = self._lines + error.object[: error.start].count(b"\n")
             byte = error.object[error.start]
             raise _error(self._shown, line, f"byte 0x{byte:02X} is not UTF-8: save the file as UTF-8") from error
         self._lines += data.count(b"\n")
-        return data
+        return data, text
 
     def lines(self) -> Iterator[str]:
         """The lines, with their breaks."""
-        parts: list[bytes] = []
-        while data := self.read():
-            head, line_break, tail = data.partition(b"\n")
-            parts.append(head + line_break)
-            if not line_break:
+        rest: list[str] = []
+        while True:
+            data, text = self._next()
+            if not data:
+                break
+            first, *whole = text.split("\n")
+            rest.append(first)
+            if not whole:
                 continue
-            yield b"".join(parts).decode()
-            *whole, rest = tail.split(b"\n")
+            yield "".join(rest) + "\n"
+            rest = [whole.pop()]
             for line in whole:
-                yield line.decode() + "\n"
-            parts = [rest]
-        if last := b"".join(parts):
-            yield last.decode()
+                yield line + "\n"
+        if last := "".join(rest):
+            yield last
 
 
 class _Reader:

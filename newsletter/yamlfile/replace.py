@@ -13,17 +13,21 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 import yaml
 
 from newsletter.errors import BusyError, ConfigError, NewsletterError, Problem
-from newsletter.yamlfile import edit
+from newsletter.yamlfile import edit, scalars
 from newsletter.yamlfile.entries import Change, change_entries
 from newsletter.yamlfile.locate import CannotEdit
+from newsletter.yamlfile.pairs import set_value
 from newsletter.yamlfile.read import MAX_LIST_BYTES, open_file, parse_tree, shown_path
 from newsletter.yamlfile.write import Data
 
+#: The folders that this thread has locked already.
+_held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 _WAIT_SECONDS = 10.0
 _STEP_SECONDS = 0.05
 
@@ -43,13 +47,21 @@ class EditedText:
         """
         self.text = self._edited(edit.append, item, at)
 
-    def extend(self, items: Iterable[Data]) -> None:
-        """Add items, at least one, at the end of the list that the document is; they are asked for more than once.
+    def extend(self, items: Iterable[Data], at: Sequence[str] = ()) -> None:
+        """Add items, at least one, at the end of the list under a key path; they are asked for more than once.
 
         Raises:
             ConfigError: the layout allows no edit that is sure to change nothing else.
         """
-        self.text = self._edited(edit.extend, items)
+        self.text = self._edited(edit.extend, items, at)
+
+    def replace_texts(self, changes: Mapping[tuple[str | int, ...], str]) -> None:
+        """Replace single texts, each named by its keys and indexes from the root.
+
+        Raises:
+            ConfigError: the layout allows no edit that is sure to change nothing else.
+        """
+        self.text = self._edited(scalars.replace_texts, changes)
 
     def change(self, changes: Mapping[int, Change], *, short: str) -> None:
         """Change entries of the list that the document is; `entries` says how.
@@ -58,6 +70,14 @@ class EditedText:
             ConfigError: the layout allows no edit that is sure to change nothing else.
         """
         self.text = self._edited(change_entries, changes, short=short)
+
+    def set(self, at: Sequence[str], value: Data) -> None:
+        """Give the key at the end of a path a value; it is begun where it is missing.
+
+        Raises:
+            ConfigError: the layout allows no edit that is sure to change nothing else.
+        """
+        self.text = self._edited(set_value, at, value)
 
     def remove(self, index: int, at: Sequence[str] = ()) -> None:
         """Take an item (counted from 0) out of the list under a key path.
@@ -139,8 +159,23 @@ def remove_item(path: Path, index: int, at: Sequence[str] = ()) -> None:
 
 
 @contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Let nobody else edit a file, nor any other in its folder, while the block runs; the block may.
+
+    Raises:
+        ConfigError: there is no such folder.
+        BusyError: another run is editing it.
+    """
+    with _locked(path.resolve().parent, shown_path(path)):
+        yield
+
+
+@contextmanager
 def _locked(folder: Path, shown: str) -> Iterator[None]:
     """Hold the folder's lock: no lock file is left lying about, and it dies with the process."""
+    if folder in _held.get():
+        yield
+        return
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     except OSError as error:
@@ -155,7 +190,11 @@ def _locked(folder: Path, shown: str) -> Iterator[None]:
             pause.wait(_STEP_SECONDS)
         else:
             raise BusyError(f"{shown} is being edited by another run", hint="try again in a moment")
-        yield
+        token = _held.set(_held.get() | {folder})
+        try:
+            yield
+        finally:
+            _held.reset(token)
     finally:
         os.close(handle)
 
@@ -189,11 +228,16 @@ def _replace(real: Path, before: bytes | None, after: bytes, shown: str) -> None
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    folder = os.open(real.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    flush_folder(real.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """See that the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _compare(fresh: Path, after: bytes, real: Path, before: bytes | None, shown: str) -> None:

@@ -11,6 +11,7 @@ YAML does.
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import TypeVar
 
 from newsletter.yamlfile.nodes import ListNode, MapNode, Node, Scalar
 from newsletter.yamlfile.values import not_text
@@ -38,18 +39,23 @@ _COMMA = re.compile(", ?")
 #: Parses one entry by itself: its text and the line it begins in; None if that is not safe.
 Alone = Callable[[str, int], Node | None]
 
+T = TypeVar("T")
+#: Makes something of an entry without any node: its lines, with their breaks, and the line it begins in; None if not.
+Quick = Callable[[list[str], int], T | None]
+
 
 @lru_cache(maxsize=256)
 def _is_key(word: str) -> bool:
     return not_text(word) is None
 
 
-def usual_items(lines: Iterator[str], alone: Alone) -> Iterator[Node | None]:
+def usual_items(lines: Iterator[str], alone: Alone, quick: Quick[T] = lambda *_: None) -> Iterator[Node | T | None]:
     """Read a list from its lines.
 
     Args:
         lines: the lines of the file, with their breaks (CR LF or LF).
         alone: for an entry of another form.
+        quick: asked first; what it makes of an entry takes the place of the node.
 
     Yields:
         The entries; None, and then nothing more, where only a parser can go on.
@@ -59,7 +65,7 @@ def usual_items(lines: Iterator[str], alone: Alone) -> Iterator[Node | None]:
     for number, line in enumerate(lines, 1):
         if line.startswith("- ") and len(line) <= _LONGEST_LINE:
             if entry:
-                node = _entry(entry, begin, alone)
+                node = quick(entry, begin) or _entry(entry, begin, alone)
                 yield node
                 if node is None:
                     return
@@ -70,7 +76,7 @@ def usual_items(lines: Iterator[str], alone: Alone) -> Iterator[Node | None]:
             yield None
             return
     if entry:
-        yield _entry(entry, begin, alone)
+        yield quick(entry, begin) or _entry(entry, begin, alone)
 
 
 def _entry(lines: list[str], begin: int, alone: Alone) -> Node | None:

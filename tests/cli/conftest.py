@@ -73,22 +73,37 @@ def call_process(*words: str, cwd: Path, **environment: str) -> Done:
 
 
 class Web:
-    """A loopback web server whose pages a test sets: path → (status, body) or (status, body, headers)."""
+    """A loopback web server whose pages a test sets: path → (status, body)."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.pages: dict[str, tuple[int, bytes]] = {}
+        #: What a path's header has beside the usual fields, or instead of them; an empty one is left out.
+        self.fields: dict[str, dict[str, str]] = {}
+        #: Paths whose body has no end.
+        self.endless: set[str] = set()
         self.asked: list[str] = []
+        self.headers: dict[str, dict[str, str]] = {}
         web = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 web.asked.append(self.path)
                 status, body = web.pages.get(self.path, (404, b"no such page"))
+                fields = {
+                    "Content-Type": "application/xml" if body.startswith(b"<?xml") else "text/html",
+                    "Content-Length": str(len(body)),
+                    **web.fields.get(self.path, {}),
+                }
+                web.headers[self.path] = dict(self.headers)
                 self.send_response(status)
-                self.send_header("Content-Type", "application/xml" if body.startswith(b"<?xml") else "text/html")
-                self.send_header("Content-Length", str(len(body)))
+                for name, value in fields.items():
+                    if value:
+                        self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
+                with contextlib.suppress(OSError):
+                    while self.path in web.endless:
+                        self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Stay quiet."""

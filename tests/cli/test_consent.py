@@ -58,7 +58,7 @@ def test_an_erased_person_is_gone_from_list_and_memory(wire: Wire) -> None:
     done = wire("subscriber", "erase", "ADA@example.com", "-y")
 
     assert (0, "") == (done.code, done.out)
-    assert "the entry subscribers.yaml:2" in done.err
+    assert "the entry in subscribers.yaml:2" in done.err
     assert "1 message count on without a name" in done.err
     assert "# ours\n- grace@example.com\n" == (wire.folder / "subscribers.yaml").read_text()
     assert [] == record(wire, "ada@example.com")
@@ -93,7 +93,7 @@ def test_erasing_somebody_whom_nobody_knows_keeps_them_out_all_the_same(wire: Wi
 
     done = wire("subscriber", "erase", "stranger@example.com", "-y", "--json")
 
-    assert {"email": "stranger@example.com", "place": "", "deliveries": 0, "rows": 0} == done.data
+    assert {"email": "stranger@example.com", "place": "", "deliveries": 0, "rows": 0, "still_in": []} == done.data
     assert 2 == wire("subscriber", "add", "stranger@example.com").code
 
 
@@ -120,4 +120,30 @@ def test_where_erasing_breaks_off_in_between_nobody_can_be_mailed(wire: Wire) ->
     with opened(wire) as store:
         assert store.suppression("ada@example.com") is not None
     done = wire("subscriber", "erase", "ada@example.com", "-y")
-    assert "the entry subscribers.yaml:1" in done.err
+    assert "the entry in subscribers.yaml:1" in done.err
+
+
+def test_an_edit_by_the_keeper_is_recorded_with_what_was_changed(wire: Wire) -> None:
+    wire.configure(people="- email: ada@example.com\n  name: Ada\n  tags: [old]\n")
+    words = ["--email", "Ada@home.example", "--add-tag", "new", "--unset", "name", "--attribute", "city=Bonn"]
+    assert 0 == wire("subscriber", "edit", "ada@example.com", *words).code
+    assert 0 == wire("subscriber", "edit", "ada@home.example", "--add-tag", "new").code
+
+    said = "email Ada@home.example; name taken out; tags old, new; attributes.city Bonn"
+    assert [
+        ("ada@example.com", "changed", "subscriber edit", said),
+        ("Ada@home.example", "changed", "subscriber edit", f"email was ada@example.com; {said}"),
+    ] == [
+        (row["email"], row["event"], row["source"], row["note"])
+        for row in wire("subscriber", "consents", "--json").data
+    ]
+
+
+def test_who_was_erased_and_stands_in_the_list_again_is_listed_as_erased(wire: Wire) -> None:
+    wire.configure(people="- ada@example.com\n- grace@example.com\n")
+    assert 0 == wire("subscriber", "erase", "ada@example.com", "-y").code
+    with (wire.folder / "subscribers.yaml").open("a") as file:
+        file.write("- ADA@example.com\n")
+
+    listed = wire("subscriber", "list", "--json").data
+    assert ["active", "erased"] == [row["status"] for row in listed]

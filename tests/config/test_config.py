@@ -173,7 +173,7 @@ feeds:
     max_entries: many
   - url: https://b.example/feed
     tags: [tech, 12:30]
-    poll: 1h
+    poll: 1s
     include: '('
   - example.com/feed.xml
   - url: gopher://a.example
@@ -190,7 +190,6 @@ smtp:
 connections: 4
 first_run: some
 store: mysql://x
-subscribers: database
 """
     assert (
         """\
@@ -202,7 +201,7 @@ newsletter.yaml:5: base_url: must begin with https://: the links in it are perso
 newsletter.yaml:9: feeds[1].titel: no such setting: did you mean title?
 newsletter.yaml:10: feeds[1].max_entries: must be a whole number, not many
 newsletter.yaml:12: feeds[2].tags[1]: 12:30 means a number in YAML: quote it if it is text: "12:30"
-newsletter.yaml:13: feeds[2].poll: not in this version yet
+newsletter.yaml:13: feeds[2].poll: must be a time such as 30m, 6h or 2d, or auto
 newsletter.yaml:14: feeds[2].include[0]: is not a regular expression: missing ) at position 1
 newsletter.yaml:15: feeds[3]: example.com/feed.xml is no file: write https:// in front of an address
 newsletter.yaml:16: feeds[4].url: feeds are read over http and https and from files, not over gopher
@@ -219,7 +218,6 @@ newsletter.yaml:26: smtp.port: must be at most 65,535
 newsletter.yaml:27: connections: no such setting here: it belongs under smtp
 newsletter.yaml:28: first_run: must be a whole number up to 1000, or all
 newsletter.yaml:29: store: must be a path, or an address that begins with postgresql://
-newsletter.yaml:30: subscribers: database is not in this version yet: name a file
 """.splitlines()
         == said(text)
     )
@@ -381,6 +379,12 @@ def test_mistakes_of_yaml_and_of_settings_are_told_together() -> None:
         ),
         (HEAD + "store: ':memory:'\n", "newsletter.yaml:3: store: must name a file: what is sent has to be remembered"),
         (HEAD + "store: sqlite://\n", "newsletter.yaml:3: store: must name a file"),
+        (HEAD + "settle: soon\n", "newsletter.yaml:3: settle: must be a time such as 30s, 10m or 2h"),
+        (HEAD + "settle: 49h\n", "newsletter.yaml:3: settle: must be at most 48h"),
+        (HEAD + "settle: -1m\n", "newsletter.yaml:3: settle: must be a time"),
+        (HEAD + "settle: off\n", "newsletter.yaml:3: settle: must be a time"),
+        (HEAD + "settle: true\n", "newsletter.yaml:3: settle: must be a time"),
+        (HEAD + "feeds: [{url: https://a.example, settle: 5}]\n", "newsletter.yaml:3: feeds[0].settle: must be a time"),
         (HEAD + "max_entries: 3\n", "newsletter.yaml:3: max_entries: no such setting here: it belongs under feeds"),
         (HEAD + "digests: {a: {subject: x}}\n", "newsletter.yaml:3: digests.a.subject: not in this version yet"),
         (HEAD + 'title2: "\\e[31m"\n', "newsletter.yaml:3: the control character U+001B is not allowed here"),
@@ -400,8 +404,9 @@ def test_no_setting_is_both_followed_and_put_off() -> None:
 def test_everything_the_design_names_is_followed_or_put_off() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
-        "first_run edits on_unknown reply_to list_id user_agent bounces subscribe",
-        FeedBlock: "url title language tags max_entries include exclude headers allow_private poll",
+        "first_run edits settle on_unknown reply_to list_id user_agent bounces subscribe failing_after",
+        FeedBlock: "url title language tags max_entries include exclude headers allow_private settle poll username "
+        "password_env password_file password_command",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "
         "sections pictures note send_window catch_up max_lateness canary approve",
         SmtpBlock: "host port tls username password_env password_file password_command connections rate window timeout "
@@ -410,6 +415,13 @@ def test_everything_the_design_names_is_followed_or_put_off() -> None:
     for block, words in design.items():
         known = {field.alias or name for name, field in block.model_fields.items()} | LATER[block]
         assert set(words.split()) == known
+
+
+def test_a_feed_settles_as_long_as_the_project_says_unless_it_says_otherwise() -> None:
+    feeds = "[https://a.example, {url: https://b.example, settle: 2h}, {url: https://c.example, settle: 0}]"
+
+    assert [1800.0, 7200.0, 0.0] == [feed.settle for feed in parse(HEAD + f"settle: 30m\nfeeds: {feeds}\n").feeds]
+    assert [0.0] == [feed.settle for feed in parse(HEAD + "feeds: [https://a.example]\n").feeds]
 
 
 @pytest.mark.parametrize(

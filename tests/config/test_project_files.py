@@ -8,7 +8,7 @@ from newsletter.address import is_reserved
 from newsletter.config import Config, add_feed, load_project, parse_project, remove_feed, starter_config, starter_people
 from newsletter.errors import ConfigError, UsageError
 from newsletter.model import Feed, Rule
-from newsletter.people.roster import Roster
+from newsletter.people.file import FileRoster
 from tests.conftest import ROOT
 
 TEXT = """\
@@ -187,8 +187,8 @@ def test_a_new_project_takes_its_first_feed_and_person(tmp_path: Path) -> None:
     assert [line for line in text.splitlines() if "feeds:" not in line] == [
         line for line in path.read_text().splitlines() if "feeds:" not in line
     ]
-    assert "ada@example.com" == Roster(people).add("ada@example.com").email
-    Roster(people).remove("ada@example.com")
+    assert "ada@example.com" == FileRoster(people).add("ada@example.com").email
+    FileRoster(people).remove("ada@example.com")
     assert starter_people() == people.read_text().rstrip("\n") + "\n"
 
 
@@ -197,7 +197,7 @@ def test_the_people_of_a_new_project_are_right_from_the_start(tmp_path: Path, em
     path = tmp_path / "subscribers.yaml"
     path.write_text(starter_people(email))
 
-    assert ([] if email is None else [email]) == [person.email for person in Roster(path).people()]
+    assert ([] if email is None else [email]) == [person.email for person in FileRoster(path).people()]
 
 
 @pytest.mark.parametrize("smtp", [None, "mail.example.com"])
@@ -233,7 +233,8 @@ def test_what_the_starter_shows_in_comments_works_without_the_comment_signs(tmp_
 def test_the_repository_is_a_project_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEWSLETTER_STORE", raising=False)
     config = load_project(ROOT)
-    people = list(Roster(config.subscribers, config.digest_names).people())
+    assert config.subscribers is not None
+    people = list(FileRoster(config.subscribers, config.digest_names).people())
 
     assert ("daily", "weekly") == config.digest_names
     assert config.require_smtp().is_loopback
@@ -242,7 +243,8 @@ def test_the_repository_is_a_project_in_order(monkeypatch: pytest.MonkeyPatch) -
 
 def test_nobody_real_is_in_the_sample() -> None:
     config = load_project(ROOT)
-    people = [person.key.rpartition("@")[2] for person in Roster(config.subscribers).people()]
+    assert config.subscribers is not None
+    people = [person.key.rpartition("@")[2] for person in FileRoster(config.subscribers).people()]
     hosts = [feed.url.split("/")[2] for feed in config.feeds]
 
     assert [] == [host for host in [*people, *hosts, config.from_address.domain] if not is_reserved(host)]

@@ -81,7 +81,7 @@ def test_we_say_who_we_are_and_what_we_want() -> None:
 
     [headers] = seen
     assert f"newsletter/{__version__} (feed reader)" == headers["User-Agent"]
-    assert "gzip, deflate" == headers["Accept-Encoding"]
+    assert "gzip, deflate, br, zstd" == headers["Accept-Encoding"]
     assert "application/feed+json" in headers["Accept"]
     assert {"Host", "User-Agent", "Accept", "Accept-Encoding"} == headers.keys() - {"Connection"}
 
@@ -156,8 +156,8 @@ def test_a_redirect_to_nowhere_is_a_failure() -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "hint"),
     [
-        (401, "127.0.0.1 wants a login (401)", "headers"),
-        (403, "127.0.0.1 forbids it (403)", "headers"),
+        (401, "127.0.0.1 wants a login (401)", "password_env"),
+        (403, "127.0.0.1 forbids it (403)", "password_env"),
         (404, "127.0.0.1 has nothing at this address (404)", "newsletter feed remove"),
         (410, "127.0.0.1 says the feed is gone for good (410)", "newsletter feed remove"),
         (429, "127.0.0.1 says it is asked too often (429)", "next fetch"),
@@ -364,7 +364,7 @@ def test_a_feed_may_be_a_file(tmp_path: Path) -> None:
     ("url", "reason"),
     [
         ("{0}/missing.xml", "{0}/missing.xml: no such file or directory"),
-        ("{0}", "{0} is not a file"),
+        ("{0}", "{0}/large.xml is larger than 0.001 MB"),
         ("{0}/pipe", "{0}/pipe is not a file"),
         ("/dev/zero", "/dev/zero is not a file"),
         ("file://other.example/etc/feed", "a file: address cannot name another machine"),
@@ -395,7 +395,7 @@ def test_a_file_that_cannot_be_a_feed_is_refused(tmp_path: Path, url: str, reaso
         ("http://a..b.example/", None),
         ("http://example.com:0x50/", "this is not an address"),
         ("example.com/feed", "example.com/feed: no such file or directory"),
-        ("", None),
+        ("", "there is no address"),
         ("http://\udcff.example/", None),
     ],
 )
@@ -429,4 +429,4 @@ def test_durations_come_from_the_clock() -> None:
         async with serving(handler) as base:
             return await fetch_all([Feed(url=base, allow_private=True)], {}, limits=FetchLimits(), clock=clock)
 
-    assert [1.5] == [outcome.seconds for outcome in asyncio.run(scenario())]
+    assert [1.5] == [fetched(outcome).seconds for outcome in asyncio.run(scenario())]

@@ -165,7 +165,7 @@ def test_a_second_layer_that_is_not_declared_stays_packed() -> None:
     assert bomb() == fetched(answer_to(handler)).body
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "rot13", "\u00e9"])
+@pytest.mark.parametrize("coding", ["compress", "dcb", "rot13", "\u00e9"])
 def test_an_encoding_we_did_not_ask_for_is_refused(coding: str) -> None:
     async def handler(request: web.BaseRequest) -> web.Response:
         return web.Response(body=RSS, headers={"Content-Encoding": coding})

@@ -10,7 +10,8 @@ import pytest
 from newsletter.errors import AddressError, ConfigError, UsageError
 from newsletter.model import Format
 from newsletter.people.editing import Edit
-from newsletter.people.roster import Roster
+from newsletter.people.entry import Details
+from newsletter.people.file import FileRoster
 from tests.killing import run_and_kill
 
 PEOPLE = """\
@@ -31,14 +32,14 @@ KILLS = 110
 
 
 @pytest.fixture
-def roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Roster:
+def roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileRoster:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "subscribers.yaml"
     path.write_text(PEOPLE)
-    return Roster(path, ["daily", "weekly"])
+    return FileRoster(path, ["daily", "weekly"])
 
 
-def test_only_what_was_asked_for_changes(roster: Roster) -> None:
+def test_only_what_was_asked_for_changes(roster: FileRoster) -> None:
     before, after = roster.edit(
         "grace@EXAMPLE.com",
         Edit(
@@ -65,7 +66,7 @@ def test_only_what_was_asked_for_changes(roster: Roster) -> None:
     assert roster.find("grace@navy.example") == after
 
 
-def test_an_address_alone_becomes_more_only_where_it_must(roster: Roster) -> None:
+def test_an_address_alone_becomes_more_only_where_it_must(roster: FileRoster) -> None:
     roster.edit("ada@example.com", Edit(email="Lovelace@example.com"))
     assert PEOPLE.replace("ada@", "Lovelace@") == roster.path.read_text()
 
@@ -77,7 +78,7 @@ def test_an_address_alone_becomes_more_only_where_it_must(roster: Roster) -> Non
     assert "format" not in roster.path.read_text()
 
 
-def test_what_is_so_already_leaves_the_file_untouched(roster: Roster) -> None:
+def test_what_is_so_already_leaves_the_file_untouched(roster: FileRoster) -> None:
     written = roster.path.stat().st_mtime_ns
     before, after = roster.edit(
         "grace@example.com", Edit(name="Grace Hopper", tags=["vip", "navy"], format=Format.html)
@@ -87,13 +88,13 @@ def test_what_is_so_already_leaves_the_file_untouched(roster: Roster) -> None:
     assert written == roster.path.stat().st_mtime_ns
 
 
-def test_one_mailbox_can_be_spelled_anew(roster: Roster) -> None:
+def test_one_mailbox_can_be_spelled_anew(roster: FileRoster) -> None:
     roster.edit("konrad@xn--bcher-kva.example", Edit(email="Konrad@bücher.example"))
 
     assert "- {email: Konrad@bücher.example}\n" in roster.path.read_text()
 
 
-def test_what_cannot_be_is_refused_and_nothing_changes(roster: Roster) -> None:
+def test_what_cannot_be_is_refused_and_nothing_changes(roster: FileRoster) -> None:
     for edit, error, said in (
         (Edit(email="ADA@example.com"), UsageError, r"ada@example\.com is there already: subscribers\.yaml:2"),
         (Edit(email="nobody"), AddressError, "is not an e-mail address"),
@@ -118,13 +119,13 @@ def test_what_cannot_be_is_refused_and_nothing_changes(roster: Roster) -> None:
     assert PEOPLE + "- bad@\n" == roster.path.read_text()
 
 
-def test_killed_at_any_moment_of_any_edit_the_file_is_an_old_one_or_the_next(roster: Roster) -> None:
+def test_killed_at_any_moment_of_any_edit_the_file_is_an_old_one_or_the_next(roster: FileRoster) -> None:
     """Each child makes the same edits for ever; whatever it leaves is one of the files it went through."""
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
     steps: list[Callable[[], object]] = [
         lambda: roster.edit("grace@example.com", Edit(name="Admiral", add_tags=["new"], unset=["attributes"])),
-        lambda: roster.add("mary@example.com", name="Mary", tags=["a", "b"]),
+        lambda: roster.add("mary@example.com", Details(name="Mary", tags=["a", "b"])),
         lambda: roster.edit("mary@example.com", Edit(email="somerville@example.com", timezone="Europe/London")),
         lambda: roster.remove("somerville@example.com"),
         lambda: roster.edit("grace@example.com", Edit(name="Grace Hopper")),

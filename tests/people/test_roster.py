@@ -9,7 +9,8 @@ import pytest
 
 from newsletter.errors import AddressError, ConfigError, UsageError
 from newsletter.model import Format, Subscriber
-from newsletter.people.roster import Roster, read_people
+from newsletter.people.entry import Details
+from newsletter.people.file import FileRoster, read_people
 
 PEOPLE = """\
 # The people
@@ -27,11 +28,11 @@ PEOPLE = """\
 
 
 @pytest.fixture
-def roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Roster:
+def roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileRoster:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "subscribers.yaml"
     path.write_text(PEOPLE)
-    return Roster(path, ["daily", "weekly"])
+    return FileRoster(path, ["daily", "weekly"])
 
 
 ADA = Subscriber(email="ada@example.com", wire_email="ada@example.com", key="ada@example.com", line=2)
@@ -54,24 +55,24 @@ KONRAD = Subscriber(
 )
 
 
-def test_everybody_is_read_with_what_is_said_about_them(roster: Roster) -> None:
+def test_everybody_is_read_with_what_is_said_about_them(roster: FileRoster) -> None:
     assert [ADA, GRACE, KONRAD] == list(roster.people())
     assert [ADA, GRACE, KONRAD] == list(read_people(roster.path))
-    assert 3 == roster.check()
+    assert 3 == roster.count()
 
 
-def test_who_names_no_digest_gets_every_one(roster: Roster) -> None:
-    assert [ADA, KONRAD] == list(roster.people_of("daily"))
-    assert [ADA, GRACE, KONRAD] == list(roster.people_of("weekly"))
+def test_who_names_no_digest_gets_every_one(roster: FileRoster) -> None:
+    assert [ADA, KONRAD] == list(roster.people("daily"))
+    assert [ADA, GRACE, KONRAD] == list(roster.people("weekly"))
 
 
-def test_people_are_found_in_any_spelling(roster: Roster) -> None:
+def test_people_are_found_in_any_spelling(roster: FileRoster) -> None:
     assert GRACE == roster.find("gRACE@EXAMPLE.com")
     assert KONRAD == roster.find("konrad@xn--bcher-kva.example")
     assert roster.find("nobody@example.com") is None
 
 
-def test_every_mistake_is_said_at_once_with_its_line(roster: Roster) -> None:
+def test_every_mistake_is_said_at_once_with_its_line(roster: FileRoster) -> None:
     roster.path.write_text("""\
 - ada@example.com
 - email: grace@example.com
@@ -101,7 +102,7 @@ def test_every_mistake_is_said_at_once_with_its_line(roster: Roster) -> None:
 - email: [s@example.com]
 """)
     with pytest.raises(ConfigError) as caught:
-        roster.check()
+        roster.count()
 
     assert (
         """\
@@ -130,9 +131,9 @@ subscribers.yaml:26: email: must be text
     )
 
 
-def test_nobody_is_given_out_after_the_first_mistake_and_the_end_says_so(roster: Roster) -> None:
+def test_nobody_is_given_out_after_the_first_mistake_and_the_end_says_so(roster: FileRoster) -> None:
     roster.path.write_text("- a@example.com\n- bad@\n- c@example.com\n")
-    people = roster.people_of("daily")
+    people = roster.people("daily")
 
     assert "a@example.com" == next(people).email
     with pytest.raises(ConfigError, match=r"^subscribers\.yaml:2: 'bad@'"):
@@ -140,7 +141,7 @@ def test_nobody_is_given_out_after_the_first_mistake_and_the_end_says_so(roster:
 
 
 @pytest.mark.parametrize("text", ["", "# nobody yet\n", "---\n", "[]\n"])
-def test_a_list_may_be_empty(roster: Roster, text: str) -> None:
+def test_a_list_may_be_empty(roster: FileRoster, text: str) -> None:
     roster.path.write_text(text)
 
     assert [] == list(roster.people())
@@ -169,32 +170,34 @@ def test_a_list_may_be_empty(roster: Roster, text: str) -> None:
         (b"- email: a@example.com\n  name: " + b"x" * 9999, "subscribers.yaml:2: name: is longer than 200 characters"),
     ],
 )
-def test_a_file_that_is_no_list_of_people_is_refused(roster: Roster, data: bytes, said: str) -> None:
+def test_a_file_that_is_no_list_of_people_is_refused(roster: FileRoster, data: bytes, said: str) -> None:
     roster.path.write_bytes(data)
 
     with pytest.raises(ConfigError) as caught:
-        roster.check()
+        roster.count()
     assert said in str(caught.value).splitlines()[0]
 
 
-def test_a_missing_file_says_how_to_begin_one(roster: Roster) -> None:
+def test_a_missing_file_says_how_to_begin_one(roster: FileRoster) -> None:
     roster.path.unlink()
     with pytest.raises(ConfigError, match="no such file") as caught:
-        roster.check()
+        roster.count()
     assert "newsletter subscriber add EMAIL begins it" == caught.value.hint
 
     roster.add("ada@example.com")
-    assert 1 == roster.check()
+    assert 1 == roster.count()
 
 
-def test_a_person_is_added_below_the_others(roster: Roster) -> None:
+def test_a_person_is_added_below_the_others(roster: FileRoster) -> None:
     added = roster.add(
         "Mary@example.com",
-        name="Mary: Somerville",
-        digests=["weekly"],
-        language="fr",
-        format_=Format.text,
-        attributes={"city": "no", "no": "#1"},
+        Details(
+            name="Mary: Somerville",
+            digests=["weekly"],
+            language="fr",
+            format=Format.text,
+            attributes={"city": "no", "no": "#1"},
+        ),
     )
     roster.add(" rosa@example.com ")
 
@@ -215,19 +218,19 @@ def test_a_person_is_added_below_the_others(roster: Roster) -> None:
     assert {"city": "no", "no": "#1"} == added.attributes
 
 
-def test_a_person_is_not_added_twice_nor_with_what_cannot_be(roster: Roster) -> None:
+def test_a_person_is_not_added_twice_nor_with_what_cannot_be(roster: FileRoster) -> None:
     with pytest.raises(UsageError, match=r"Grace@example\.com is there already: subscribers\.yaml:5"):
         roster.add("GRACE@example.com")
     with pytest.raises(AddressError):
         roster.add("grace")
     with pytest.raises(UsageError, match=r"digests: there is no digest weakly: did you mean weekly\?"):
-        roster.add("mary@example.com", digests=["weakly"])
+        roster.add("mary@example.com", Details(digests=["weakly"]))
     with pytest.raises(UsageError, match="language: 'xx' is not a language we know"):
-        roster.add("mary@example.com", language="xx")
+        roster.add("mary@example.com", Details(language="xx"))
     with pytest.raises(UsageError, match="name: is longer than 200 characters"):
-        roster.add("mary@example.com", name="x" * 201)
+        roster.add("mary@example.com", Details(name="x" * 201))
     with pytest.raises(UsageError, match="the control character"):
-        roster.add("mary@example.com", name="x\x1b[31m")
+        roster.add("mary@example.com", Details(name="x\x1b[31m"))
     roster.path.write_text(PEOPLE + "- bad@\n")
     with pytest.raises(ConfigError, match=r"subscribers\.yaml:12: 'bad@'"):
         roster.add("mary@example.com")
@@ -235,13 +238,13 @@ def test_a_person_is_not_added_twice_nor_with_what_cannot_be(roster: Roster) -> 
     assert PEOPLE + "- bad@\n" == roster.path.read_text()
 
 
-def test_a_name_is_one_line_whatever_is_typed(roster: Roster) -> None:
-    added = roster.add("mary@example.com", name="x\r\nBcc: y", attributes={"note": "a\r\nb"})
+def test_a_name_is_one_line_whatever_is_typed(roster: FileRoster) -> None:
+    added = roster.add("mary@example.com", Details(name="x\r\nBcc: y", attributes={"note": "a\r\nb"}))
 
     assert ("x Bcc: y", {"note": "a\nb"}) == (added.name, added.attributes)
 
 
-def test_a_person_is_removed_with_the_comment_above(roster: Roster) -> None:
+def test_a_person_is_removed_with_the_comment_above(roster: FileRoster) -> None:
     assert GRACE == roster.remove("grace@EXAMPLE.com")
 
     assert "# The people\n- ada@example.com      # an address is enough\n\n- {email: konrad@bücher.example}\n" == (
@@ -249,7 +252,7 @@ def test_a_person_is_removed_with_the_comment_above(roster: Roster) -> None:
     )
 
 
-def test_who_is_wrong_or_there_twice_can_be_removed_all_the_same(roster: Roster) -> None:
+def test_who_is_wrong_or_there_twice_can_be_removed_all_the_same(roster: FileRoster) -> None:
     roster.path.write_text(
         "- ada@example.com\n- bad@\n- email: ADA@example.com\n  nmae: x\n- grace@example.com\n- *x\n"
     )
@@ -260,7 +263,7 @@ def test_who_is_wrong_or_there_twice_can_be_removed_all_the_same(roster: Roster)
     assert "- grace@example.com\n- *x\n" == roster.path.read_text()
 
 
-def test_who_is_not_there_cannot_be_removed(roster: Roster) -> None:
+def test_who_is_not_there_cannot_be_removed(roster: FileRoster) -> None:
     with pytest.raises(UsageError, match=r"nobody@example\.com is not in subscribers\.yaml"):
         roster.remove("nobody@example.com")
     roster.path.write_text(PEOPLE + "- [a\n")
@@ -272,7 +275,7 @@ def test_who_is_not_there_cannot_be_removed(roster: Roster) -> None:
     assert PEOPLE + "- [a\n" == roster.path.read_text()
 
 
-def test_the_last_one_leaves_an_empty_list(roster: Roster) -> None:
+def test_the_last_one_leaves_an_empty_list(roster: FileRoster) -> None:
     for email in ("ada@example.com", "grace@example.com", "konrad@bücher.example"):
         roster.remove(email)
 
@@ -283,8 +286,9 @@ def test_the_last_one_leaves_an_empty_list(roster: Roster) -> None:
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from newsletter.people.roster import Roster
-print(Roster(Path(sys.argv[1])).check(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+from newsletter.people.entry import Details
+from newsletter.people.file import FileRoster
+print(FileRoster(Path(sys.argv[1])).count(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 

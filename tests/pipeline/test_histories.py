@@ -2,7 +2,7 @@
 
 Hypothesis writes the lives of two feeds (new, late, undated and future-dated
 stories, edits, changed guids, a move to another host, stories that vanish and
-come back, fetches and freezes that fail, cancelled issues), the real program
+come back, fetches and freezes that fail, cancelled issues, entries that settle), the real program
 reads them from real files into a real database, and the test counts.
 """
 
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -133,13 +133,14 @@ class Site:
 class FeedLives(RuleBasedStateMachine):
     """The rules by which feeds live, and the sum that must come out."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(settle=st.sampled_from([0.0, 0.0, 3_600.0, 48 * 3_600.0]))
+    def begin(self, settle: float) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="newsletter-lives-")
         root = Path(self.folder.name)
         self.clock = FakeClock()
         self.sites = [Site(path=root / f"{name}.xml", host=f"{name}.example.com") for name in ("north", "south")]
-        self.publication = publication_for(self.sites)
+        publication = publication_for(self.sites)
+        self.publication = replace(publication, feeds=tuple(replace(f, settle=settle) for f in publication.feeds))
         self.parts = parts_for(root, self.sites, clock=self.clock, ids=counting_ids(), first_run=FIRST_RUN)
         self.numbers = 0
         self.slots = 0
@@ -157,6 +158,8 @@ class FeedLives(RuleBasedStateMachine):
         for site in self.sites:
             # What the flood guard holds waits for a person, who has now looked.
             self.parts.store.release_held(str(site.path), ["daily"], discard=False)
+        # Longer than anything may settle.
+        self.clock.advance(timedelta(days=9))
         self._freeze()
         self._judge(final=True)
         self.parts.store.close()

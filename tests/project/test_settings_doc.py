@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from newsletter.config import schema
-from newsletter.people import roster
+from newsletter.people.entry import KEYS
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -31,4 +31,4 @@ def test_every_setting_of_a_block_is_described(block: type[BaseModel]) -> None:
 
 
 def test_every_key_of_a_person_is_described() -> None:
-    assert set(roster.KEYS) - NAMED == set()
+    assert set(KEYS) - NAMED == set()

@@ -123,7 +123,12 @@ def test_a_document_is_decided_about_with_what_is_known_of_its_keys(store: Store
     assert set(keys_of(old)) == known.keys.keys()
     assert {
         owner: KnownEntry(
-            id=owner, title=old.title, url=old.url, text_hash=text_hash(old), published_at=old.published_at
+            id=owner,
+            guid=old.guid,
+            title=old.title,
+            url=old.url,
+            text_hash=text_hash(old),
+            published_at=old.published_at,
         )
     } == known.entries
     assert ["Title of young", "Title of old", "Title of undated"] == [one.title for one in known.recent]
@@ -416,7 +421,9 @@ def test_health_says_how_each_feed_is_doing(store: Store, clock: FakeClock) -> N
     result = store.record_failure(Failed(feed=FEED, reason="410 Gone", hint="remove it", seconds=0.1))
     store.record_failure(Failed(feed=OTHER, reason="no answer", hint=None, seconds=20.0))
 
-    failing, never_ok, unknown = store.feed_health([FEED.url, OTHER.url, "https://new.example.com/"])
+    urls = [FEED.url, OTHER.url, "https://new.example.com/"]
+    failing, never_ok, unknown = store.feed_health(urls, failing_after=2)
+    assert FeedStatus.hiccup == store.feed_health([FEED.url])[0].status
     assert ("410 Gone", "remove it") == (result.error, result.hint)
     assert (FeedStatus.failing, 2, "410 Gone", "remove it") == (
         failing.status,

@@ -70,17 +70,9 @@ def test_a_database_of_the_first_version_is_brought_up_with_all_it_holds(
     when = "TEXT" if database.is_sqlite else "TIMESTAMP WITH TIME ZONE"
     with database.write() as connection:
         people_said = ("links", "consents", "signups", "pauses")
-        for table in (
-            "bounces",
-            "reports",
-            "scanned",
-            "answers",
-            "pictures",
-            *people_said,
-            "server_limits",
-            "schedules",
-            "ticks",
-        ):
+        lives = ("entry_notes", "sent_elsewhere", "outages")
+        others = ("people", "people_home", "server_limits", "schedules", "ticks")
+        for table in ("bounces", "reports", "scanned", "answers", "pictures", *people_said, *others, *lives, "polls"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         rows = connection.exec_driver_sql("SELECT key, email, reason, since, note FROM suppressions").all()
         connection.exec_driver_sql("DROP TABLE suppressions")
@@ -97,6 +89,9 @@ def test_a_database_of_the_first_version_is_brought_up_with_all_it_holds(
         connection.exec_driver_sql("ALTER TABLE issues DROP COLUMN note")
         connection.exec_driver_sql("ALTER TABLE issues DROP COLUMN canary")
         connection.exec_driver_sql("ALTER TABLE deliveries DROP COLUMN doubtful")
+        connection.exec_driver_sql("ALTER TABLE entries DROP COLUMN last_seen_at")
+        connection.exec_driver_sql("ALTER TABLE issue_entries DROP COLUMN shortened")
+        connection.exec_driver_sql("ALTER TABLE entries DROP COLUMN item_hash")
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
     database.close()
 

@@ -21,6 +21,7 @@ from newsletter.errors import AddressError, NewsletterError, UsageError
 from newsletter.model import EVERY_DIGEST, SignUp, Subscriber, Suppression, SuppressionReason
 from newsletter.people.bounces.reading import Report
 from newsletter.people.bymail.commands import Command, Wish, read_command
+from newsletter.people.entry import Details
 
 #: To one address, and to all of them, in this time.
 WITHIN: Final = timedelta(days=1)
@@ -82,7 +83,7 @@ class People(Protocol):
         """The person with that address, in whichever spelling."""
         ...
 
-    def add(self, email: str, *, name: str, digests: Sequence[str]) -> object:
+    def add(self, email: str, details: Details) -> object:
         """Add a person; UsageError where they are there already."""
         ...
 
@@ -210,7 +211,7 @@ class MailCommands:
         # First the list and then the record: what breaks off in between is repaired by the same mail.
         if self.people.find(signup.email) is None:
             try:
-                self.people.add(signup.email, name=signup.name, digests=signup.digests)
+                self.people.add(signup.email, Details(name=signup.name, digests=signup.digests))
             except UsageError:
                 if self.people.find(signup.email) is None:
                     raise

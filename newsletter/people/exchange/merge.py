@@ -3,15 +3,17 @@
 First every row of every list is taken, then all is settled at once, for one row
 can overrule another: who is unsubscribed in any of them is not mailed, in
 whatever order they come.  A suppression that is there already wins over every
-list.  Nothing is written here.
+list.  What was read waits on disk, so that a million rows need no memory; nothing
+is written to the list here.
 """
 
-from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
+from typing import Any
 
 from newsletter.address import parse_address
 from newsletter.errors import AddressError, UsageError
@@ -24,16 +26,19 @@ from newsletter.model import (
     SuppressionReason,
 )
 from newsletter.people.editing import difference
-from newsletter.people.entry import CheckDigest, data_of, person_from, written
+from newsletter.people.entry import CheckDigest, data_of, person_at, person_from, person_of_data
+from newsletter.people.exchange.ledger import Forbidden, Ledger
 from newsletter.people.exchange.rejects import Rejects
 from newsletter.people.exchange.rows import Row
 from newsletter.people.exchange.spool import Spool
-from newsletter.people.exchange.standing import Standing
+from newsletter.people.roster import Draft
 from newsletter.text import one_line
-from newsletter.yamlfile import Change, Data
 
-#: Said of somebody who is in the file with other details.
-DIFFERS = "the file says otherwise, or less"
+#: Said of somebody who is there with other details.
+DIFFERS = "says otherwise, or less"
+
+#: How many people are looked up at once.
+_AT_ONCE = 500
 
 #: Tells for many keys at once who is suppressed, and why.
 Reasons = Callable[[Iterable[str]], Mapping[str, SuppressionReason]]
@@ -61,46 +66,67 @@ class Outcome:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Settled:
-    """What is to be done: entries changed by index, entries added, addresses suppressed."""
+    """What is to be done, kept on disk: people changed, people added, addresses suppressed."""
 
-    changes: Mapping[int, Change]
-    entries: "Entries"
-    suppressions: tuple[NewSuppression, ...]
+    def __init__(self) -> None:
+        self._changed, self._added, self._suppressed = Spool(), Spool(), Spool()
+
+    def close(self) -> None:
+        """Let go of it."""
+        for spool in (self._changed, self._added, self._suppressed):
+            spool.close()
 
     @property
     def changes_anything(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.changes or self.suppressions or len(self.entries))
+        return bool(len(self._changed) or len(self._added) or len(self._suppressed))
+
+    def change(self, before: Subscriber, after: Subscriber) -> None:
+        """Note that somebody is to be another way."""
+        self._changed.add([data_of(before), data_of(after)])
+
+    def add(self, place: str, wire: str, key: str, person: Mapping[str, object], asked: str) -> None:
+        """Note that somebody is to be added, as `data_of` has them."""
+        self._added.add([place, wire, key, person, asked])
+
+    def suppress(self, one: NewSuppression) -> None:
+        """Note that somebody must not be mailed."""
+        self._suppressed.add([one.key, one.email, one.reason.value, one.note])
+
+    @property
+    def changes(self) -> Iterator[tuple[Subscriber, Subscriber]]:
+        """People as they are, and as they are meant."""
+        return ((person_of_data(before), person_of_data(after)) for before, after in self._changed)
+
+    @property
+    def people(self) -> "AddedPeople":
+        """Who is added."""
+        return AddedPeople(self._added)
+
+    @property
+    def suppressions(self) -> Iterator[NewSuppression]:
+        """Who must not be mailed."""
+        for key, email, reason, note in self._suppressed:
+            yield NewSuppression(key=key, email=email, reason=SuppressionReason(reason), note=note)
 
 
-class Entries:
-    """The entries that are added, read from disk each time they are asked for."""
+class AddedPeople:
+    """The people who are added, read from disk each time they are asked for."""
 
-    def __init__(self, spool: Spool, places: "array[int]") -> None:
+    def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self._places = places
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._spool)
 
-    def __iter__(self) -> Iterator[Data]:
-        return (written({"email": email, **details}) for _, _, email, details, _ in self._spool.fetch_all(self._places))
+    def __iter__(self) -> Iterator[Subscriber]:
+        return (person_at(data["email"], wire, key, data) for _, wire, key, data, _ in self._spool)
 
     def consents(self, at: datetime) -> Iterator[Consent]:
         """A line for the record of each: from which list, and what it says of when they asked."""
-        for place, key, email, _, asked in self._spool.fetch_all(self._places):
-            yield Consent(key=key, email=email, event=ConsentEvent.imported, at=at, source=place, note=asked)
-
-
-@dataclass(slots=True)
-class _Forbidden:
-    """Somebody a list forbids: by the strongest word, which stands at `place`."""
-
-    place: str
-    email: str
-    standing: Standing
+        for place, _, key, data, asked in self._spool:
+            yield Consent(key=key, email=data["email"], event=ConsentEvent.imported, at=at, source=place, note=asked)
 
 
 class Merge:
@@ -116,16 +142,17 @@ class Merge:
         self._check_digest = check_digest
         self._rejects = rejects
         self._tell = on_outcome
-        self._spool = Spool()
-        # By key: where the first row that may be mailed is kept, who must not be, who is in doubt.
-        self._places: dict[str, int] = {}
-        self._never: dict[str, _Forbidden] = {}
-        self._doubtful: dict[str, str] = {}
+        # The first row of each person who may be mailed, in the order of the lists.
+        self._willing = Spool()
+        self._ledger = Ledger()
+        self.settled = Settled()
         self.counts: Counter[Kind] = Counter()
 
     def close(self) -> None:
         """Let go of what was taken."""
-        self._spool.close()
+        self._willing.close()
+        self._ledger.close()
+        self.settled.close()
 
     # ---------------------------------------------------------------------- taking
 
@@ -139,36 +166,35 @@ class Merge:
             return
         key, standing = address.key, row.standing
         if standing.kind == "never":
-            known = self._never.get(key)
+            known = self._ledger.forbidden(key)
+            now = known
             if known is None or known.standing.strength < standing.strength:
-                self._never[key] = _Forbidden(place, address.email, standing)
+                now = Forbidden(key, place, address.email, standing)
+                self._ledger.forbid(now)
                 place = known.place if known else ""
-            if known is not None:
-                self._say(Kind.left_out, place, address.email, _already(place, self._never[key].place))
+            if known is not None and now is not None:
+                self._say(Kind.left_out, place, address.email, _already(place, now.place))
         elif standing.kind == "unclear" or row.trouble is not None:
-            why = row.trouble or standing.why
-            self._doubtful.setdefault(key, place)
-            self._reject(place, row, why)
+            self._ledger.doubt(key, place)
+            self._reject(place, row, row.trouble or standing.why)
         elif standing.kind == "waits":
             self._say(Kind.left_out, place, address.email, f"has not confirmed: {standing.why}")
         else:
-            self._take_willing(place, row, address.key, address.email)
+            self._take_willing(place, row, key, address.email)
 
     def _take_willing(self, place: str, row: Row, key: str, email: str) -> None:
-        before = self._places.get(key)
+        before = self._ledger.willing(key, place)
         if before is not None:
-            [first, *_] = self._spool.fetch(before)
-            self._say(Kind.left_out, place, email, _already(place, first))
+            self._say(Kind.left_out, place, email, _already(place, before))
             return
         try:
             person = person_from({"email": email, **row.details}, self._check_digest)
         except UsageError as error:
-            self._doubtful.setdefault(key, place)
+            self._ledger.not_willing(key)
+            self._ledger.doubt(key, place)
             self._reject(place, row, str(error))
             return
-        details = data_of(person)
-        details.pop("email")
-        self._places[key] = self._spool.add([place, key, email, details, row.asked])
+        self._willing.add([place, person.wire_email, key, data_of(person), "format" in row.details, row.asked])
 
     def _reject(self, place: str, row: Row, why: str) -> None:
         self._rejects.add(row, why)
@@ -180,85 +206,80 @@ class Merge:
 
     # --------------------------------------------------------------------- settling
 
-    def settle(self, people: Iterable[Subscriber], reasons: Reasons, *, update: bool) -> Settled:
+    def settle(self, draft: Draft, reasons: Reasons, *, update: bool) -> Settled:
         """Decide on every row that was taken.
 
         Args:
-            people: who is in the file, in its order.
+            draft: the list.
             reasons: who is suppressed.
             update: take over what the lists say about people who are there.
         """
-        forbidden = reasons(self._places)
-        in_file = set[str]()  # who must not be mailed, and stands there
-        there: dict[str, tuple[Kind, str]] = {}  # by key: what becomes of who is in the file
-        changes: dict[int, Change] = {}
-        for index, person in enumerate(people):
-            if person.key in self._never:
-                in_file.add(person.key)
-            if person.key not in self._places or self._overruled(person.key) or person.key in forbidden:
-                continue
-            try:
-                change = self._change(person)
-            except UsageError as error:
-                there[person.key] = (Kind.left_out, f"cannot be brought together with the file: {error}")
-                continue
-            if change and update:
-                changes[index] = change
-                there[person.key] = (Kind.changed, ", ".join(dict.fromkeys(".".join(path) for path in change)))
-            else:
-                there[person.key] = (Kind.unchanged, DIFFERS if change else "")
-        suppressions = tuple(self._suppressed(reasons, in_file))
-        added = array("q")
-        for place in self._places.values():
-            where, key, email, *_ = self._spool.fetch(place)
-            if (why := self._overruled(key)) is not None:
-                self._say(Kind.left_out, where, email, why)
-            elif key in forbidden:
-                self._say(Kind.withheld, where, email, _withheld(forbidden[key]))
-            elif key in there:
-                kind, why = there[key]
-                self._say(kind, where, email, why)
-            else:
-                added.append(place)
-                self._say(Kind.added, where, email)
-        return Settled(changes, Entries(self._spool, added), suppressions)
+        for forbidden in self._ledger.all_forbidden():
+            self._suppress(forbidden, draft, reasons)
+        waiting = iter(self._willing)
+        while part := list(islice(waiting, _AT_ONCE)):
+            self._settle(part, draft, reasons, update=update)
+        return self.settled
 
-    def _suppressed(self, reasons: Reasons, in_file: Collection[str]) -> Iterator[NewSuppression]:
-        known = reasons(self._never)
-        for key, one in self._never.items():
+    def _suppress(self, everybody: list[Forbidden], draft: Draft, reasons: Reasons) -> None:
+        keys = [one.key for one in everybody]
+        known, there = reasons(keys), draft.among(keys)
+        for one in everybody:
             reason = one.standing.reason or SuppressionReason.manual
-            has = known.get(key)
+            has = known.get(one.key)
             if has is not None and REASONS_BY_STRENGTH.index(has) >= REASONS_BY_STRENGTH.index(reason):
                 self._say(Kind.unchanged, one.place, one.email, f"is suppressed already ({has})")
                 continue
-            stays = "; stays in the file, and is not mailed" if key in in_file else ""
+            stays = f"; stays in {draft.called}, and is not mailed" if one.key in there else ""
             self._say(Kind.suppressed, one.place, one.email, f"{reason} ({one.standing.why}){stays}")
-            yield NewSuppression(key=key, email=one.email, reason=reason, note=f"{one.place}: {one.standing.why}")
+            note = f"{one.place}: {one.standing.why}"
+            self.settled.suppress(NewSuppression(key=one.key, email=one.email, reason=reason, note=note))
 
-    def _overruled(self, key: str) -> str | None:
-        """Why a person who may be mailed by one row is not: another says otherwise."""
-        if (forbidden := self._never.get(key)) is not None:
-            return f"{forbidden.standing.reason} in {forbidden.place}"
-        doubtful = self._doubtful.get(key)
-        return doubtful and f"there is a row that cannot be used, {doubtful}"
+    def _settle(self, part: list[list[Any]], draft: Draft, reasons: Reasons, *, update: bool) -> None:
+        keys = [key for _, _, key, *_ in part]
+        suppressed, there = reasons(keys), draft.among(keys)
+        forbidden, doubtful = self._ledger.forbidden_among(keys), self._ledger.doubtful_among(keys)
+        for place, wire, key, data, says_format, asked in part:
+            email = data["email"]
+            if key in forbidden:
+                self._say(Kind.left_out, place, email, f"{forbidden[key].standing.reason} in {forbidden[key].place}")
+            elif key in doubtful:
+                self._say(Kind.left_out, place, email, f"there is a row that cannot be used, {doubtful[key]}")
+            elif key in suppressed:
+                self._say(Kind.withheld, place, email, _withheld(suppressed[key]))
+            elif key not in there:
+                self._say(Kind.added, place, email)
+                self.settled.add(place, wire, key, data, asked)
+            else:
+                new = person_at(email, wire, key, data)
+                kind, why = self._change(there[key], new, draft, says_format=says_format, update=update)
+                self._say(kind, place, email, why)
 
-    def _change(self, person: Subscriber) -> Change:
-        """What the list knows more or otherwise about somebody who is there; what it does not say stays."""
-        _, _, _, details, _ = self._spool.fetch(self._places[person.key])
-        new = person_from({"email": person.email, **details}, self._check_digest)
+    def _change(
+        self, person: Subscriber, new: Subscriber, draft: Draft, *, says_format: bool, update: bool
+    ) -> tuple[Kind, str]:
+        """What becomes of somebody who is there, of whom the list knows more or otherwise; what it does not say stays."""
         merged = replace(
             person,
             name=new.name or person.name,
             # Who gets all digests keeps getting all of them.
             digests=tuple(dict.fromkeys((*person.digests, *new.digests))) if person.digests else (),
             language=new.language or person.language,
-            format=new.format if "format" in details else person.format,
+            format=new.format if says_format else person.format,
             timezone=new.timezone or person.timezone,
             tags=tuple(dict.fromkeys((*person.tags, *new.tags))),
             attributes={**person.attributes, **new.attributes},
         )
-        # Together they may be more than a person can have.
-        return difference(person, person_from(data_of(merged), self._check_digest))
+        try:
+            # Together they may be more than a person can have.
+            meant = person_from(data_of(merged), self._check_digest)
+        except UsageError as error:
+            return Kind.left_out, f"cannot be brought together with {draft.called}: {error}"
+        change = difference(person, meant)
+        if not change or not update:
+            return Kind.unchanged, f"{draft.called} {DIFFERS}" if change else ""
+        self.settled.change(person, meant)
+        return Kind.changed, ", ".join(dict.fromkeys(".".join(path) for path in change))
 
 
 def _already(place: str, first: str) -> str:

@@ -24,25 +24,23 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 class _Source:
     path: Path
     header: tuple[str, ...] | None  # None: YAML
-    places: list[int]
+    rows: Spool
 
 
 class Rejects:
     """The rejected rows of one import, list by list."""
 
     def __init__(self) -> None:
-        self._spool = Spool()
         self._sources: list[_Source] = []
 
     def begin(self, path: Path, header: Sequence[str] | None) -> None:
         """The rows that follow come from this list; it is YAML where there is no header."""
-        self._sources.append(_Source(path, None if header is None else tuple(header), []))
+        self._sources.append(_Source(path, None if header is None else tuple(header), Spool()))
 
     def add(self, row: Row, why: str) -> None:
         """Note a row of the list at hand."""
         word = {"never": row.standing.reason or "", "waits": "unconfirmed"}.get(row.standing.kind, "")
-        source = self._sources[-1]
-        source.places.append(self._spool.add([row.line, why, str(word), list(row.cells), row.entry]))
+        self._sources[-1].rows.add([row.line, why, str(word), list(row.cells), row.entry])
 
     def write(self, path: Path) -> list[Path]:
         """Write them; one file, or one for each list where several have any.
@@ -54,21 +52,23 @@ class Rejects:
             UsageError: one of them is something else already.
             NewsletterError: it cannot be written.
         """
-        sources = [source for source in self._sources if source.places]
+        sources = [source for source in self._sources if len(source.rows)]
         written = []
         for number, source in enumerate(sources):
             name = path if not number else path.with_name(f"{path.stem}-{number + 1}{path.suffix}")
-            _replace(name, "".join(self._lines(source)))
+            _replace(name, _lines(source))
             written.append(name)
         return written
 
     def close(self) -> None:
         """Let go of the rows."""
-        self._spool.close()
+        for source in self._sources:
+            source.rows.close()
 
-    def _lines(self, source: _Source) -> Iterator[str]:
-        rows = self._spool.fetch_all(source.places)
-        return _as_yaml(source.path, rows) if source.header is None else _as_csv(source.header, rows)
+
+def _lines(source: _Source) -> Iterator[str]:
+    rows = iter(source.rows)
+    return _as_yaml(source.path, rows) if source.header is None else _as_csv(source.header, rows)
 
 
 def _as_yaml(path: Path, rows: Iterator[Any]) -> Iterator[str]:
@@ -114,7 +114,7 @@ def may_replace(path: Path) -> None:
     raise UsageError(f"{path} is there already, and is no list of rejected rows", hint="name another file")
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, lines: Iterator[str]) -> None:
     """Write a file for its owner's eyes only: the old one or the new one, never a part."""
     may_replace(path)
     try:
@@ -122,7 +122,7 @@ def _replace(path: Path, text: str) -> None:
         fresh = Path(name)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
+                stream.writelines(lines)
             fresh.replace(path)
         except BaseException:
             fresh.unlink(missing_ok=True)

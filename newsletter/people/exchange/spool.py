@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 _IN_MEMORY = 4_000_000
@@ -14,10 +14,15 @@ class Spool:
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by `close`
         self._end = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
 
     def add(self, value: Any) -> int:
         """Store a value at the end; returns the place it can be fetched from."""
         place = self._end
+        self._count += 1
         self._file.seek(place)
         # Half a character, from a broken list, has a form in JSON only as an escape.
         self._end += self._file.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
@@ -27,10 +32,6 @@ class Spool:
         """The value stored at a place."""
         self._file.seek(place)
         return json.loads(self._file.readline())
-
-    def fetch_all(self, places: Iterable[int]) -> Iterator[Any]:
-        """The values at several places, one at a time."""
-        return map(self.fetch, places)
 
     def __iter__(self) -> Iterator[Any]:
         """All values, in the order they came."""

@@ -5,7 +5,7 @@
   const { $, el } = Page;
   const STATES = ["sent", "queued", "sending", "deferred", "unknown", "held", "failed", "suppressed"];
   const SHOWN = 20;
-  const HEALTH = { ok: "healthy", never: "not polled yet", failing: "failing", held: "held" };
+  const HEALTH = { ok: "healthy", never: "not polled yet", hiccup: "hiccup", failing: "failing", held: "held", paused: "paused" };
   let status = null;
   let drawnWidth = 0;
 
@@ -19,7 +19,7 @@
 
   function tiles() {
     const waiting = status.digests.reduce((sum, digest) => sum + digest.waiting, 0);
-    const bad = status.feeds.filter((feed) => feed.status === "failing" || feed.status === "held").length;
+    const bad = status.feeds.filter((feed) => (feed.troubles || []).length || feed.status === "failing" || feed.status === "held").length;
     const last = status.issues[0];
     const unsettled = status.issues.reduce((sum, issue) => sum + (issue.unsettled || 0) + (issue.held || 0), 0);
     return el("ul", { class: "tiles" },
@@ -83,14 +83,16 @@
         el("p", { class: "name" }, Page.link(one.url, one.title || one.url, { dir: "auto" })),
         el("p", { class: "quiet" }, `${Page.count(one.entries, "entry", "entries")} known`, one.held ? `, ${one.held} held` : "", ` · last success ${Page.ago(one.last_success_at)}`),
         one.last_error && el("p", { class: "error" }, one.last_error, one.failures > 1 ? ` (${one.failures} times in a row)` : ""),
-        one.last_error && one.last_hint && el("p", { class: "hint" }, "hint: ", one.last_hint)),
+        one.last_error && one.last_hint && el("p", { class: "hint" }, "hint: ", one.last_hint),
+        (one.troubles || []).filter((item) => item.trouble !== "failing").map((item) =>
+          [el("p", { class: "error" }, item.words), item.hint && el("p", { class: "hint" }, "hint: ", item.hint)])),
       el("div", { class: "days" }, Page.charts.spark(one.per_day || [], { label: `${Page.count(total, "entry", "entries")} in 30 days` }),
         el("span", { class: "quiet" }, `${total} in 30 days`)));
   }
 
   function feeds() {
     if (!status.feeds.length) return block("feeds", "Feeds", empty("No feeds yet: newsletter feed add https://…"));
-    const worst = { failing: 0, held: 1, never: 2, ok: 3 };
+    const worst = { failing: 0, held: 1, paused: 2, hiccup: 3, never: 4, ok: 5 };
     const sorted = [...status.feeds].sort((a, b) => worst[a.status] - worst[b.status]);
     return block("feeds", "Feeds", el("ul", { class: "feeds" }, sorted.map(feed)));
   }

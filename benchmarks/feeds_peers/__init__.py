@@ -1,0 +1,1 @@
+"""Feed readers that `benchmarks.feeds` compares, and the site they read."""
