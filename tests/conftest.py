@@ -10,8 +10,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from newsletter.clock import Ids
+from tests.memory import in_memory
 
 pytest_plugins = ["tests.postgresql"]
+
+# Nobody pulls the plug on a test: what is killed here are our own processes.  So files may be in memory, where a commit
+# costs nothing; half of the suite's time would be waiting for a disk.
+if (memory := in_memory()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)
 
 # One profile for all: no deadline (machines are shared), and a printed blob to repeat a failure with.
 settings.register_profile("suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,5 @@
 """PostgreSQL for tests, from a wheel: started once per session, a database for each test."""
 
-import os
 import shutil
 import tempfile
 import warnings
@@ -13,6 +12,7 @@ import pytest
 
 from newsletter.clock import Ids, SystemClock
 from newsletter.store import Store
+from tests.memory import in_memory
 
 _names = count(1)
 
@@ -43,13 +43,6 @@ class Server:
 
     def drop(self, url: str) -> None:
         self.run(f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
-
-
-def in_memory() -> str | None:
-    """A folder in memory with room for the server, if this machine has one."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**31
-    return str(memory) if roomy else None
 
 
 @pytest.fixture(scope="session")
