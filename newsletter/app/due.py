@@ -25,14 +25,14 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class Looks:
     """One look at all digests; `finished` are older issues of which something was left."""
 
     finished: tuple[SendReport, ...]
     looked: tuple[Looked, ...]
 
 
-async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.Event) -> Round:
+async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.Event) -> Looks:
     """Finish what is unfinished, then send every digest whose slot has come, and record what came of it.
 
     One digest that fails does not keep the others; its slot is tried again at the
@@ -60,7 +60,7 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
     with app.store.lock():
         finished = tuple(await pipeline.finish(app.parts(), smtp, watch, stop))
         looked = [await _look(app, one, watch, stop) for one in scheduled if not stop.is_set()]
-    return Round(finished=finished, looked=tuple(looked))
+    return Looks(finished=finished, looked=tuple(looked))
 
 
 async def _look(app: App, digest: DigestConfig, watch: Watch, stop: asyncio.Event) -> Looked:

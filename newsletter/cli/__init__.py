@@ -25,6 +25,7 @@ from newsletter.cli import (
     preview,
     project,
     rehearse,
+    run,
     schedule,
     send,
     serve,
@@ -66,7 +67,7 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, explain, preview, send, serve, rehearse, demo):
+for commands in (project, daily, explain, preview, send, run, serve, rehearse, demo):
     commands.register(app)
 exchange.register(subscriber.group)
 moving.register(app, feed.group)

@@ -32,6 +32,7 @@ from newsletter.text import one_line
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from newsletter.app.due import Looks
     from newsletter.app.letters import Plan
     from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
@@ -123,19 +124,30 @@ def _due(session: Session, digest: str | None) -> int:
                 "issues": [report_json(report) for report in reports],
             }
         )
-    for report in reports:
-        _tell(session, report)
-    for one in found.looked:
-        if one.error is not None:
-            session.out.error(f"{one.digest}: {one.error}", one.error.hint)
-        elif one.tick is None:
-            session.out.say(f"{one.digest}: nothing is due")
-        elif one.tick.number is None:
-            session.out.say(f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send")
+    tell_looks(session.out, found)
     failed = any(one.tick is not None and one.tick.outcome == "failed" for one in found.looked)
     if failed or any(report.stopped for report in reports):
         return 1
     return PARTLY if any(_incomplete(report) for report in reports) else 0
+
+
+def tell_looks(out: Output, found: "Looks", *, also_nothing: bool = True) -> None:
+    """Say what came of a look at all digests, also of those of which nothing was due."""
+    for report in (*found.finished, *(one.sent.report for one in found.looked if one.sent and one.sent.report)):
+        _tell(out, report)
+    for one in found.looked:
+        if one.error is not None:
+            out.error(f"{one.digest}: {one.error}", one.error.hint)
+        elif one.tick is None:
+            if also_nothing:
+                out.say(f"{one.digest}: nothing is due")
+        elif one.tick.number is None:
+            out.say(f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send")
+
+
+def watching(out: Output, clock: "Clock", *, ask: bool) -> "_Watch":
+    """Who tells the person what a send is doing; a context manager."""
+    return _Watch(out, clock, ask=ask)
 
 
 class _Watch:
@@ -240,7 +252,7 @@ def _report(session: Session, sent: "Sent") -> int:
             }
         )
     for report in reports:
-        _tell(session, report)
+        _tell(session.out, report)
     if sent.declined:
         session.out.say("not sent; nothing has changed")
     elif sent.draft is not None and sent.report is None:
@@ -251,17 +263,17 @@ def _report(session: Session, sent: "Sent") -> int:
     return PARTLY if any(_incomplete(report) for report in reports) else 0
 
 
-def _tell(session: Session, report: "SendReport") -> None:
-    if not session.json:
-        session.out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
-    session.out.say(send_words(report))
+def _tell(out: Output, report: "SendReport") -> None:
+    if not out.json:
+        out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
+    out.say(send_words(report))
     for what in report.learned:
-        session.out.say(f"learned from the mail server, and kept to from now on: at most {what}")
+        out.say(f"learned from the mail server, and kept to from now on: at most {what}")
     if report.stopped:
-        session.out.error(report.stopped, report.hint or "newsletter send goes on where this run stopped")
+        out.error(report.stopped, report.hint or "newsletter send goes on where this run stopped")
     elif report.next_attempt_at:
         when = report.next_attempt_at.astimezone().strftime("%H:%M")
-        session.out.say(f"some servers asked us to try later: run newsletter send again after {when}")
+        out.say(f"some servers asked us to try later: run newsletter send again after {when}")
 
 
 def _nothing(draft: "Draft") -> str:

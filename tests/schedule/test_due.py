@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.app import App
-from newsletter.app.due import Round, send_due
+from newsletter.app.due import Looks, send_due
 from newsletter.app.send import Watcher
 from newsletter.errors import UsageError
 from newsletter.model import TickOutcome
@@ -40,7 +40,7 @@ def configure(wire: Wire, *titles: str, more: str = "", rule: str = "mon-fri 07:
     wire.configure(wire.web.feed("/rss", *titles), more=f"digests:\n  daily: {{schedule: '{rule}'{more}}}\n")
 
 
-def look(wire: Wire, clock: FakeClock, digest: str | None = None) -> Round:
+def look(wire: Wire, clock: FakeClock, digest: str | None = None) -> Looks:
     with closing(App.open(wire.folder, clock=clock)) as app:
         return asyncio.run(send_due(app, digest, watch=Watcher(), stop=asyncio.Event()))
 

@@ -1,0 +1,80 @@
+"""`run`: stay up and send every digest on its schedule."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from newsletter.cli.output import Output
+from newsletter.cli.report import fetch_detail, fetch_summary, moment
+from newsletter.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from newsletter.app import App
+    from newsletter.app.due import Looks
+    from newsletter.errors import NewsletterError
+    from newsletter.model import FetchResult
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "run")(run)
+
+
+def run(session: Session) -> int:
+    """Stay up: ask each feed when its time has come, and send every digest on its schedule.
+
+    What happens is said on stderr, with -v also how each feed was polled.  A change of
+    newsletter.yaml is followed.  SIGTERM or Ctrl-C lets what is in flight end.
+    """
+    import asyncio
+
+    from newsletter.app.notify import tell_systemd
+    from newsletter.app.running import run as stay_up
+    from newsletter.cli.send import watching
+    from newsletter.cli.stopping import until_stopped
+    from newsletter.clock import SystemClock
+
+    listener = _Listener(session.out)
+    try:
+        with watching(session.out, SystemClock(), ask=False) as watch:
+            asyncio.run(until_stopped(lambda stop: stay_up(session.config, watch=watch, listener=listener, stop=stop)))
+    finally:
+        tell_systemd("STOPPING=1")
+    session.out.say("stopped when asked to")
+    return 0
+
+
+class _Listener:
+    """Says what happens, a line each."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def began(self, app: "App") -> None:
+        from newsletter.app.notify import tell_systemd
+        from newsletter.app.schedules import upcoming
+
+        tell_systemd("READY=1")
+        slots = [
+            f"{one.digest} {moment(one.slots[0].at)}" if one.slots else f"{one.digest} by hand"
+            for one in upcoming(app.config, app.clock.now(), count=1)
+        ]
+        self._out.say(f"{app.config.title}: {len(app.config.feeds)} feeds; next: {', '.join(slots)}")
+
+    def looked(self, found: "Looks") -> None:
+        from newsletter.cli.send import tell_looks
+
+        tell_looks(self._out, found, also_nothing=False)
+
+    def polled(self, results: "Sequence[FetchResult]") -> None:
+        for result in results:
+            self._out.detail(fetch_detail(result))
+        if any(result.new for result in results):
+            self._out.say(fetch_summary(results))
+
+    def troubled(self, error: "NewsletterError") -> None:
+        self._out.error(str(error), error.hint)
+
+    def recovered(self) -> None:
+        self._out.say("it works again")
