@@ -3,7 +3,8 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
-WORKERS ?= 2
+# One more than processors: some tests wait for a clock.
+WORKERS ?= 3
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq install
 PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup

@@ -18,6 +18,7 @@ pytest_plugins = ["tests.postgresql"]
 # costs nothing; half of the suite's time would be waiting for a disk.
 if (memory := in_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)
+    os.environ.setdefault("TMPDIR", memory)
 
 # One profile for all: no deadline (machines are shared), and a printed blob to repeat a failure with.
 settings.register_profile("suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

@@ -4,7 +4,6 @@ Nothing of the program stays up in between.  What is written names this
 project's folder, so that each project has its own, and can be taken away again.
 """
 
-import os
 import shlex
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from shutil import which
 from typing import Final, Literal
 
 from newsletter.config import Config
+from newsletter.config.system import settings_folder, user
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.text import one_line, slug
 
@@ -107,8 +107,7 @@ def uninstall(config: Config) -> list[Way]:
 
 def stays_when_logged_out() -> bool:
     """Whether systemd runs this user's timers while nobody is logged in."""
-    user = os.environ.get("USER") or str(os.getuid())
-    done = _ask("loginctl", "show-user", user, "--property=Linger")
+    done = _ask("loginctl", "show-user", user(), "--property=Linger")
     return done is not None and done.stdout.strip() == "Linger=yes"
 
 
@@ -121,8 +120,7 @@ def unit_name(config: Config) -> str:
 
 
 def _unit_folder() -> Path:
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "systemd" / "user"
+    return settings_folder() / "systemd" / "user"
 
 
 def _service(config: Config) -> str:

@@ -1,13 +1,14 @@
 """Telling systemd how a service of ours is doing (sd_notify(3)): a datagram to the socket that it names."""
 
-import os
 import socket
 from contextlib import suppress
+
+from newsletter.config.system import notify_socket
 
 
 def tell_systemd(state: str) -> None:
     """Send a state such as READY=1; nothing happens where nobody waits for it."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
+    address = notify_socket()
     if not address.startswith(("/", "@")):
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notice:

@@ -133,6 +133,8 @@ def decide(document: Document, known: KnownFeed, *, now: datetime) -> Decision:
                 known_id=one.known_id,
                 edited=one.known_id in before and before[one.known_id] != one.text_hash,
                 held=one.held,
+                skipped=one.skipped,
+                note=one.note,
             )
             for one in sightings
         ),

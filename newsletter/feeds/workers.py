@@ -127,7 +127,7 @@ class Workers:
     def _run(self, job: Job, errand: "_Errand") -> Document:
         question = pack_job(job)
         for attempt in (1, 2):
-            process = self._take()
+            process = self._take(fresh=attempt > 1)
             try:
                 errand.begin(process)
                 answer = process.ask(question, job.body)
@@ -156,9 +156,10 @@ class Workers:
             return document
         raise AssertionError("unreachable")
 
-    def _take(self) -> "_Process":
+    def _take(self, *, fresh: bool) -> "_Process":
+        """A process that is free, or a new one; of those that are free more than one may have gone home."""
         with self._turn:
-            process = self._free.pop() if self._free else None
+            process = self._free.pop() if self._free and not fresh else None
         if process is None or process.has_ended:
             if process is not None:
                 process.end()

@@ -13,6 +13,7 @@ from newsletter.store.offers import offer_to_all
 from newsletter.store.outages import note_success
 from newsletter.store.record import KNOWN, TrimmedTooFarError, locked_feed
 from newsletter.store.rows import Row, in_chunks, known_entry_of
+from newsletter.urls import spellings_of
 
 
 class Batches(Feeds):
@@ -72,6 +73,8 @@ class Batches(Feeds):
     def _locked_feeds(self, connection: Connection, urls: Sequence[str]) -> dict[str, Row]:
         """The rows of feeds, made at first sight, locked in one order until the transaction ends."""
         wanted = sorted(set(urls))
+        for url in self._written_otherwise(connection, wanted):
+            locked_feed(self._database, connection, url)
         write_rows(
             connection,
             "feeds",
@@ -85,6 +88,23 @@ class Batches(Feeds):
                 sa.select(t.feeds).where(t.feeds.c.url.in_(chunk)).order_by(t.feeds.c.id).with_for_update()
             )
         }
+
+    def _written_otherwise(self, connection: Connection, urls: Sequence[str]) -> list[str]:
+        """Those of these addresses that are not known, while another spelling is; see `locked_feed`."""
+        address = t.feeds.c.url
+        known = {
+            url
+            for chunk in in_chunks(urls)
+            for url in connection.execute(sa.select(address).where(address.in_(chunk))).scalars()
+        }
+        spellings = {spelling: url for url in urls if url not in known for spelling in spellings_of(url)}
+        return sorted(
+            {
+                spellings[found]
+                for chunk in in_chunks(spellings)
+                for found in connection.execute(sa.select(address).where(address.in_(chunk))).scalars()
+            }
+        )
 
     def record_unchanged_all(
         self, polls: Sequence[NotModified], *, digests_of: Mapping[str, Sequence[str]], first_run: int | None

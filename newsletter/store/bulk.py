@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from newsletter.errors import StoreError
 from newsletter.store.connect import Database
 
 
@@ -63,6 +64,9 @@ def write_rows(
         name: of the statement; the same name is always the same statement and the same columns.
         statement: makes it, at its first use: INSERT, or UPDATE with `bindparam`s.
         rows: values by column, or by name of a `bindparam`.
+
+    Raises:
+        StoreError: a value is none that its column can hold.
     """
     if not rows:
         return
@@ -79,9 +83,12 @@ def write_rows(
         plan = _PLANS[name, dialect.name] = (str(compiled), bool(compiled.positional), parameters)
     sql, is_positional, parameters = plan
     columns_of: list[list[Any]] = []
-    for key, process, default in parameters:
-        values = [row.get(key, default) for row in rows]
-        columns_of.append(values if process is None else [process(value) for value in values])
+    try:
+        for key, process, default in parameters:
+            values = [row.get(key, default) for row in rows]
+            columns_of.append(values if process is None else [process(value) for value in values])
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"what is to be written ({name}) cannot be stored: {error}") from error
     if is_positional:
         connection.exec_driver_sql(sql, list(zip(*columns_of, strict=True)))
     else:

@@ -88,11 +88,11 @@ entries = Table(
     Column("held", Boolean, nullable=False),
     # feeds.documents when this entry was last in the document.
     Column("seen_in", Integer, nullable=False),
-    # When that was; how long it must still be remembered counts from there (store.memory).
-    Column("last_seen_at", Moment),
     # What stands for the bytes it was read from (`feeds.trim`), as long as reading them again would give
     # this guid, link, title, date and text_hash; else NULL.
     Column("item_hash", Text),
+    # When that was; how long it must still be remembered counts from there (store.memory).
+    Column("last_seen_at", Moment),
     Index("entries_document", "feed_id", "seen_in"),
     Index("entries_held", "feed_id", sqlite_where=text("held"), postgresql_where=text("held")),
     Index(
