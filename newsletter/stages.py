@@ -7,7 +7,7 @@ from typing import Protocol
 
 from newsletter.clock import Clock, Ids
 from newsletter.delivery.ports import Progress
-from newsletter.feeds.fetch import FetchLimits, Secret
+from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.workers import Here, Reader
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates

@@ -19,7 +19,7 @@ from newsletter.delivery.limits import Rate
 from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, NewsletterError
-from newsletter.feeds.fetch import FetchLimits, Secret
+from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.workers import workers
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates

@@ -9,7 +9,9 @@ ordinary value of which the reader knows when it came.
 """
 
 import asyncio
+import socket
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +21,8 @@ from newsletter.delivery.replies import CLOSING, GARBAGE, Reply, ReplyReader
 _LAST_WORDS: Final = 5.0
 #: Bytes read before it is seen whether anybody asked for them; half of what the reader bears.
 _SLICE: Final = 32_768
+#: The system forgets it after a while, so it is said again with every reply; only Linux has it.
+_QUICKLY: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 
 
 class ConversationOver(Exception):  # noqa: N818 - the ordinary end of a connection
@@ -54,6 +58,7 @@ class Conversation(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
+        self._socket: socket.socket | None = transport.get_extra_info("socket")
         self._reader = ReplyReader()
         self._questions: deque[_Question] = deque()
         self._writable = asyncio.Event()
@@ -127,6 +132,7 @@ class Conversation(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what the server sent."""
+        self._acknowledge()
         for start in range(0, len(data), _SLICE):
             replies = self._reader.feed(data[start : start + _SLICE] if len(data) > _SLICE else data)
             for reply in replies:
@@ -136,6 +142,18 @@ class Conversation(asyncio.Protocol):
                     self._reader.forget()
                 if self._questions:
                     self._expect_next()
+
+    def _acknowledge(self) -> None:
+        """Have the system say at once that it has come.
+
+        Several replies to what we wrote together are several small packets.  A server
+        that waits for the acknowledgement of one before it sends the next (RFC 896)
+        would wait as long as a system may keep one back (RFC 1122 §4.2.3.2): 40 ms on
+        Linux, for each message, and a third of the speed.
+        """
+        if self._socket is not None and _QUICKLY is not None:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKLY, 1)
 
     def eof_received(self) -> bool:
         """The server has hung up."""

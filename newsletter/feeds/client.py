@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Self, TypeVar
@@ -19,8 +18,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from newsletter import __version__
 from newsletter.errors import FetchError
+from newsletter.feeds.asking import FetchLimits
 from newsletter.feeds.guard import socket_factory
 from newsletter.feeds.inflate import Body, known_codings
 from newsletter.feeds.words import connection_error, status_error
@@ -34,26 +33,6 @@ _SLOW_GAP = 5.0
 _SHORT_REST = 5.0
 # Content-Security-Policy fields of real sites pass aiohttp's 8 KB.
 _FIELD_LIMIT = 32_768
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
-    """How much a feed may ask of us, and we of a feed's server.
-
-    `deadline` is in seconds and covers everything one feed needs, from the
-    look-up of the name to the last byte, over all redirects.  `max_bytes`
-    counts decoded bytes.  `connections` are open at once, `per_host` of them to
-    one host.  Between the beginnings of two requests to one host lie `host_gap`
-    seconds, but on private networks.
-    """
-
-    deadline: float = 20.0
-    max_bytes: int = 10_000_000
-    max_redirects: int = 5
-    connections: int = 16
-    per_host: int = 2
-    host_gap: float = 0.5
-    user_agent: str = f"newsletter/{__version__} (feed reader)"
 
 
 class _Threads(AbstractResolver):

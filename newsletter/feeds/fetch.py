@@ -15,13 +15,12 @@ from yarl import URL
 
 from newsletter.clock import Clock
 from newsletter.errors import FetchError, NewsletterError, StatusError
+from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.bundle import MAX_FILES, pack
-from newsletter.feeds.client import Client, FetchLimits
+from newsletter.feeds.client import Client
 from newsletter.feeds.manners import hints_of, rest_words, wish_of
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Spared, Validators, Wish
 from newsletter.text import one_line
-
-__all__ = ["FetchLimits", "fetch_all", "fetch_each"]
 
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml, "
@@ -30,10 +29,6 @@ _ACCEPT = (
 # A validator is a few dozen bytes; a longer one is somebody's way of storing things with us.
 _VALIDATOR_LIMIT = 500
 _REASON_LIMIT = 300
-
-
-#: What fetches the headers of a feed that hold a password.
-Secret = Callable[[], Mapping[str, str]]
 
 
 def _nothing(_: FetchOutcome) -> None:

@@ -17,7 +17,8 @@ from yarl import URL
 
 from newsletter.clock import Clock
 from newsletter.errors import FetchError
-from newsletter.feeds.client import Client, FetchLimits
+from newsletter.feeds.asking import FetchLimits
+from newsletter.feeds.client import Client
 from newsletter.feeds.shrink import LARGEST, shrink
 from newsletter.model import Picture
 from newsletter.text import one_line

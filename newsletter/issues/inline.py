@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from lxml import etree
 from markupsafe import escape
-from premailer import Premailer
 
 from newsletter.errors import TemplateError
 from newsletter.issues.merge import double_quoted, set_kinds, write
@@ -36,6 +35,9 @@ def inline(html: str, token: str, *, name: str = "templates/issue.html.j2") -> s
     """
     if not html.strip():
         return ""
+    # Only here: it brings an HTTP library along, and most commands inline nothing.
+    from premailer import Premailer
+
     try:
         inlined = Premailer(
             html.replace("&amp;{", f"&amp;{_APART}{{"),

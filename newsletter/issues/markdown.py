@@ -4,12 +4,11 @@ What is written is CommonMark without raw HTML.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from html import escape as escape_html
 from typing import Final
 from urllib.parse import quote
-
-import html_to_markdown
 
 from newsletter.issues.nesting import BLOCK, Token, attributes, names, tokens
 from newsletter.issues.plaintext import html_text, to_text
@@ -23,14 +22,6 @@ _INLINE = re.compile(r"([\\`*_\[\]<>&#|~!])")
 _LINE_START = re.compile(r"^(?:([-+=])|(\d{1,9})([.)]))")
 _UNSAFE_IN_DESTINATION = re.compile(r"[\\<>\s\x00-\x1f\x7f]")
 
-_OPTIONS: Final = html_to_markdown.ConversionOptions(
-    escape_asterisks=True,
-    escape_underscores=True,
-    escape_misc=True,
-    extract_metadata=False,
-    bullets="-",
-    highlight_style="none",
-)
 #: Elements that hold a line and no blocks.
 _HEADINGS: Final = names("h1 h2 h3 h4 h5 h6")
 _LINES: Final = _HEADINGS | {"a"}
@@ -61,13 +52,29 @@ def link(text: str, url: str | None) -> str:
     return f"[{escape(text)}](<{_UNSAFE_IN_DESTINATION.sub(lambda found: quote(found[0]), url)}>)"
 
 
+@cache
+def _converter() -> Callable[[str], str | None]:
+    """The library, with our options; loaded when something is converted."""
+    import html_to_markdown
+
+    options = html_to_markdown.ConversionOptions(
+        escape_asterisks=True,
+        escape_underscores=True,
+        escape_misc=True,
+        extract_metadata=False,
+        bullets="-",
+        highlight_style="none",
+    )
+    return lambda html: html_to_markdown.convert(html, options).content
+
+
 def from_html(html: str) -> str:
     """Convert cleaned HTML (`sanitize.clean_html`) to Markdown without raw HTML; no final line break."""
     if "<" not in html and "&" not in html:
         return escape(html)
     marked = _BANG_BEFORE_LINK.sub(rf"{_BANG}\1", _representable(html.replace(_BANG, "")))
     try:
-        converted = html_to_markdown.convert(marked, _OPTIONS).content
+        converted = _converter()(marked)
     except Exception:  # noqa: BLE001 - whatever the converter cannot read, its words are kept
         return escape(html_text(html))
     return _without_underlines((converted or "").replace(_BANG, r"\!").strip("\n"))

@@ -5,20 +5,29 @@ same cleaning as a feed's: it may be pasted from anywhere.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from newsletter.issues.sanitize import SCHEMES, clean_html
 from newsletter.text import one_line
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 #: A note of more characters would crowd out the entries it introduces.
 NOTE_LIMIT: Final = 20_000
 #: Headings in a note stand at the level of sections.
 _HEADING_OFFSET: Final = 1
-_MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+@cache
+def _reader() -> "MarkdownIt":
+    """Reads Markdown; loaded when there is a note."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def note_html(markdown: str, *, language: str | None = None) -> str:
@@ -28,7 +37,7 @@ def note_html(markdown: str, *, language: str | None = None) -> str:
         markdown: the note.
         language: of the words for what becomes a link, such as a video.
     """
-    return clean_html(_MARKDOWN.render(markdown), base=None, heading_offset=_HEADING_OFFSET, languages=(language,))
+    return clean_html(_reader().render(markdown), base=None, heading_offset=_HEADING_OFFSET, languages=(language,))
 
 
 def note_faults(markdown: str) -> Iterator[tuple[int | None, str]]:
@@ -39,7 +48,7 @@ def note_faults(markdown: str) -> Iterator[tuple[int | None, str]]:
     if len(markdown) > NOTE_LIMIT:
         yield None, f"is longer than {NOTE_LIMIT:,} characters"
         return
-    for block in _MARKDOWN.parse(markdown):
+    for block in _reader().parse(markdown):
         for token in block.children or ():
             address = token.attrGet("href" if token.type == "link_open" else "src")
             if token.type not in ("link_open", "image") or _reaches(str(address or "")):
@@ -57,7 +66,7 @@ def _reaches(address: str) -> bool:
     return parts.scheme.lower() in SCHEMES and bool(parts.netloc or parts.scheme.lower() == "mailto")
 
 
-def _line(markdown: str, block: Token, address: str) -> int:
+def _line(markdown: str, block: "Token", address: str) -> int:
     """The line of a block's text where an address is written; the block's first where it is spelled otherwise."""
     first, last = block.map or (0, 1)
     lines: Sequence[str] = markdown.splitlines()[first:last]

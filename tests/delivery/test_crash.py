@@ -64,7 +64,7 @@ def test_where_what_may_have_arrived_is_held_no_kill_makes_a_copy(request: pytes
 
 def test_signed_messages_are_the_same_bytes_after_a_kill(request: pytest.FixtureRequest) -> None:
     """Signing happens in threads, ahead of the wire: it must cost neither a reader nor a second signature."""
-    verdict = crash("--dkim", *asked(request.config, 60))
+    verdict = crash("--dkim", *asked(request.config, 30))
 
     assert 0 == verdict["lost"], verdict
     assert verdict["worst_kill"] <= verdict["connections"], verdict
@@ -78,7 +78,7 @@ def test_with_a_window_a_kill_costs_at_most_a_copy_per_message_in_flight(
     request: pytest.FixtureRequest, hold: bool
 ) -> None:
     options = ["--window", "4", "--connections", "2", *(["--hold"] if hold else [])]
-    verdict = crash(*options, *asked(request.config, 60))
+    verdict = crash(*options, *asked(request.config, 30))
 
     most = verdict["connections"] * verdict["window"]
     assert (0, 0, 0, 0) == tuple(verdict[one] for one in ("lost", "changed_ids", "changed_bytes", "ledger_differs")), (

@@ -133,7 +133,7 @@ def test_only_a_few_messages_are_signed_ahead(office: Office) -> None:
             smtp = settings(
                 sink,
                 connections=connections,
-                timeout=5.0,
+                timeout=1.0,
                 signers=(Signer(domain="example.com", selector="x", key=key),),
             )
             report = await deliver(issue, office.store, smtp, clock=office.clock, stop=stop)

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.abc import AbstractResolver
 
-from newsletter.feeds.fetch import FetchLimits, fetch_all
+from newsletter.feeds.asking import FetchLimits
+from newsletter.feeds.fetch import fetch_all
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, Validators
 from tests.conftest import FakeClock
 

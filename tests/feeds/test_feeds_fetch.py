@@ -15,7 +15,8 @@ import pytest
 from aiohttp import web
 
 from newsletter import __version__
-from newsletter.feeds.fetch import FetchLimits, fetch_all
+from newsletter.feeds.asking import FetchLimits
+from newsletter.feeds.fetch import fetch_all
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Validators
 from tests.conftest import START, FakeClock
 from tests.feeds.site import RSS, Handler, answer_to, failed, fetch, fetched, serving

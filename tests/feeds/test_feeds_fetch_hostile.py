@@ -13,7 +13,7 @@ import trustme
 from aiohttp import web
 
 from newsletter.errors import FetchError
-from newsletter.feeds.fetch import FetchLimits
+from newsletter.feeds.asking import FetchLimits
 from newsletter.feeds.inflate import Body
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome
 from tests.feeds.site import RSS, RawHandler, answer_to, failed, fetch, fetched, listening, serving

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from newsletter.feeds import guard
-from newsletter.feeds.client import FetchLimits
+from newsletter.feeds.asking import FetchLimits
 from newsletter.feeds.pictures import PictureLimits, fetch_pictures
 from newsletter.model import Feed, FetchOutcome
 from tests.conftest import FakeClock

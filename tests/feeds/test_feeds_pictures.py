@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from newsletter.feeds.client import FetchLimits
+from newsletter.feeds.asking import FetchLimits
 from newsletter.feeds.pictures import PictureLimits, fetch_pictures, to_ask_for
 from newsletter.model import Picture
 from tests.conftest import FakeClock

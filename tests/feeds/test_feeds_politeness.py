@@ -11,7 +11,8 @@ from aiohttp import web
 
 from newsletter.errors import NewsletterError
 from newsletter.feeds import guard
-from newsletter.feeds.fetch import FetchLimits, Secret, fetch_all
+from newsletter.feeds.asking import FetchLimits, Secret
+from newsletter.feeds.fetch import fetch_all
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Spared, Validators
 from tests.conftest import START, FakeClock
 from tests.feeds.site import RSS, Handler, answer_to, failed, fetch, fetched, listening, serving

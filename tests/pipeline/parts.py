@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from newsletter.clock import Clock, Ids, SystemClock
-from newsletter.feeds.fetch import FetchLimits
+from newsletter.feeds.asking import FetchLimits
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
 from newsletter.model import Feed, Format, OnUnknown, Subscriber

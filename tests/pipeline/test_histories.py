@@ -349,7 +349,7 @@ class FeedLives(RuleBasedStateMachine):
 
 
 TestFeedLives = FeedLives.TestCase
-TestFeedLives.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, print_blob=True)
+TestFeedLives.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, print_blob=True)
 
 
 @pytest.mark.soak
