@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import premailer
 import pytest
 from babel import Locale
 from babel.messages.catalog import Catalog, Message
@@ -16,10 +17,9 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.ext import babel_extract
-from premailer import Premailer
 
 from newsletter import pipeline
-from newsletter.issues import inline, words
+from newsletter.issues import words
 from newsletter.issues.language import file_size
 from newsletter.issues.merge import fill_subject
 from newsletter.issues.render import Renderings, Templates, default_templates, render_issue
@@ -416,12 +416,12 @@ def test_fifty_people_in_three_languages_cost_as_much_inlining_as_three(
     """From the feed to the frozen issue: one rendering, and one premailer run, for each language."""
     pages: list[str] = []
 
-    class Counting(Premailer):  # type: ignore[misc] # it has no types
+    class Counting(premailer.Premailer):  # type: ignore[misc] # it has no types
         def transform(self, *args: Any, **options: Any) -> Any:
             pages.append(self.html)
             return super().transform(*args, **options)
 
-    monkeypatch.setattr(inline, "Premailer", Counting)
+    monkeypatch.setattr(premailer, "Premailer", Counting)
 
     def freeze(number: int) -> tuple[int, int, dict[str, int]]:
         folder = tmp_path / str(number)
