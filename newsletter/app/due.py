@@ -1,13 +1,15 @@
 """`send --due`: every digest whose slot has come, once; for cron, a timer, or whoever stays up."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from newsletter import pipeline
 from newsletter.app.project import App
 from newsletter.config import DigestConfig
+from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import NewsletterError, StoreError, UsageError
 from newsletter.model import SendReport, Tick, TickOutcome
 from newsletter.schedule import Schedule, Slot, due
@@ -56,14 +58,20 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
             "no digest has a schedule" if digest is None else f"{digest} has no schedule",
             hint='give it one in newsletter.yaml: schedule: "daily 07:30"',
         )
-    smtp = app.smtp_for_issues()
+    # Only where there is something to mail: it may run the command that gives the password, and a look is made every
+    # few minutes.
+    smtp = cache(app.smtp_for_issues)
     with app.store.lock():
-        finished = tuple(await pipeline.finish(app.parts(), smtp, watch, stop))
-        looked = [await _look(app, one, watch, stop) for one in scheduled if not stop.is_set()]
+        finished: tuple[SendReport, ...] = ()
+        if app.store.unfinished():
+            finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop))
+        looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
     return Looks(finished=finished, looked=tuple(looked))
 
 
-async def _look(app: App, digest: DigestConfig, watch: Watch, stop: asyncio.Event) -> Looked:
+async def _look(
+    app: App, digest: DigestConfig, smtp: Callable[[], SmtpSettings], watch: Watch, stop: asyncio.Event
+) -> Looked:
     store, name = app.store, digest.name
     assert digest.schedule is not None
     schedule = Schedule.parse(digest.schedule, ZoneInfo(digest.timezone))
@@ -75,12 +83,13 @@ async def _look(app: App, digest: DigestConfig, watch: Watch, stop: asyncio.Even
         lateness=digest.lateness,
         settled=lambda names: store.settled_slots(name, names),
     )
-    store.record_ticks(_missed(app, digest, found.missed, found.slot))
+    if found.missed:
+        store.record_ticks(_missed(app, digest, found.missed, found.slot))
     if found.slot is None:
         return Looked(digest=name)
     try:
         sent = await pipeline.send(
-            app.parts(), app.publication(name), app.smtp_for_issues(), slot=found.slot.name, watch=watch, stop=stop
+            app.parts(), app.publication(name), smtp(), slot=found.slot.name, watch=watch, stop=stop
         )
     except StoreError:
         # What cannot be written cannot be recorded either, and would go wrong for the others too.

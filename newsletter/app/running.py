@@ -80,7 +80,7 @@ async def run(
                 until = await runner.look(stop)
             except BusyError:
                 # Somebody sends by hand, or cron does: they do what we would.
-                until = clock.now()
+                until = clock.now() + timedelta(seconds=_LONGEST_REST)
             except NewsletterError as error:
                 runner.close()
                 until = clock.now() + timedelta(seconds=_LONGEST_REST)

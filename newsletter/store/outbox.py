@@ -8,6 +8,7 @@ batch and not a message (ARCHITECTURE.md, "The outbox").
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
@@ -64,7 +65,7 @@ class _Request(NamedTuple):
     is_again: bool = False
 
 
-class _Writer:
+class _Writer(ABC):
     """Writes intents and results, by hands and over a database connection of its own.
 
     A context manager: leaving it writes what was handed in and lets the hands
@@ -119,9 +120,9 @@ class _Writer:
         else:
             self._answer([(request.answer, _again(refusal)) for request in requests])
 
+    @abstractmethod
     def _claim(self, request: _Request) -> bool:
         """Whether somebody still wants it written; from now on it cannot be cancelled."""
-        raise NotImplementedError
 
     def _answer(self, answers: "Sequence[tuple[Answer, bool | StoreError | None]]") -> None:
         """Answer requests after their commit; called by the hands, or where one was refused."""

@@ -214,6 +214,22 @@ def test_the_command_tells_what_it_did_and_status_shows_it(wire: Wire) -> None:
     assert 2 == wire("send", "--due", "-n").code
 
 
+def test_a_look_at_which_nothing_is_due_asks_nobody_for_the_password(wire: Wire, clock: FakeClock) -> None:
+    asked = wire.folder / "asked"
+    command = f"[sh, -c, 'echo once >> {asked}; echo secret']"
+    wire.configure(
+        wire.web.feed("/rss", "First"),
+        more="digests:\n  daily: {schedule: daily 07:00}\n",
+        smtp=f"{{host: 127.0.0.1, port: {wire.mail.port}, tls: none, username: ada, password_command: {command}}}",
+    )
+
+    look(wire, clock)
+    assert not asked.exists()
+    clock.advance(timedelta(minutes=12))
+    look(wire, clock)
+    assert "once\n" == asked.read_text()
+
+
 # ------------------------------------------------------------- any looks, any clock
 
 
