@@ -542,3 +542,23 @@ def test_an_issue_goes_out_over_tls_with_a_login(office: Office, authority: trus
     assert sorted(people(20)) == sorted(address for one in mailbox.envelopes for address in one.rcpt_tos)
     assert {True} == set(mailbox.encrypted)
     assert 3 >= len(mailbox.logins)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux has it")
+def test_replies_are_acknowledged_at_once() -> None:
+    """A server may wait for that before it sends the next of several replies; the system would keep it back."""
+
+    async def go() -> tuple[int, int]:
+        async with Sink() as sink:
+            connection = await SmtpTransport(settings(sink)).open()
+            line = connection._conversation._socket
+            assert line is not None
+            # What the system comes to by itself after a while of question and answer.
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            before = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+            await connection._conversation.ask(b"NOOP\r\n", 5.0)
+            after = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+            await connection.close()
+            return before, after
+
+    assert (0, 1) == asyncio.run(go())
