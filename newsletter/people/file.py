@@ -346,19 +346,6 @@ class _Seen:
         return self._first[key]
 
 
-def read_people(path: Path, digests: Collection[str] | None = None) -> Iterator[Subscriber]:
-    """Read the people of a file, streaming.
-
-    Args:
-        path: the file.
-        digests: the names a person may ask for; None: any.
-
-    Raises:
-        ConfigError: after the last person, with every mistake in the file.
-    """
-    return FileRoster(path, digests).people()
-
-
 # ------------------------------------------------------- for editing a file with mistakes
 
 

@@ -20,7 +20,6 @@ from newsletter.model import (
     KnownFeed,
     LeftOut,
     StoredEntry,
-    Validators,
 )
 from newsletter.store import tables as t
 from newsletter.store.base import Part
@@ -48,24 +47,6 @@ class Recording:
 
 class Feeds(Part):
     """What feeds said, and which entries a digest has not carried yet."""
-
-    def validators(self, urls: Sequence[str]) -> dict[str, Validators]:
-        """What to ask each server "has it changed?" with; only for feeds that gave something.
-
-        Transaction: one read.
-        """
-        columns = (t.feeds.c.url, t.feeds.c.etag, t.feeds.c.last_modified)
-        with self._database.read() as connection:
-            rows = [
-                row
-                for chunk in in_chunks(urls)
-                for row in connection.execute(sa.select(*columns).where(t.feeds.c.url.in_(chunk)))
-            ]
-        return {
-            row.url: Validators(etag=row.etag, last_modified=row.last_modified)
-            for row in rows
-            if row.etag or row.last_modified
-        }
 
     def record_document(
         self,

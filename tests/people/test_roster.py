@@ -10,7 +10,7 @@ import pytest
 from newsletter.errors import AddressError, ConfigError, UsageError
 from newsletter.model import Format, Subscriber
 from newsletter.people.entry import Details
-from newsletter.people.file import FileRoster, read_people
+from newsletter.people.file import FileRoster
 
 PEOPLE = """\
 # The people
@@ -57,7 +57,7 @@ KONRAD = Subscriber(
 
 def test_everybody_is_read_with_what_is_said_about_them(roster: FileRoster) -> None:
     assert [ADA, GRACE, KONRAD] == list(roster.people())
-    assert [ADA, GRACE, KONRAD] == list(read_people(roster.path))
+    assert [ADA, GRACE, KONRAD] == list(FileRoster(roster.path).people())
     assert 3 == roster.count()
 
 

@@ -93,7 +93,7 @@ def test_validators_are_those_of_the_last_good_document(store: Store) -> None:
     store.record_failure(Failed(feed=FEED, reason="timed out", hint=None, seconds=1.0))
     store.record_unchanged(FEED, seconds=0.1, digests=[], first_run=3)
 
-    assert {FEED.url: Validators(etag='"v1"')} == store.validators([FEED.url, OTHER.url])
+    assert Validators(etag='"v1"') == store.memories([FEED.url, OTHER.url])[FEED.url].validators
 
 
 # -------------------------------------------------------------------- what is known of it

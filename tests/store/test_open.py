@@ -495,7 +495,7 @@ def contents(data: bytes, folder: Path) -> list[object]:
 
 def _all_of(store: Store) -> Iterator[object]:
     feeds = [one.url for one in store.feed_health()]
-    yield store.feed_health(), store.validators(feeds), store.suppressions(), store.info()
+    yield store.feed_health(), store.memories(feeds), store.suppressions(), store.info()
     for digest in ("daily", "weekly"):
         yield store.waiting(digest, feeds), store.edited(digest, feeds)
     for issue in store.issues():

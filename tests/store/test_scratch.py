@@ -35,7 +35,7 @@ def test_the_copy_knows_what_deciding_needs(original: Store) -> None:
             assert original.edited(digest, feeds) == scratch.edited(digest, feeds)
             assert original.next_number(digest) == scratch.next_number(digest)
         assert original.feed_health() == scratch.feed_health()
-        assert original.validators(feeds) == scratch.validators(feeds)
+        assert original.memories(feeds) == scratch.memories(feeds)
         assert original.issues() == scratch.issues()
         assert original.suppressions() == scratch.suppressions()
         assert original.suppression(person(1).key) == scratch.suppression(person(1).key)
