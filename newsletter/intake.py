@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Final
 
 from newsletter.errors import ParseError
-from newsletter.feeds.identity import decide, document_keys
-from newsletter.feeds.wire import Job
+from newsletter.feeds.identity import decide, decide_news, document_keys
+from newsletter.feeds.wire import Job, filled
 from newsletter.model import (
     Decision,
     Document,
@@ -24,19 +24,20 @@ from newsletter.model import (
     FetchResult,
     KnownEntry,
     KnownFeed,
+    KnownItems,
     NotModified,
     Spared,
     Validators,
 )
 from newsletter.rounds import Plan, look_back
 from newsletter.stages import Parts
-from newsletter.store.feeds import Recording
+from newsletter.store.batches import Question, Recording
 
 #: So many answers, or so many bytes of documents, are recorded together.
 _BATCH: Final = 50
 _BATCH_BYTES: Final = 20_000_000
 
-_Parsed = Failed | NotModified | Spared | tuple[Fetched, Document]
+_Parsed = Failed | NotModified | Spared | Recording
 
 
 class Intake:
@@ -65,7 +66,7 @@ class Intake:
     async def take(self, at: int, outcome: FetchOutcome) -> None:
         """Parse what the feed in this place answered, and let it wait for its record."""
         parsed: _Parsed = await self._parsed(outcome) if isinstance(outcome, Fetched) else outcome
-        self._bytes += len(outcome.body) if isinstance(parsed, tuple) and isinstance(outcome, Fetched) else 0
+        self._bytes += len(outcome.body) if isinstance(parsed, Recording) and isinstance(outcome, Fetched) else 0
         self._waiting[at] = (_without_body(outcome), parsed)
         if len(self._waiting) >= _BATCH or self._bytes >= _BATCH_BYTES:
             await self._record()
@@ -79,7 +80,8 @@ class Intake:
 
     async def _parsed(self, fetched: Fetched) -> _Parsed:
         before = self._memories.get(fetched.feed.url)
-        if before is not None and before.body_hash == sha256(fetched.body).hexdigest():
+        body_hash = sha256(fetched.body).hexdigest()
+        if before is not None and before.body_hash == body_hash:
             return NotModified(
                 feed=fetched.feed,
                 seconds=fetched.seconds,
@@ -87,12 +89,14 @@ class Intake:
                 moved_to=fetched.moved_to,
                 validators=fetched.validators,
             )
-        known = self._parts.store.known_items(fetched.feed.url) if before is not None else {}
+        known = self._parts.store.known_items(fetched.feed.url) if before is not None else KnownItems()
         document = await self._read(fetched, known)
-        return document if isinstance(document, Failed) else (fetched, document)
+        if isinstance(document, Failed):
+            return document
+        return self._recording(fetched, document, body_hash=body_hash, since=known.document if known.ids else None)
 
-    async def _read(self, fetched: Fetched, known: Mapping[str, KnownEntry]) -> Document | Failed:
-        job = Job(body=fetched.body, url=fetched.final_url, content_type=fetched.content_type, known=known)
+    async def _read(self, fetched: Fetched, known: KnownItems) -> Document | Failed:
+        job = Job(body=fetched.body, url=fetched.final_url, content_type=fetched.content_type, known=known.ids)
         try:
             return await self._parts.reader.read(job)
         except ParseError as error:
@@ -109,7 +113,7 @@ class Intake:
     async def _record(self) -> None:
         waiting, self._waiting, self._bytes = self._waiting, {}, 0
         results: dict[int, FetchResult] = {}
-        documents = {at: parsed for at, (_, parsed) in sorted(waiting.items()) if isinstance(parsed, tuple)}
+        documents = {at: parsed for at, (_, parsed) in sorted(waiting.items()) if isinstance(parsed, Recording)}
         unchanged = {at: parsed for at, (_, parsed) in sorted(waiting.items()) if isinstance(parsed, NotModified)}
         results.update(await self._documents(documents))
         results.update(self._unchanged(unchanged))
@@ -135,14 +139,13 @@ class Intake:
         )
         return dict(zip(unchanged, found, strict=True))
 
-    async def _documents(self, documents: Mapping[int, tuple[Fetched, Document]]) -> dict[int, FetchResult]:
+    async def _documents(self, documents: Mapping[int, Recording]) -> dict[int, FetchResult]:
         if not documents:
             return {}
-        found = self._parts.store.record_documents(
-            [self._recording(*one) for one in documents.values()], first_run=self._parts.first_run
-        )
+        found = self._parts.store.record_documents(list(documents.values()), first_run=self._parts.first_run)
         results = {}
-        for (at, (fetched, _)), recorded in zip(documents.items(), found, strict=True):
+        for (at, recording), recorded in zip(documents.items(), found, strict=True):
+            fetched = recording.fetched
             # None: an item that was known is another entry now, or has to be written anew.
             result = recorded or await self.record_whole(fetched)
             poll = self._plan.polls[fetched.feed.url]
@@ -151,28 +154,38 @@ class Intake:
 
     async def record_whole(self, fetched: Fetched, *, archive: bool = False) -> FetchResult:
         """Read and record all of a document, whatever of it is known; an `archive` is no flood, however much is new."""
-        whole = await self._read(fetched, {})
+        whole = await self._read(fetched, KnownItems())
         if isinstance(whole, Failed):
             return self._parts.store.record_failure(whole)
-        recording = self._recording(fetched, whole, archive=archive)
+        recording = self._recording(fetched, whole, body_hash=sha256(fetched.body).hexdigest(), archive=archive)
         [result] = self._parts.store.record_documents([recording], first_run=self._parts.first_run)
         assert result is not None
         return result
 
-    def _recording(self, fetched: Fetched, document: Document, *, archive: bool = False) -> Recording:
+    def _recording(
+        self, fetched: Fetched, read: Document, *, body_hash: str, since: int | None = None, archive: bool = False
+    ) -> Recording:
         now = self._parts.clock.now()
 
-        def judge(known: KnownFeed) -> Decision:
-            # An old page, complete with what was known before: many at once are no flood.
-            return decide(document, replace(known, recent=(), new_per_day=math.inf) if archive else known, now=now)
+        def question(entries: Mapping[int, KnownEntry]) -> Question:
+            document = filled(read, entries) if entries else read
+
+            def judge(known: KnownFeed) -> Decision:
+                # An old page, complete with what was known before: many at once are no flood.
+                before = replace(known, recent=(), new_per_day=math.inf) if archive else known
+                return decide(document, before, now=now)
+
+            return Question(keys=document_keys(document), decide=judge)
 
         return Recording(
             feed=fetched.feed,
             fetched=fetched,
-            document=document,
-            decide=judge,
-            keys=document_keys(document),
+            document=read,
+            body_hash=body_hash,
             digests=self._digests(fetched.feed),
+            question=question,
+            since=since,
+            news=None if since is None else decide_news(read),
         )
 
     def _digests(self, feed: Feed) -> tuple[str, ...]:

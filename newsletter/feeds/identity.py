@@ -144,6 +144,36 @@ def decide(document: Document, known: KnownFeed, *, now: datetime) -> Decision:
     )
 
 
+def decide_news(document: Document) -> Decision | None:
+    """What a document means whose known items were not read again, if nothing is known of what is new in it.
+
+    What was decided about an item is decided the same way again: none of its
+    keys has become another's since.  So all that is left to ask is whether a key
+    of a new entry is known already.
+
+    Returns None where that is not all: new entries that share a key, or so many of them
+    that they might be a flood.
+    """
+    seen: dict[int, int] = {}
+    fresh: dict[str, Entry] = {}
+    for entry in document.entries:
+        mark = entry.mark
+        if mark is None or (mark.known_id is None and not mark.keys):
+            return None
+        if mark.known_id is not None:
+            seen.setdefault(mark.known_id, entry.position)
+        else:
+            fresh.setdefault(mark.keys[-1], entry)
+    uses = Counter(key for entry in fresh.values() for key in keys_of(entry, document))
+    if len(fresh) >= flood.SOME or any(count > 1 for count in uses.values()):
+        return None
+    sightings = tuple(
+        Sighting(entry=entry, keys=keys_of(entry, document), text_hash=text_hash(entry), known_id=None)
+        for entry in fresh.values()
+    )
+    return Decision(sightings=sightings, seen=seen)
+
+
 def _visible(text: str) -> str:
     visible = "".join(unescape(_TAG.sub("", text)).split())
     if not visible.isascii():

@@ -5,7 +5,7 @@ before, in a document that says the same around it, is the same entry; it is cut
 out before feedparser sees the document.  Of what remains, `feeds.scan` takes down
 the usual items, and feedparser reads the others.  What the cutting leaves out
 still has its place in the document: its entry stands there, empty but for its
-hash, to be filled from the store (`feeds.wire.known_entry`).
+hash, to be filled from the store where it matters (`feeds.wire.filled`).
 """
 
 from collections.abc import Collection

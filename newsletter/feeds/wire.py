@@ -9,7 +9,7 @@ import json
 import re
 import struct
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,14 +36,14 @@ _KEYS: Final = 6
 class Job:
     """A document to be read: `url`, `content_type` as for `feeds.parse.parse`.
 
-    `known` are recorded entries by the `item_hash` of their items: these need
-    no reading.
+    `known` are ids of recorded entries by the `item_hash` of their items: these
+    need no reading.
     """
 
     body: bytes
     url: str
     content_type: str | None
-    known: Mapping[str, KnownEntry]
+    known: Mapping[str, int]
 
 
 class UnreadableAnswerError(Exception):
@@ -79,8 +79,8 @@ def pack_document(document: Document, known: Collection[str]) -> bytes:
     )
 
 
-def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
-    """The document, or what is wrong with it.
+def unpack_answer(answer: bytes, known: Mapping[str, int]) -> Document:
+    """The document, or what is wrong with it; of items in `known` only their places and their marks.
 
     Raises:
         ParseError: what the process found.
@@ -92,7 +92,6 @@ def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
             hint = found["hint"]
             raise ParseError(_text(found["error"], TITLE_LIMIT), hint=None if hint is None else _text(hint, TEXT_LIMIT))
         home = _url(found["home"])
-        here = canonical_url(home) if home else None
         rows = found["entries"]
         if not isinstance(rows, list) or len(rows) > MAX_ENTRIES:
             raise UnreadableAnswerError
@@ -101,16 +100,37 @@ def unpack_answer(answer: bytes, known: Mapping[str, KnownEntry]) -> Document:
             home_url=home,
             language=_maybe(found["language"], GUID_LIMIT),
             entries=tuple(
-                known_entry(known[row], row, at, home=here) if isinstance(row, str) else _entry(row, at)
-                for at, row in enumerate(rows)
+                _placed(known[row], row, at) if isinstance(row, str) else _entry(row, at) for at, row in enumerate(rows)
             ),
         )
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise UnreadableAnswerError from error
 
 
-def known_entry(known: KnownEntry, item_hash: str, position: int, *, home: str | None) -> Entry:
-    """As much of an entry as recognising it again needs; `home` as for `feeds.identity.keys_from`."""
+def _placed(known_id: int, item_hash: str, position: int) -> Entry:
+    mark = Mark(text_hash="", item_hash=item_hash, known_id=known_id)
+    return Entry(guid="", url=None, title="", position=position, mark=mark)
+
+
+def filled(document: Document, known: Mapping[int, KnownEntry]) -> Document:
+    """The document with as much of its known entries as recognising them again needs.
+
+    Args:
+        document: what reading it gave.
+        known: the recorded entries by their ids; where one is missing, it has gone meanwhile.
+    """
+    home = canonical_url(document.home_url) if document.home_url else None
+    entries = tuple(
+        entry
+        if entry.mark is None or entry.mark.known_id is None or entry.mark.known_id not in known
+        else _known_entry(known[entry.mark.known_id], entry.mark, entry.position, home=home)
+        for entry in document.entries
+    )
+    return replace(document, entries=entries)
+
+
+def _known_entry(known: KnownEntry, mark: Mark, position: int, *, home: str | None) -> Entry:
+    """`home` as for `feeds.identity.keys_from`."""
     keys = keys_from(known.guid, known.url, known.title, known.text_hash, home=home)
     return Entry(
         guid=known.guid,
@@ -118,7 +138,7 @@ def known_entry(known: KnownEntry, item_hash: str, position: int, *, home: str |
         title=known.title,
         published_at=known.published_at,
         position=position,
-        mark=Mark(text_hash=known.text_hash, keys=keys, item_hash=item_hash, known_id=known.id),
+        mark=replace(mark, text_hash=known.text_hash, keys=keys),
     )
 
 

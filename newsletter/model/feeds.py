@@ -123,8 +123,8 @@ class Mark:
     `text_hash` and `keys` are what `feeds.identity` says of it.  `item_hash` stands for the
     bytes of the item, and for all else in the document that its reading depends
     on; it is empty where the item cannot be told from the rest of the document.
-    `known_id` is the recorded entry that was read from the same bytes: then
-    only what recognising needs has been filled in, from the store.
+    `known_id` is the recorded entry that was read from the same bytes: then the
+    entry has its place only, until the rest is filled in from the store (`feeds.wire.filled`).
     """
 
     text_hash: str
@@ -196,6 +196,14 @@ class FeedMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownItems:
+    """The entries of a feed's last document by the hashes of their items' bytes, as ids; `document` is its number."""
+
+    document: int = 0
+    ids: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFeed:
     """What the store knew of a feed before this document was read.
 
@@ -242,10 +250,12 @@ class Decision:
 
     `warning` says why sightings are held (the flood guard), in words for the
     publisher.  `goes_on` says that the feed was read before, by another tool:
-    what is new is offered however much it is.
+    what is new is offered however much it is.  `seen` are, by their ids, the
+    places of recorded entries that are still there byte for byte, and need no sighting.
     """
 
     sightings: tuple[Sighting, ...]
+    seen: Mapping[int, int] = field(default_factory=dict[int, int])
     shared_keys: tuple[str, ...] = ()
     warning: str | None = None
     goes_on: bool = False

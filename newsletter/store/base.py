@@ -1,10 +1,13 @@
 """What every part of the store stands on: a database, a clock, a source of ids, and secrets."""
 
+from functools import cached_property
+
 import sqlalchemy as sa
 
 from newsletter.clock import Clock, Ids
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
+from newsletter.store.lookups import Lookups
 
 
 class Part:
@@ -14,6 +17,11 @@ class Part:
         self._database = database
         self._clock = clock
         self._ids = ids
+
+    @cached_property
+    def _lookups(self) -> Lookups:
+        """What recording a document asks, compiled for this database."""
+        return Lookups(self._database.engine.dialect)
 
     def secret(self, name: str) -> bytes:
         """The project's secret of this name: 32 bytes, made at the first call and never changed.

@@ -1,19 +1,65 @@
-"""What a poll needs to know beforehand, and the polls that brought nothing new."""
+"""Documents recorded, what a poll needs to know beforehand, and the polls that brought nothing new."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.model import FeedMemory, FetchResult, KnownEntry, NotModified, Validators
+from newsletter.model import (
+    Decision,
+    Document,
+    Feed,
+    FeedMemory,
+    Fetched,
+    FetchResult,
+    KnownEntry,
+    KnownFeed,
+    KnownItems,
+    NotModified,
+    Validators,
+)
 from newsletter.store import tables as t
 from newsletter.store.bulk import write_rows
-from newsletter.store.feeds import Feeds, Recording
+from newsletter.store.feeds import Feeds
+from newsletter.store.knowing import known_feed, locked_feed, some_known
 from newsletter.store.offers import offer_to_all
 from newsletter.store.outages import note_success
-from newsletter.store.record import KNOWN, TrimmedTooFarError, locked_feed
-from newsletter.store.rows import Row, in_chunks, known_entry_of
+from newsletter.store.record import Recorded, TrimmedTooFarError, first_pace, pace, write_decision
+from newsletter.store.rows import Row, in_chunks
 from newsletter.urls import spellings_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a document wants to know before it is decided about.
+
+    `decide` gets what is known of `keys` and says which entries are new; an exception of its own undoes everything.
+    """
+
+    keys: frozenset[str]
+    decide: Callable[[KnownFeed], Decision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A good document that is to be recorded.
+
+    `digests` are those that read the feed.  Of a document whose known items
+    were not read again, `since` is the number of the document they are known
+    from, and `news` what it means if nothing is known of what is new in it; None
+    where that has to be asked.  `question` is given the recorded entries that the items stand for.
+    """
+
+    feed: Feed
+    fetched: Fetched
+    document: Document
+    body_hash: str
+    digests: Sequence[str]
+    question: Callable[[Mapping[int, KnownEntry]], Question]
+    since: int | None = None
+    news: Decision | None = None
 
 
 class Batches(Feeds):
@@ -34,26 +80,26 @@ class Batches(Feeds):
                 )
             }
 
-    def known_items(self, url: str) -> dict[str, KnownEntry]:
+    def known_items(self, url: str) -> KnownItems:
         """The entries of the feed's last document whose bytes are known, by the hash of these.
 
         Transaction: one read.
         """
-        wanted = (
-            sa.select(*KNOWN, t.entries.c.item_hash)
-            .join(t.feeds, t.entries.c.feed_id == t.feeds.c.id)
-            .where(t.feeds.c.url == url, t.entries.c.seen_in == t.feeds.c.documents, t.entries.c.item_hash.is_not(None))
-        )
         with self._database.read() as connection:
-            rows = connection.execute(wanted).all()
-        found = {row.item_hash: known_entry_of(row) for row in rows}
+            rows = self._lookups.items(connection, url)
+        found = {item_hash: id_ for _, item_hash, id_ in rows}
         # Two entries from the same bytes: which is which is for the whole document to tell.
-        return found if len(found) == len(rows) else {}
+        return KnownItems(document=rows[0][0], ids=found) if rows and len(found) == len(rows) else KnownItems()
 
     def record_documents(self, recordings: Sequence[Recording], *, first_run: int | None) -> list[FetchResult | None]:
-        """Record documents, each as `record_document` does; the results are in the same order.
+        """Record documents: their new entries, edits and keys, and whom they are offered to.
 
-        One is None where the document must be read whole (`TrimmedTooFarError`): of it nothing has been written.
+        A document whose bytes are those of the last one is not decided about
+        again, but a digest that now reads the feed still gets its first entries:
+        the newest `first_run` (None: all).
+
+        The results are in the same order.  One is None where the document must
+        be read whole (`TrimmedTooFarError`): of it nothing has been written.
 
         Transaction: one write, with the feeds' rows locked.
         """
@@ -65,10 +111,90 @@ class Batches(Feeds):
                 # A feed that is there twice has another row by then.
                 row = rows.pop(url, None) or locked_feed(self._database, connection, url)
                 try:
-                    results.append(self._record_document(connection, row, recording, first_run=first_run))
+                    results.append(self._record(connection, row, recording, first_run=first_run))
                 except TrimmedTooFarError:
                     results.append(None)
         return results
+
+    def _record(self, connection: Connection, row: Row, recording: Recording, *, first_run: int | None) -> FetchResult:
+        """Record a document of a feed whose row is locked; nothing is written before all is decided."""
+        fetched, document = recording.fetched, recording.document
+        now = self._clock.now()
+        changes = self._healthy(row) | {
+            "feed": row.id,
+            "etag": fetched.validators.etag,
+            "last_modified": fetched.validators.last_modified,
+        }
+        recorded, warning, goes_on = Recorded(), None, False
+        if changed := row.body_hash != recording.body_hash:
+            decision, known = self._decided(connection, row, recording)
+            recorded = write_decision(self._database, connection, row, decision, known, lookups=self._lookups, now=now)
+            warning, goes_on = decision.warning, decision.goes_on
+            changes |= {
+                "title": document.title,
+                "home_url": document.home_url,
+                "language": document.language,
+                "body_hash": recording.body_hash,
+                "documents": row.documents + 1,
+                "new_per_day": first_pace(document, now=now)
+                if row.last_success_at is None
+                else pace(row.new_per_day, new=len(recorded.new), since=row.last_success_at, now=now),
+                "warning": warning or row.warning,
+            }
+        offered = offer_to_all(
+            self._database,
+            connection,
+            self._lookups,
+            row.id,
+            recording.digests,
+            new=recorded.new,
+            skipped=recorded.skipped,
+            document=row.documents + changed,
+            first_run=None if goes_on else first_run,
+            now=now,
+        )
+        _change(connection, "feed changed" if changed else "feed unchanged", [changes])
+        if row.failures:
+            note_success(connection, row.id, now=now)
+        return FetchResult(
+            feed=recording.feed,
+            title=document.title,
+            entries=len(document.entries),
+            new=len(recorded.new) + recorded.held + len(recorded.skipped),
+            offered=len(offered),
+            edited=recorded.edited,
+            held=recorded.held,
+            elsewhere=len(recorded.skipped),
+            unchanged=not changed,
+            warning=warning,
+            seconds=fetched.seconds,
+        )
+
+    def _decided(self, connection: Connection, row: Row, recording: Recording) -> tuple[Decision, KnownFeed | None]:
+        """What a document means, and what was known of it; None where its news alone had to be looked at.
+
+        Raises:
+            TrimmedTooFarError: what its items were known from is not the feed's last document any more.
+        """
+        entries: dict[int, KnownEntry] = {}
+        if recording.since is not None:
+            if recording.since != row.documents:
+                raise TrimmedTooFarError("another document of this feed has been recorded meanwhile")
+            news = recording.news
+            if news is not None and self._is_news(connection, row, recording.document, news):
+                return news, None
+            entries = {entry.id: entry for entry in self._lookups.document(connection, row.id, row.documents)}
+        question = recording.question(entries)
+        known = known_feed(connection, self._lookups, row, question.keys)
+        return question.decide(known), known
+
+    def _is_news(self, connection: Connection, row: Row, document: Document, news: Decision) -> bool:
+        """Whether a document means this: nothing is known of what is new in it, and the rest says what it said."""
+        # A link to the home page is nobody's, so who had which link may change with it.
+        if row.last_success_at is None or row.home_url != document.home_url:
+            return False
+        keys = {key for sighting in news.sightings for key in sighting.keys}
+        return not some_known(connection, self._lookups, row, keys) and not self._lookups.tool(connection, row.id)
 
     def _locked_feeds(self, connection: Connection, urls: Sequence[str]) -> dict[str, Row]:
         """The rows of feeds, made at first sight, locked in one order until the transaction ends."""
@@ -144,6 +270,7 @@ class Batches(Feeds):
                 offered = offer_to_all(
                     self._database,
                     connection,
+                    self._lookups,
                     row.id,
                     strangers,
                     new=(),
@@ -166,14 +293,7 @@ class Batches(Feeds):
                 results[at] = FetchResult(
                     feed=poll.feed, title=row.title, offered=len(offered), unchanged=True, seconds=poll.seconds
                 )
-            if changes:
-                names = [name for name in changes[0] if name != "feed"]
-                connection.execute(
-                    sa.update(t.feeds)
-                    .where(t.feeds.c.id == sa.bindparam("feed"))
-                    .values({name: sa.bindparam(name) for name in names}),
-                    changes,
-                )
+            _change(connection, "feed unchanged", changes)
         return [
             results.get(at)
             or self.record_unchanged(
@@ -181,3 +301,19 @@ class Batches(Feeds):
             )
             for at, poll in enumerate(polls)
         ]
+
+
+def _change(connection: Connection, name: str, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Write columns of feeds, by their ids in `feed`; `name` stands for the columns."""
+    for chunk in in_chunks(changes):
+        columns = [column for column in chunk[0] if column != "feed"]
+        write_rows(
+            connection,
+            name,
+            lambda columns=columns: (  # type: ignore[misc]
+                sa.update(t.feeds)
+                .where(t.feeds.c.id == sa.bindparam("feed"))
+                .values({column: sa.bindparam(column) for column in columns})
+            ),
+            chunk,
+        )

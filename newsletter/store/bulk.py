@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.errors import StoreError
 from newsletter.store.connect import Database
+from newsletter.store.prepared import cursor_of
 
 
 def insert_new(
@@ -57,7 +58,7 @@ def write_rows(
 ) -> None:
     """Execute one statement for many rows that all have the same columns, by the driver alone.
 
-    A third of the work of `Connection.execute`, which looks at every value of every row.
+    A small part of the work of `Connection.execute`, which looks at every value of every row.
 
     Args:
         connection: an open writing transaction.
@@ -89,8 +90,9 @@ def write_rows(
             columns_of.append(values if process is None else [process(value) for value in values])
     except (ValueError, TypeError) as error:
         raise StoreError(f"what is to be written ({name}) cannot be stored: {error}") from error
-    if is_positional:
-        connection.exec_driver_sql(sql, list(zip(*columns_of, strict=True)))
-    else:
+    written: list[Any] = list(zip(*columns_of, strict=True))
+    if not is_positional:
         names = [key for key, _, _ in parameters]
-        connection.exec_driver_sql(sql, [dict(zip(names, row, strict=True)) for row in zip(*columns_of, strict=True)])
+        written = [dict(zip(names, row, strict=True)) for row in written]
+    with cursor_of(connection) as cursor:
+        cursor.executemany(sql, written)

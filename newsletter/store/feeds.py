@@ -1,144 +1,34 @@
 """Feeds, their entries, and what of them waits for an issue."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.model import (
-    Decision,
     Disposition,
-    Document,
     Failed,
     Feed,
     FeedHealth,
     FeedStatus,
-    Fetched,
     FetchResult,
-    KnownFeed,
     LeftOut,
     StoredEntry,
 )
 from newsletter.store import tables as t
 from newsletter.store.base import Part
+from newsletter.store.knowing import locked_feed
 from newsletter.store.notes import note
 from newsletter.store.offers import offer, offer_to_all
 from newsletter.store.outages import note_failure, note_success
-from newsletter.store.record import Recorded, first_pace, known_feed, locked_feed, pace, write_decision
+from newsletter.store.record import pace
 from newsletter.store.rows import STORED_ENTRY, Row, in_chunks, stored_entry_of
 
 _POLLED = tuple(t.polls.c[name] for name in ("next_at", "moved_to", "paused", "gap_words", "silent"))
-_CHANGE = sa.update(t.feeds).where(t.feeds.c.id == sa.bindparam("feed"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """A good document that is to be recorded; see `Feeds.record_document`."""
-
-    feed: Feed
-    fetched: Fetched
-    document: Document
-    decide: Callable[[KnownFeed], Decision]
-    keys: frozenset[str]
-    digests: Sequence[str]
 
 
 class Feeds(Part):
     """What feeds said, and which entries a digest has not carried yet."""
-
-    def record_document(
-        self,
-        feed: Feed,
-        fetched: Fetched,
-        document: Document,
-        *,
-        decide: Callable[[KnownFeed], Decision],
-        keys: frozenset[str],
-        digests: Sequence[str],
-        first_run: int | None,
-    ) -> FetchResult:
-        """Record one good document: its new entries, edits and keys, and whom they are offered to.
-
-        `decide` gets what is known of `keys` and says which entries are new;
-        an exception of its own undoes everything.  A document whose bytes are
-        those of the last one is not decided about again, but a digest that now
-        reads the feed still gets its first entries.
-
-        Args:
-            feed: the feed as the project has it.
-            fetched: the bytes, their validators, how long it took.
-            document: what was parsed from them.
-            decide: recognises entries; called once, inside the transaction.
-            keys: every key an entry of the document could be known by.
-            digests: who reads the feed.
-            first_run: how many entries a digest gets of a feed that is new to
-                it; None for all.
-
-        Transaction: one write, with the feed's row locked.
-        """
-        recording = Recording(feed=feed, fetched=fetched, document=document, decide=decide, keys=keys, digests=digests)
-        with self._database.write() as connection:
-            row = locked_feed(self._database, connection, feed.url)
-            return self._record_document(connection, row, recording, first_run=first_run)
-
-    def _record_document(
-        self, connection: Connection, row: Row, recording: "Recording", *, first_run: int | None
-    ) -> FetchResult:
-        """Record a document of a feed whose row is locked; nothing is written before all is decided."""
-        feed, fetched, document = recording.feed, recording.fetched, recording.document
-        now = self._clock.now()
-        body_hash = sha256(fetched.body).hexdigest()
-        changes = self._healthy(row) | {
-            "etag": fetched.validators.etag,
-            "last_modified": fetched.validators.last_modified,
-        }
-        recorded, latest, warning, goes_on = Recorded(), row.documents, None, False
-        if changed := row.body_hash != body_hash:
-            known = known_feed(connection, row, recording.keys)
-            decision = recording.decide(known)
-            recorded = write_decision(self._database, connection, row, decision, known, now=now)
-            latest, warning, goes_on = row.documents + 1, decision.warning, decision.goes_on
-            changes |= {
-                "title": document.title,
-                "home_url": document.home_url,
-                "language": document.language,
-                "body_hash": body_hash,
-                "documents": latest,
-                "new_per_day": first_pace(document, now=now)
-                if row.last_success_at is None
-                else pace(row.new_per_day, new=len(recorded.new), since=row.last_success_at, now=now),
-            }
-            if warning:
-                changes["warning"] = warning
-        offered = offer_to_all(
-            self._database,
-            connection,
-            row.id,
-            recording.digests,
-            new=recorded.new,
-            skipped=recorded.skipped,
-            document=latest,
-            first_run=None if goes_on else first_run,
-            now=now,
-        )
-        connection.execute(_CHANGE, {"feed": row.id, **changes})
-        if row.failures:
-            note_success(connection, row.id, now=now)
-        return FetchResult(
-            feed=feed,
-            title=document.title,
-            entries=len(document.entries),
-            new=len(recorded.new) + recorded.held + len(recorded.skipped),
-            offered=len(offered),
-            edited=recorded.edited,
-            held=recorded.held,
-            elsewhere=len(recorded.skipped),
-            unchanged=not changed,
-            warning=warning,
-            seconds=fetched.seconds,
-        )
 
     def record_unchanged(
         self, feed: Feed, *, seconds: float, digests: Sequence[str], first_run: int | None
@@ -153,6 +43,7 @@ class Feeds(Part):
             offered = offer_to_all(
                 self._database,
                 connection,
+                self._lookups,
                 row.id,
                 # A digest joins a feed with its first document, not with a mistaken 304.
                 digests if row.documents else (),

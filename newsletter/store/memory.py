@@ -17,8 +17,8 @@ from sqlalchemy.engine import Connection
 from newsletter.model import Entry
 from newsletter.store import tables as t
 from newsletter.store.base import Part
+from newsletter.store.knowing import locked_feed
 from newsletter.store.notes import note
-from newsletter.store.record import locked_feed
 from newsletter.store.rows import STORED_ENTRY, entry_of, in_chunks
 from newsletter.store.types import storable
 

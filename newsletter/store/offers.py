@@ -14,19 +14,11 @@ from sqlalchemy.engine import Connection
 from newsletter.store import tables as t
 from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
-from newsletter.store.rows import Row, in_chunks
+from newsletter.store.lookups import Lookups
+from newsletter.store.rows import in_chunks
 
 # Made once: making a statement costs more than running it.
-_JOINED = sa.select(t.digest_feeds.c.feed_id).where(
-    t.digest_feeds.c.digest == sa.bindparam("reader"), t.digest_feeds.c.feed_id == sa.bindparam("feed")
-)
 _JOIN = sa.insert(t.digest_feeds)
-_OF_DOCUMENT = sa.select(t.entries.c.id, t.entries.c.published_at, t.entries.c.position).where(
-    t.entries.c.feed_id == sa.bindparam("feed"),
-    t.entries.c.seen_in == sa.bindparam("document"),
-    t.entries.c.held.is_(False),
-)
-_ANY_ISSUE = sa.select(t.issues.c.id).where(t.issues.c.digest == sa.bindparam("reader")).limit(1)
 _HERE, _THERE = t.entry_keys.alias("here"), t.entry_keys.alias("there")
 _CARRIED = (
     sa.select(_HERE.c.entry_id)
@@ -41,12 +33,6 @@ _CARRIED = (
     )
 )
 _BY_ANOTHER_FEED = "the digest has carried the same link from another feed"
-
-
-def newest_first(row: Row) -> tuple[bool, float, int]:
-    """Order of a document's entries: by date, then the undated as the document has them."""
-    published = row.published_at
-    return (published is None, -published.timestamp() if published else 0.0, row.position)
 
 
 def offer(
@@ -68,17 +54,10 @@ def offer(
         )
 
 
-def join(connection: Connection, digest: str, feed_id: int, *, now: datetime) -> bool:
-    """Note that a digest reads a feed, whose row is locked; True if it had not before."""
-    if connection.execute(_JOINED, {"reader": digest, "feed": feed_id}).first():
-        return False
-    connection.execute(_JOIN, {"digest": digest, "feed_id": feed_id, "joined_at": now})
-    return True
-
-
 def offer_to_all(
     database: Database,
     connection: Connection,
+    lookups: Lookups,
     feed_id: int,
     digests: Sequence[str],
     *,
@@ -97,19 +76,20 @@ def offer_to_all(
     """
     offered: set[int] = set()
     for digest in dict.fromkeys(digests):
-        if not join(connection, digest, feed_id, now=now):
+        if lookups.reads(connection, digest, feed_id):
             offer(database, connection, digest, new, now=now)
             offered.update(new)
             for id_, why in skipped.items():
                 offer(database, connection, digest, [id_], now=now, skipped=why)
             continue
-        rows = connection.execute(_OF_DOCUMENT, {"feed": feed_id, "document": document}).all()
-        sent = _sent_elsewhere(connection, feed_id, document)
+        # The feed's row is locked: nobody else notes that the digest reads it.
+        connection.execute(_JOIN, {"digest": digest, "feed_id": feed_id, "joined_at": now})
+        sent = lookups.sent_before(connection, feed_id, document)
         for id_, why in sent.items():
             offer(database, connection, digest, [id_], now=now, skipped=why)
-        ids = [row.id for row in sorted(rows, key=newest_first) if row.id not in sent]
+        ids = [id_ for id_ in lookups.not_held(connection, feed_id, document) if id_ not in sent]
         first = ids if first_run is None else ids[:first_run]
-        carried = _carried(connection, digest, feed_id, first)
+        carried = _carried(connection, lookups, digest, feed_id, first)
         offer(database, connection, digest, carried, now=now, skipped=_BY_ANOTHER_FEED)
         older = f"not among the newest {first_run} when the digest first read the feed"
         offer(database, connection, digest, ids[len(first) :], now=now, skipped=older)
@@ -119,20 +99,10 @@ def offer_to_all(
     return offered
 
 
-def _sent_elsewhere(connection: Connection, feed_id: int, document: int) -> dict[int, str]:
-    """Entries of a document that another tool had sent, and the note that says so."""
-    rows = connection.execute(
-        sa.select(t.entry_notes.c.entry_id, t.entry_notes.c.words)
-        .join(t.entries, t.entries.c.id == t.entry_notes.c.entry_id)
-        .where(t.entries.c.feed_id == feed_id, t.entries.c.seen_in == document, t.entry_notes.c.kind == "elsewhere")
-    )
-    return {row.entry_id: row.words for row in rows}
-
-
-def _carried(connection: Connection, digest: str, feed_id: int, entry_ids: Sequence[int]) -> set[int]:
+def _carried(connection: Connection, lookups: Lookups, digest: str, feed_id: int, entry_ids: Sequence[int]) -> set[int]:
     """Entries whose link the digest has used up through another feed."""
     found: set[int] = set()
-    if connection.execute(_ANY_ISSUE, {"reader": digest}).first() is None:
+    if not lookups.has_issues(connection, digest):
         return found
     for chunk in in_chunks(entry_ids):
         found.update(connection.execute(_CARRIED, {"ids": chunk, "feed": feed_id, "reader": digest}).scalars())

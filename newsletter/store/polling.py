@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 from newsletter.model import Feed, FetchResult, Hints, Poll, Rhythm, Trouble, Wish
 from newsletter.store import tables as t
 from newsletter.store.base import Part
+from newsletter.store.knowing import locked_feed
 from newsletter.store.offers import offer_to_all
-from newsletter.store.record import locked_feed
 from newsletter.store.rows import Row, in_chunks
 from newsletter.store.types import storable, unreadable
 from newsletter.urls import canonical_url
@@ -146,6 +146,7 @@ class Polling(Part):
                     offer_to_all(
                         self._database,
                         connection,
+                        self._lookups,
                         row.id,
                         digests,
                         new=(),

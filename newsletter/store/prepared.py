@@ -6,19 +6,34 @@ several times what SQLite takes to do the work.  Here that is done once.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 Process = Callable[[Any], Any]
 
 _decoded = json.JSONDecoder().decode
 _encoded = json.JSONEncoder(default=datetime.isoformat).encode
+
+
+@contextmanager
+def cursor_of(connection: Connection) -> Iterator[DBAPICursor]:
+    """A cursor of the driver's own; what that raises is raised as SQLAlchemy would."""
+    dialect, cursor = connection.dialect, connection.connection.cursor()
+    try:
+        yield cursor
+    except dialect.loaded_dbapi.Error as error:
+        kind = dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(None, None, error, kind, hide_parameters=True, dialect=dialect) from error
+    finally:
+        cursor.close()
 
 
 class Prepared:
@@ -67,19 +82,13 @@ class Prepared:
 
     def _execute(self, connection: Connection, values: Mapping[str, Any]) -> list[list[Any]]:
         """Execute it with a cursor of the driver's own; what that raises is raised as SQLAlchemy would."""
-        dialect, cursor = connection.dialect, connection.connection.cursor()
-        try:
+        with cursor_of(connection) as cursor:
             cursor.execute(self._sql, self._parameters(values))
             if self._in_one:
                 ((in_one,),) = cursor.fetchall()
                 rows: list[list[Any]] = _decoded(in_one)
                 return rows
             return list(map(list, cursor.fetchall())) if self._is_query else []
-        except dialect.loaded_dbapi.Error as error:
-            kind = dialect.loaded_dbapi.Error
-            raise DBAPIError.instance(None, None, error, kind, hide_parameters=True, dialect=dialect) from error
-        finally:
-            cursor.close()
 
     def _parameters(self, values: Mapping[str, Any]) -> Any:
         fixed, given = self._fixed, self._given
@@ -108,6 +117,20 @@ def among(column: sa.ColumnElement[int], name: str, dialect: Dialect) -> sa.Colu
 def numbers(values: Sequence[int], dialect: Dialect) -> Any:
     """Numbers in the form that `among` compares with."""
     return f"[{','.join(map(str, values))}]" if dialect.name == "sqlite" else list(values)
+
+
+def among_texts(column: sa.ColumnElement[str], name: str, dialect: Dialect) -> sa.ColumnElement[bool]:
+    """Whether a column is one of the texts in the parameter `name`, which comes from `texts`."""
+    given = sa.bindparam(name, type_=sa.Text, required=True)
+    if dialect.name == "sqlite":
+        each = sa.func.json_each(given).table_valued("value")
+        return column.in_(sa.select(each.c.value))
+    return column.in_(sa.select(sa.func.json_array_elements_text(sa.cast(given, sa.JSON))))
+
+
+def texts(values: Iterable[str]) -> str:
+    """Texts in the form that `among_texts` compares with."""
+    return _encoded(list(values))
 
 
 class Records:

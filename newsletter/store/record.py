@@ -4,9 +4,8 @@ Works on an open writing transaction and on the feed's locked row, so that two
 processes that fetch one feed at once record it one after the other.
 """
 
-import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -19,52 +18,14 @@ from newsletter.model import Decision, Document, Entry, KnownEntry, KnownFeed, S
 from newsletter.store import tables as t
 from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
+from newsletter.store.lookups import Lookups
 from newsletter.store.notes import note
-from newsletter.store.offers import newest_first
-from newsletter.store.rows import (
-    STORED_ENTRY,
-    Row,
-    entry_columns,
-    entry_of,
-    entry_record,
-    in_chunks,
-    known_entry_of,
-)
+from newsletter.store.rows import STORED_ENTRY, Row, entry_columns, entry_of, entry_record, in_chunks
 from newsletter.store.types import storable
-from newsletter.urls import spellings_of
 
-#: How many entries of the last good fetch help to recognise a site that has moved.
-_RECENT: Final = 500
 #: After so many days without one, a feed's usual pace counts half.
 _HALF_LIFE: Final = 7.0
 _DAY: Final = 86_400.0
-#: How many texts another tool had sent of a feed are remembered by their sums, at most.
-_MOST_SUMS: Final = 100_000
-
-#: What makes a `KnownEntry`.
-KNOWN: Final = tuple(t.entries.c[name] for name in ("id", "guid", "title", "url", "text_hash", "published_at"))
-
-#: One JSON text instead of hundreds of parameters, each of which SQLAlchemy would look at.
-_OWNERS: Final = {
-    "sqlite": sa.text(
-        "SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed AND key IN (SELECT value FROM json_each(:keys))"
-    ),
-    "postgresql": sa.text(
-        "SELECT key, entry_id FROM entry_keys WHERE feed_id = :feed"
-        " AND key IN (SELECT json_array_elements_text(CAST(:keys AS json)))"
-    ),
-}
-#: Statements that every document needs are made once: making one costs more than running it.
-_LAST_DOCUMENT: Final = sa.select(*KNOWN, t.entries.c.position).where(
-    t.entries.c.feed_id == sa.bindparam("feed"), t.entries.c.seen_in == sa.bindparam("document")
-)
-
-_ANY: Final = sa.select(t.entries.c.id).where(t.entries.c.feed_id == sa.bindparam("feed")).limit(1)
-_IDS: Final = (
-    sa.select(t.entries.c.id)
-    .where(t.entries.c.feed_id == sa.bindparam("feed"), t.entries.c.seen_in == sa.bindparam("document"))
-    .order_by(t.entries.c.id)
-)
 
 
 class TrimmedTooFarError(StoreError):
@@ -81,102 +42,43 @@ class Recorded:
     edited: int = 0
 
 
-def locked_feed(database: Database, connection: Connection, url: str) -> Row:
-    """The feed's row, made at first sight and locked until the transaction ends.
-
-    A feed whose address is new only in its scheme, a "www." or a final slash is the one of before.
-    """
-    wanted = sa.select(t.feeds).where(t.feeds.c.url == url).with_for_update()
-    if (row := connection.execute(wanted).first()) is not None:
-        return row
-    spellings = [spelling for spelling in spellings_of(url) if spelling != url]
-    before = connection.execute(sa.select(t.feeds.c.id).where(t.feeds.c.url.in_(spellings)).order_by(t.feeds.c.id))
-    if (old := before.scalars().first()) is not None:
-        connection.execute(sa.update(t.feeds).where(t.feeds.c.id == old).values(url=url, etag=None, last_modified=None))
-    connection.execute(
-        database.insert(t.feeds).values(url=url, documents=0, failures=0).on_conflict_do_nothing(index_elements=["url"])
-    )
-    return connection.execute(wanted).one()
-
-
-def known_feed(connection: Connection, feed: Row, keys: Iterable[str]) -> KnownFeed:
-    """What deciding about a document that uses these keys needs to know."""
-    # Of a feed without entries nothing is known, and this is the first day of many.
-    is_new = feed.documents == 0 and connection.execute(_ANY, {"feed": feed.id}).first() is None
-    told = {key: storable(key) for key in keys}
-    asked = {} if is_new else told
-    owners = dict(_owners(connection, feed.id, set(asked.values())))
-    last = connection.execute(_LAST_DOCUMENT, {"feed": feed.id, "document": feed.documents}).all()
-    of_last = {row.id: known_entry_of(row) for row in last}
-    wanted = {owner for owner in owners.values() if owner is not None}
-    known = {id_: entry for id_, entry in of_last.items() if id_ in wanted}
-    for ids in in_chunks(wanted - known.keys()):
-        rows = connection.execute(sa.select(*KNOWN).where(t.entries.c.id.in_(ids)))
-        known.update((row.id, known_entry_of(row)) for row in rows)
-    elsewhere, moved_from = _elsewhere(connection, feed.id, told)
-    return KnownFeed(
-        elsewhere=elsewhere,
-        moved_from=moved_from,
-        fetched_before=feed.last_success_at is not None,
-        keys={key: owners[stored] for key, stored in asked.items() if stored in owners},
-        entries=known,
-        recent=tuple(of_last[row.id] for row in sorted(last, key=newest_first)[:_RECENT]),
-        last_success_at=feed.last_success_at,
-        new_per_day=feed.new_per_day,
-    )
-
-
-def _elsewhere(connection: Connection, feed_id: int, asked: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """What another tool had sent of these keys, and which tool the feed came from, if it came from one."""
-    here = t.sent_elsewhere.c
-    tool = connection.execute(sa.select(here.tool).where(here.feed_id == feed_id, here.key == "")).scalar()
-    if tool is None:
-        return {}, None
-    found: dict[str, str] = {}
-    for chunk in in_chunks(set(asked.values())):
-        wanted = sa.select(here.key, here.tool).where(here.feed_id.in_((feed_id, 0)), here.key.in_(chunk))
-        found.update((row.key, row.tool) for row in connection.execute(wanted))
-    # Sums of texts are slow to work out, so all of them are handed over, and it is done only where there are any.
-    sums = connection.execute(
-        sa.select(here.key, here.tool)
-        .where(here.feed_id == feed_id, here.key >= "s:", here.key < "s;")
-        .limit(_MOST_SUMS)
-    ).all()
-    return {key: found[stored] for key, stored in asked.items() if stored in found} | {
-        r.key: r.tool for r in sums
-    }, tool
-
-
-def _owners(connection: Connection, feed_id: int, keys: Collection[str]) -> Iterator[tuple[str, int | None]]:
-    """Whose keys these are, as far as they are remembered."""
-    if not keys:
-        return
-    asked = {"feed": feed_id, "keys": json.dumps(list(keys), ensure_ascii=False)}
-    yield from ((key, owner) for key, owner in connection.execute(_OWNERS[connection.dialect.name], asked))
-
-
 def write_decision(
-    database: Database, connection: Connection, feed: Row, decision: Decision, known: KnownFeed, *, now: datetime
+    database: Database,
+    connection: Connection,
+    feed: Row,
+    decision: Decision,
+    known: KnownFeed | None,
+    *,
+    lookups: Lookups,
+    now: datetime,
 ) -> Recorded:
-    """Write entries, edits and keys as decided; the document becomes the feed's latest."""
+    """Write entries, edits and keys as decided; the document becomes the feed's latest.
+
+    `known` is None where all of the document but its news is `Decision.seen`.
+    """
     document = feed.documents + 1
     new = [sighting for sighting in decision.sightings if sighting.known_id is None]
     seen: dict[int, Sighting] = {}
     for sighting in decision.sightings:
         if sighting.known_id is not None:
             seen.setdefault(sighting.known_id, sighting)
-    _require_read(decision.sightings, known)
-    inserted = _insert(connection, feed.id, new, document=document, now=now)
+    if known is not None:
+        _require_read(decision.sightings, known)
+    inserted = _insert(connection, lookups, feed.id, new, document=document, now=now)
+    _stay(connection, decision.seen, document=document, now=now)
     for id_, sighting in seen.items():
         if sighting.edited:
             _edit(connection, id_, sighting, now=now)
-    _see_again(connection, seen, known, document=document, now=now)
+    if known is not None:
+        _see_again(connection, seen, known, document=document, now=now)
     _note(database, connection, inserted, seen, decision.warning or "", now=now)
     owners: dict[str, int] = {}
     for id_, sighting in (*inserted, *((one.known_id, one) for one in decision.sightings if one.known_id)):
         for key in sighting.keys:
             owners.setdefault(key, id_)
-    _own_keys(database, connection, feed.id, owners=owners, shared=decision.shared_keys, known=known.keys)
+    _own_keys(
+        database, connection, feed.id, owners=owners, shared=decision.shared_keys, known=known.keys if known else {}
+    )
     return Recorded(
         new=tuple(id_ for id_, sighting in inserted if not sighting.held and not sighting.skipped),
         skipped={id_: sighting.skipped for id_, sighting in inserted if sighting.skipped},
@@ -221,7 +123,7 @@ def pace(old: float | None, *, new: int, since: datetime, now: datetime) -> floa
 
 
 def _insert(
-    connection: Connection, feed_id: int, new: Sequence[Sighting], *, document: int, now: datetime
+    connection: Connection, lookups: Lookups, feed_id: int, new: Sequence[Sighting], *, document: int, now: datetime
 ) -> list[tuple[int, Sighting]]:
     """Write new entries; returns them with their ids."""
     for chunk in in_chunks(new):
@@ -247,8 +149,7 @@ def _insert(
     # Nothing else is in this document yet, and ids grow as rows are written.
     if not new:
         return []
-    ids = connection.execute(_IDS, {"feed": feed_id, "document": document}).scalars()
-    inserted = list(zip(ids, new, strict=True))
+    inserted = list(zip(lookups.ids(connection, feed_id, document), new, strict=True))
     for rows in in_chunks({"entry_id": id_, **_texts(sighting.entry)} for id_, sighting in inserted):
         write_rows(connection, "entry_texts", lambda: sa.insert(t.entry_texts), rows)
     return inserted
@@ -312,6 +213,25 @@ def _hash_of_known(sighting: Sighting, before: KnownEntry | None) -> str | None:
     then = (before.guid, before.url, before.title, before.published_at, before.text_hash)
     now = (entry.guid, entry.url, entry.title, entry.published_at, sighting.text_hash)
     return found if then == now else None
+
+
+def _stay(connection: Connection, seen: Mapping[int, int], *, document: int, now: datetime) -> None:
+    """Note where entries are now whose items are, byte for byte, what they were in the last document."""
+    for chunk in in_chunks(seen.items()):
+        write_rows(
+            connection,
+            "entries staying",
+            lambda: (
+                sa.update(t.entries)
+                .where(t.entries.c.id == sa.bindparam("entry"))
+                .values(
+                    seen_in=sa.bindparam("document"),
+                    last_seen_at=sa.bindparam("seen_at"),
+                    position=sa.bindparam("place"),
+                )
+            ),
+            [{"entry": id_, "document": document, "seen_at": now, "place": place} for id_, place in chunk],
+        )
 
 
 def _see_again(

@@ -16,7 +16,6 @@ from newsletter.model import (
     Entry,
     Envelope,
     Issue,
-    KnownEntry,
     Picture,
     Rendering,
     StoredEntry,
@@ -83,18 +82,6 @@ def stored_entry_of(row: Row) -> StoredEntry:
         entry=entry_of(row),
         first_seen_at=row.first_seen_at,
         changed_at=changed_at,
-    )
-
-
-def known_entry_of(row: Row) -> KnownEntry:
-    """What recognising an entry needs."""
-    return KnownEntry(
-        id=row.id,
-        title=row.title,
-        url=row.url,
-        text_hash=row.text_hash,
-        published_at=row.published_at,
-        guid=row.guid,
     )
 
 

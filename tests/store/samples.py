@@ -25,6 +25,7 @@ from newsletter.model import (
     Validators,
 )
 from newsletter.store import Store
+from newsletter.store.batches import Question, Recording
 
 #: When the tests' clock starts; said again here because programs that tests start should not load pytest.
 START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -113,8 +114,8 @@ def record(
 ) -> FetchResult:
     """Record a document of these entries, offering all of it at first."""
     found = document(*entries)
-    return store.record_document(
-        feed,
+    return record_document(
+        store,
         fetched(feed, found),
         found,
         decide=recognise(found, **decision),
@@ -122,6 +123,30 @@ def record(
         digests=digests,
         first_run=first_run,
     )
+
+
+def record_document(
+    store: Store,
+    answer: Fetched,
+    found: Document,
+    *,
+    decide: Callable[[KnownFeed], Decision],
+    keys: frozenset[str],
+    digests: Sequence[str],
+    first_run: int | None,
+) -> FetchResult:
+    """Record one document, all of it read."""
+    recording = Recording(
+        feed=answer.feed,
+        fetched=answer,
+        document=found,
+        body_hash=sha256(answer.body).hexdigest(),
+        digests=digests,
+        question=lambda _: Question(keys=keys, decide=decide),
+    )
+    [result] = store.record_documents([recording], first_run=first_run)
+    assert result is not None
+    return result
 
 
 def titles(store: Store, digest: str = "daily", *feeds: Feed) -> list[str]:

@@ -29,6 +29,7 @@ from tests.store.samples import (
     keys_of,
     recognise,
     record,
+    record_document,
     text_hash,
     titles,
 )
@@ -81,8 +82,8 @@ def test_dates_of_any_year_survive(store: Store) -> None:
 
 def test_validators_are_those_of_the_last_good_document(store: Store) -> None:
     found = document(entry("1"))
-    store.record_document(
-        FEED,
+    record_document(
+        store,
         fetched(FEED, found, etag='"v1"'),
         found,
         decide=recognise(found),
@@ -113,7 +114,7 @@ def test_a_document_is_decided_about_with_what_is_known_of_its_keys(store: Store
     found = document()
     clock.advance(timedelta(days=1))
     wanted = frozenset({*keys_of(old), "g:never seen"})
-    store.record_document(FEED, fetched(FEED, found), found, decide=decide, keys=wanted, digests=["daily"], first_run=3)
+    record_document(store, fetched(FEED, found), found, decide=decide, keys=wanted, digests=["daily"], first_run=3)
 
     [known] = asked
     [owner] = set(known.keys.values())
@@ -143,8 +144,8 @@ def test_a_first_document_is_decided_about_with_nothing_known(store: Store) -> N
 
     found = document(entry("1"))
     store.record_failure(Failed(feed=FEED, reason="no answer", hint=None, seconds=20))
-    store.record_document(
-        FEED,
+    record_document(
+        store,
         fetched(FEED, found),
         found,
         decide=decide,
@@ -167,7 +168,7 @@ def test_only_the_last_good_document_counts_as_recent(store: Store) -> None:
         return Decision(sightings=())
 
     found = document()
-    store.record_document(FEED, fetched(FEED, found), found, decide=decide, keys=frozenset(), digests=[], first_run=3)
+    record_document(store, fetched(FEED, found), found, decide=decide, keys=frozenset(), digests=[], first_run=3)
 
     assert [["Title of 2", "Title of 3"]] == seen
 
@@ -185,8 +186,8 @@ def test_a_key_once_shared_proves_nothing_ever_again(store: Store) -> None:
         return Decision(sightings=())
 
     found = document()
-    store.record_document(
-        FEED, fetched(FEED, found), found, decide=decide, keys=frozenset({link, "g:1"}), digests=[], first_run=3
+    record_document(
+        store, fetched(FEED, found), found, decide=decide, keys=frozenset({link, "g:1"}), digests=[], first_run=3
     )
 
     assert asked[0].keys[link] is None
@@ -199,8 +200,8 @@ def test_an_error_while_deciding_leaves_everything_as_it_was(store: Store) -> No
 
     found = document(entry("1"))
     with pytest.raises(StoreError, match="cannot decide"):
-        store.record_document(
-            FEED, fetched(FEED, found), found, decide=decide, keys=frozenset(), digests=["daily"], first_run=3
+        record_document(
+            store, fetched(FEED, found), found, decide=decide, keys=frozenset(), digests=["daily"], first_run=3
         )
 
     assert [] == store.feed_health()
@@ -257,8 +258,8 @@ def test_the_same_bytes_again_are_not_decided_about_but_still_reach_a_new_digest
 
     found = document(entry("1"))
     record(store, *found.entries)
-    result = store.record_document(
-        FEED, fetched(FEED, found), found, decide=never, keys=frozenset(), digests=["weekly"], first_run=3
+    result = record_document(
+        store, fetched(FEED, found), found, decide=never, keys=frozenset(), digests=["weekly"], first_run=3
     )
 
     assert (True, 0, 1) == (result.unchanged, result.new, result.offered)
@@ -457,8 +458,8 @@ def test_the_usual_pace_of_a_feed_is_learned(store: Store, clock: FakeClock) -> 
             paces.append(known.new_per_day)
             return recognise(found)(known)
 
-        store.record_document(
-            FEED,
+        record_document(
+            store,
             fetched(FEED, found),
             found,
             decide=decide,

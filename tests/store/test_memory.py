@@ -11,7 +11,19 @@ from newsletter.store import Store
 from newsletter.store import tables as t
 from newsletter.store.memory import TOMBSTONE, may_be_forgotten
 from tests.conftest import FakeClock
-from tests.store.samples import FEED, OTHER, document, entry, fetched, freeze, person, recognise, record, titles
+from tests.store.samples import (
+    FEED,
+    OTHER,
+    document,
+    entry,
+    fetched,
+    freeze,
+    person,
+    recognise,
+    record,
+    record_document,
+    titles,
+)
 
 DAY = timedelta(days=1)
 
@@ -100,8 +112,8 @@ def test_what_another_tool_had_sent_is_never_offered(store: Store) -> None:
         assert ({"g:1": "r2e"}, "r2e") == (known.elsewhere, known.moved_from)
         return Decision(sightings=(replace(first, skipped="r2e had sent it"), second), goes_on=True)
 
-    result = store.record_document(
-        FEED,
+    result = record_document(
+        store,
         fetched(FEED, found),
         found,
         decide=decide,
