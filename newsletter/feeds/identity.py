@@ -175,7 +175,12 @@ def decide_news(document: Document) -> Decision | None:
 
 
 def _visible(text: str) -> str:
-    visible = "".join(unescape(_TAG.sub("", text)).split())
+    # Every entry of every document comes here: what is cheap to look for is looked for before what is dear to do.
+    if "<" in text:
+        text = _TAG.sub("", text)
+    if "&" in text:
+        text = unescape(text)
+    visible = "".join(text.replace(" ", "").split())
     if not visible.isascii():
         for character in _INVISIBLE:
             visible = visible.replace(character, "")

@@ -205,7 +205,8 @@ class Batches(Feeds):
             connection,
             "feeds",
             lambda: self._database.insert(t.feeds).on_conflict_do_nothing(index_elements=["url"]),
-            [{"url": url, "documents": 0, "failures": 0} for url in wanted],
+            ("url", "documents", "failures"),
+            [(url, 0, 0) for url in wanted],
         )
         return {
             row.url: row
@@ -306,14 +307,15 @@ class Batches(Feeds):
 def _change(connection: Connection, name: str, changes: Sequence[Mapping[str, Any]]) -> None:
     """Write columns of feeds, by their ids in `feed`; `name` stands for the columns."""
     for chunk in in_chunks(changes):
-        columns = [column for column in chunk[0] if column != "feed"]
+        columns = list(chunk[0])
         write_rows(
             connection,
             name,
             lambda columns=columns: (  # type: ignore[misc]
                 sa.update(t.feeds)
                 .where(t.feeds.c.id == sa.bindparam("feed"))
-                .values({column: sa.bindparam(column) for column in columns})
+                .values({column: sa.bindparam(column) for column in columns if column != "feed"})
             ),
-            chunk,
+            columns,
+            [[row[column] for column in columns] for row in chunk],
         )

@@ -1,12 +1,12 @@
 """Many rows in one statement, the way each database likes it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 
 from newsletter.errors import StoreError
 from newsletter.store.connect import Database
@@ -47,16 +47,20 @@ def insert_new(
     )
 
 
-#: What a statement of `write_rows` has become for a database: its SQL, and its parameters in order, each with
-#: what makes its value storable and the value that stands where a row has none.
+#: What a statement of `write_rows` has become for a database: its SQL, whether its parameters are named by their
+#: order alone, and of each its name, what makes its value storable, and the value that stands where no row has one.
 _Plan = tuple[str, bool, list[tuple[str, Callable[[Any], Any] | None, Any]]]
 _PLANS: Final = dict[tuple[str, str], _Plan]()
 
 
 def write_rows(
-    connection: Connection, name: str, statement: Callable[[], Any], rows: Sequence[Mapping[str, Any]]
+    connection: Connection,
+    name: str,
+    statement: Callable[[], Any],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
 ) -> None:
-    """Execute one statement for many rows that all have the same columns, by the driver alone.
+    """Execute one statement for many rows, by the driver alone.
 
     A small part of the work of `Connection.execute`, which looks at every value of every row.
 
@@ -64,35 +68,52 @@ def write_rows(
         connection: an open writing transaction.
         name: of the statement; the same name is always the same statement and the same columns.
         statement: makes it, at its first use: INSERT, or UPDATE with `bindparam`s.
-        rows: values by column, or by name of a `bindparam`.
+        columns: names of the columns, or of the `bindparam`s.
+        rows: the values of each row, in that order.
 
     Raises:
         StoreError: a value is none that its column can hold.
     """
-    if not rows:
+    given = dict(zip(columns, zip(*rows, strict=True), strict=False))
+    if not given:
         return
+    count = len(next(iter(given.values())))
     dialect = connection.dialect
     plan = _PLANS.get((name, dialect.name))
     if plan is None:
-        wanted = statement()
-        columns = list(rows[0]) if wanted.is_insert else None
-        compiled = wanted.compile(dialect=dialect, column_keys=columns)
-        parameters = [
-            (key, compiled.binds[key].type.bind_processor(dialect), compiled.params[key])
-            for key in (compiled.positiontup or compiled.params)
-        ]
-        plan = _PLANS[name, dialect.name] = (str(compiled), bool(compiled.positional), parameters)
+        plan = _PLANS[name, dialect.name] = _planned(statement(), columns, dialect)
     sql, is_positional, parameters = plan
-    columns_of: list[list[Any]] = []
     try:
-        for key, process, default in parameters:
-            values = [row.get(key, default) for row in rows]
-            columns_of.append(values if process is None else [process(value) for value in values])
+        written = [
+            _storable(given[key], process) if key in given else _storable([default] * count, process)
+            for key, process, default in parameters
+        ]
     except (ValueError, TypeError) as error:
         raise StoreError(f"what is to be written ({name}) cannot be stored: {error}") from error
-    written: list[Any] = list(zip(*columns_of, strict=True))
+    ready: list[Any] = list(zip(*written, strict=True))
     if not is_positional:
         names = [key for key, _, _ in parameters]
-        written = [dict(zip(names, row, strict=True)) for row in written]
+        ready = [dict(zip(names, row, strict=True)) for row in ready]
     with cursor_of(connection) as cursor:
-        cursor.executemany(sql, written)
+        cursor.executemany(sql, ready)
+
+
+def _planned(statement: Any, columns: Sequence[str], dialect: Dialect) -> _Plan:
+    compiled = statement.compile(dialect=dialect, column_keys=list(columns) if statement.is_insert else None)
+    parameters = [
+        (key, compiled.binds[key].type.bind_processor(dialect), compiled.params[key])
+        for key in (compiled.positiontup or compiled.params)
+    ]
+    return str(compiled), bool(compiled.positional), parameters
+
+
+def _storable(values: Sequence[Any], process: Callable[[Any], Any] | None) -> Sequence[Any]:
+    """A column, as the driver wants it; what stands in one row after the other is made so once."""
+    if process is None:
+        return values
+    found, last, ready = [], object(), None
+    for value in values:
+        if value is not last:
+            last, ready = value, process(value)
+        found.append(ready)
+    return found

@@ -18,7 +18,6 @@ from newsletter.store.lookups import Lookups
 from newsletter.store.rows import in_chunks
 
 # Made once: making a statement costs more than running it.
-_JOIN = sa.insert(t.digest_feeds)
 _HERE, _THERE = t.entry_keys.alias("here"), t.entry_keys.alias("there")
 _CARRIED = (
     sa.select(_HERE.c.entry_id)
@@ -50,7 +49,8 @@ def offer(
             connection,
             "offers",
             lambda: database.insert(t.offers).on_conflict_do_nothing(index_elements=["digest", "entry_id"]),
-            [{"digest": digest, "entry_id": id_, "offered_at": now, "skipped": skipped} for id_ in chunk],
+            ("digest", "entry_id", "offered_at", "skipped"),
+            [(digest, id_, now, skipped) for id_ in chunk],
         )
 
 
@@ -83,7 +83,13 @@ def offer_to_all(
                 offer(database, connection, digest, [id_], now=now, skipped=why)
             continue
         # The feed's row is locked: nobody else notes that the digest reads it.
-        connection.execute(_JOIN, {"digest": digest, "feed_id": feed_id, "joined_at": now})
+        write_rows(
+            connection,
+            "joined",
+            lambda: sa.insert(t.digest_feeds),
+            ("digest", "feed_id", "joined_at"),
+            [(digest, feed_id, now)],
+        )
         sent = lookups.sent_before(connection, feed_id, document)
         for id_, why in sent.items():
             offer(database, connection, digest, [id_], now=now, skipped=why)

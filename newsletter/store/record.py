@@ -20,12 +20,24 @@ from newsletter.store.bulk import write_rows
 from newsletter.store.connect import Database
 from newsletter.store.lookups import Lookups
 from newsletter.store.notes import note
-from newsletter.store.rows import STORED_ENTRY, Row, entry_columns, entry_of, entry_record, in_chunks
+from newsletter.store.rows import (
+    ENTRY_COLUMNS,
+    STORED_ENTRY,
+    Row,
+    entry_columns,
+    entry_of,
+    entry_record,
+    entry_values,
+    in_chunks,
+)
 from newsletter.store.types import storable
 
 #: After so many days without one, a feed's usual pace counts half.
 _HALF_LIFE: Final = 7.0
 _DAY: Final = 86_400.0
+#: The columns of a new entry that do not come from the feed.
+_NEW: Final = ("feed_id", "first_seen_at", "text_hash", "version", "held", "seen_in", "last_seen_at", "item_hash")
+_KEY_COLUMNS: Final = ("key", "feed_id", "entry_id")
 
 
 class TrimmedTooFarError(StoreError):
@@ -131,18 +143,12 @@ def _insert(
             connection,
             "entries",
             lambda: sa.insert(t.entries),
+            (*ENTRY_COLUMNS, *_NEW),
             [
-                {
-                    **entry_columns(sighting.entry),
-                    "feed_id": feed_id,
-                    "first_seen_at": now,
-                    "text_hash": sighting.text_hash,
-                    "version": 1,
-                    "held": sighting.held,
-                    "seen_in": document,
-                    "last_seen_at": now,
-                    "item_hash": _item_hash(sighting.entry),
-                }
+                (
+                    *entry_values(sighting.entry),
+                    *(feed_id, now, sighting.text_hash, 1, sighting.held, document, now, _item_hash(sighting.entry)),
+                )
                 for sighting in chunk
             ],
         )
@@ -150,8 +156,10 @@ def _insert(
     if not new:
         return []
     inserted = list(zip(lookups.ids(connection, feed_id, document), new, strict=True))
-    for rows in in_chunks({"entry_id": id_, **_texts(sighting.entry)} for id_, sighting in inserted):
-        write_rows(connection, "entry_texts", lambda: sa.insert(t.entry_texts), rows)
+    for rows in in_chunks((id_, sighting.entry.summary, sighting.entry.content) for id_, sighting in inserted):
+        write_rows(
+            connection, "entry_texts", lambda: sa.insert(t.entry_texts), ("entry_id", "summary", "content"), rows
+        )
     return inserted
 
 
@@ -230,7 +238,8 @@ def _stay(connection: Connection, seen: Mapping[int, int], *, document: int, now
                     position=sa.bindparam("place"),
                 )
             ),
-            [{"entry": id_, "document": document, "seen_at": now, "place": place} for id_, place in chunk],
+            ("entry", "document", "seen_at", "place"),
+            [(id_, document, now, place) for id_, place in chunk],
         )
 
 
@@ -252,14 +261,9 @@ def _see_again(
                     item_hash=sa.bindparam("bytes"),
                 )
             ),
+            ("entry", "document", "seen_at", "place", "bytes"),
             [
-                {
-                    "entry": id_,
-                    "document": document,
-                    "seen_at": now,
-                    "place": one.entry.position,
-                    "bytes": _hash_of_known(one, known.entries.get(id_)),
-                }
+                (id_, document, now, one.entry.position, _hash_of_known(one, known.entries.get(id_)))
                 for id_, one in chunk
             ],
         )
@@ -302,13 +306,11 @@ def _own_keys(
         insert = database.insert(t.entry_keys)
         return insert.on_conflict_do_update(index_elements=["key", "feed_id"], set_={"entry_id": None})
 
-    told = [(key, id_) for key, id_ in owners.items() if known.get(key, -1) != id_]
-    for chunk in in_chunks(told):
-        rows = [{"key": key, "feed_id": feed_id, "entry_id": id_} for key, id_ in chunk]
-        write_rows(connection, "own keys", own, rows)
+    told = ((key, feed_id, id_) for key, id_ in owners.items() if known.get(key, -1) != id_)
+    for rows in in_chunks(told):
+        write_rows(connection, "own keys", own, _KEY_COLUMNS, rows)
     for keys in in_chunks(shared):
-        rows = [{"key": key, "feed_id": feed_id, "entry_id": None} for key in keys]
-        write_rows(connection, "disown keys", disown, rows)
+        write_rows(connection, "disown keys", disown, _KEY_COLUMNS, [(key, feed_id, None) for key in keys])
 
 
 def _texts(entry: Entry) -> dict[str, Any]:

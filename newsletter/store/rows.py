@@ -47,22 +47,44 @@ STORED_ENTRY = (
 )
 
 
+#: The columns of `entries` that come from the feed; the texts have a table of their own.
+ENTRY_COLUMNS = (
+    "guid",
+    "url",
+    "title",
+    "author",
+    "published_at",
+    "updated_at",
+    "base_url",
+    "language",
+    "image",
+    "enclosures",
+    "tags",
+    "position",
+)
+
+
+def entry_values(entry: Entry) -> tuple[Any, ...]:
+    """What an entry has for `ENTRY_COLUMNS`."""
+    return (
+        entry.guid,
+        entry.url,
+        entry.title,
+        entry.author,
+        entry.published_at,
+        entry.updated_at,
+        entry.base_url,
+        entry.language,
+        entry.image,
+        [asdict(enclosure) for enclosure in entry.enclosures],
+        list(entry.tags),
+        entry.position,
+    )
+
+
 def entry_columns(entry: Entry) -> dict[str, Any]:
-    """The columns of `entries` that come from the feed; the texts have a table of their own."""
-    return {
-        "guid": entry.guid,
-        "url": entry.url,
-        "title": entry.title,
-        "author": entry.author,
-        "published_at": entry.published_at,
-        "updated_at": entry.updated_at,
-        "base_url": entry.base_url,
-        "language": entry.language,
-        "image": entry.image,
-        "enclosures": [asdict(enclosure) for enclosure in entry.enclosures],
-        "tags": list(entry.tags),
-        "position": entry.position,
-    }
+    """The same, by column."""
+    return dict(zip(ENTRY_COLUMNS, entry_values(entry), strict=True))
 
 
 def entry_of(row: Row) -> Entry:

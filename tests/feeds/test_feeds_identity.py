@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from newsletter.feeds.identity import decide, document_keys, keys_of, text_hash
-from newsletter.model import Entry, KnownFeed
+from newsletter.feeds.identity import decide, decide_news, document_keys, keys_of, text_hash
+from newsletter.model import Entry, KnownFeed, Mark
 from tests.feeds.book import START, Book, document, entry
 
 A = entry("a", "https://example.com/a", "Story A", summary="About A", published_at=START)
@@ -484,3 +484,42 @@ def test_an_unknown_feed_answers_for_nothing() -> None:
 
     assert () == decide(document(), nothing, now=START).sightings
     assert [None] == [one.known_id for one in decide(document(A), nothing, now=START).sightings]
+
+
+# --------------------------------------------------------------- news beside what is known
+
+
+def read_before(position: int, known_id: int) -> Entry:
+    return Entry(
+        guid="", url=None, title="", position=position, mark=Mark(text_hash="", item_hash="f", known_id=known_id)
+    )
+
+
+def read_anew(entry: Entry, position: int) -> Entry:
+    keys = keys_of(entry, document(entry))
+    return replace(entry, position=position, mark=Mark(text_hash=text_hash(entry), keys=keys, item_hash="e"))
+
+
+def test_what_is_new_beside_known_items_is_decided_about_by_itself() -> None:
+    found = document(read_anew(A, 0), read_before(1, 7), read_before(2, 8))
+    news = decide_news(found)
+
+    assert news is not None
+    assert [(A.guid, None)] == [(one.entry.guid, one.known_id) for one in news.sightings]
+    assert {7: 1, 8: 2} == news.seen
+
+
+def test_new_entries_that_share_a_key_need_a_closer_look() -> None:
+    other = replace(B, guid=A.guid)
+
+    assert decide_news(document(read_anew(A, 0), read_anew(other, 1), read_before(2, 7))) is None
+
+
+def test_so_many_new_entries_that_they_may_be_a_flood_need_a_closer_look() -> None:
+    many = [replace(A, guid=f"g{n}", url=f"https://site.example.com/{n}", title=f"Story {n}") for n in range(5)]
+    few, all_of_them = (
+        document(*(read_anew(one, at) for at, one in enumerate(some)), read_before(9, 7)) for some in (many[:4], many)
+    )
+
+    assert decide_news(few) is not None
+    assert decide_news(all_of_them) is None

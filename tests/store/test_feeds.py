@@ -1,5 +1,7 @@
 """What the store remembers of feeds, and what of them waits for whom."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,13 +12,18 @@ from newsletter.model import (
     Decision,
     Disposition,
     Enclosure,
+    Entry,
     Failed,
     FeedStatus,
     KnownEntry,
     KnownFeed,
+    KnownItems,
+    Mark,
+    Sighting,
     Validators,
 )
 from newsletter.store import Store
+from newsletter.store.batches import Question, Recording
 from tests.conftest import START, FakeClock
 from tests.store.samples import (
     FEED,
@@ -78,6 +85,73 @@ def test_dates_of_any_year_survive(store: Store) -> None:
     record(store, *(entry(str(date.year), published_at=date) for date in dates))
 
     assert dates == [one.entry.published_at for one in store.waiting("daily", [FEED.url])]
+
+
+def news_of(known: KnownItems, *new: Entry) -> Recording:
+    """A document of what was there and of what is new, with nobody to ask."""
+    there = tuple(
+        Entry(guid="", url=None, title="", position=place, mark=Mark(text_hash="", item_hash=hash_, known_id=id_))
+        for place, (hash_, id_) in enumerate(known.ids.items(), len(new))
+    )
+    found = replace(document(*new), entries=(*document(*new).entries, *there))
+    sightings = tuple(Sighting(entry=one, keys=keys_of(one), text_hash=text_hash(one), known_id=None) for one in new)
+
+    def asked(_: Mapping[int, KnownEntry]) -> Question:
+        raise AssertionError("nothing is to be asked")
+
+    return Recording(
+        feed=FEED,
+        fetched=fetched(FEED, found),
+        document=found,
+        body_hash=repr(found),
+        digests=["daily"],
+        question=asked,
+        since=known.document,
+        news=Decision(sightings=sightings, seen={one.mark.known_id: one.position for one in there if one.mark and one.mark.known_id}),
+    )
+
+
+def with_bytes(guid: str) -> Entry:
+    return entry(guid, mark=Mark(text_hash="", item_hash=guid.rjust(32, "0")))
+
+
+def test_of_a_document_whose_items_are_known_only_its_news_is_decided_about(store: Store) -> None:
+    record(store, with_bytes("1"), with_bytes("2"))
+    known = store.known_items(FEED.url)
+    [result] = store.record_documents([news_of(known, with_bytes("3"))], first_run=3)
+    then = store.known_items(FEED.url)
+
+    assert result is not None
+    assert (3, 1, 1) == (result.entries, result.new, result.offered)
+    assert ["1", "2", "3"] == [hash_.lstrip("0") for hash_ in sorted(then.ids)]
+    assert known.document + 1 == then.document
+
+
+def test_news_is_asked_about_where_something_of_it_is_known(store: Store) -> None:
+    record(store, with_bytes("1"), with_bytes("2"))
+    known = store.known_items(FEED.url)
+
+    with pytest.raises(AssertionError, match="nothing is to be asked"):
+        store.record_documents([news_of(known, with_bytes("2"))], first_run=3)
+
+
+def test_news_is_asked_about_where_the_site_has_another_home_page(store: Store) -> None:
+    record(store, with_bytes("1"))
+    found = news_of(store.known_items(FEED.url), with_bytes("2"))
+    moved = replace(found, document=replace(found.document, home_url="https://elsewhere.example.com/"))
+
+    with pytest.raises(AssertionError, match="nothing is to be asked"):
+        store.record_documents([moved], first_run=3)
+
+
+def test_a_document_whose_items_are_known_from_an_older_one_is_read_whole(store: Store) -> None:
+    record(store, with_bytes("1"))
+    known = store.known_items(FEED.url)
+    record(store, with_bytes("1"), with_bytes("2"))
+    found = store.record_documents([news_of(known, with_bytes("3"))], first_run=3)
+
+    assert [None] == found
+    assert ["Title of 1", "Title of 2"] == sorted(titles(store))
 
 
 def test_validators_are_those_of_the_last_good_document(store: Store) -> None:
