@@ -11,6 +11,9 @@ PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 LOCK    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
            --custom-compile-command "make lock" pyproject.toml
 
+# Where compiled modules are forbidden, every start of the program compiles it anew; the tests start it hundreds of times.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test soak check lint types layers bench pictures wheel lock clean

@@ -20,6 +20,9 @@ if (memory := in_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)
     os.environ.setdefault("TMPDIR", memory)
 
+# Whoever runs the tests may not want compiled modules; the programs that tests start are started hundreds of times.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # One profile for all: no deadline (machines are shared), and a printed blob to repeat a failure with.
 settings.register_profile("suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
