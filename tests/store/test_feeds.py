@@ -107,7 +107,10 @@ def news_of(known: KnownItems, *new: Entry) -> Recording:
         digests=["daily"],
         question=asked,
         since=known.document,
-        news=Decision(sightings=sightings, seen={one.mark.known_id: one.position for one in there if one.mark and one.mark.known_id}),
+        news=Decision(
+            sightings=sightings,
+            seen={one.mark.known_id: one.position for one in there if one.mark and one.mark.known_id},
+        ),
     )
 
 

@@ -17,7 +17,8 @@ import pytest
 from newsletter.errors import SchemaError, StoreError
 from newsletter.model import DeliveryState, Settlement, SuppressionReason
 from newsletter.store import Store
-from newsletter.store.schema import REVISIONS, VERSION_TABLE
+from newsletter.store.connect import Database, SqliteFile, connect, locate
+from newsletter.store.schema import REVISIONS, VERSION_TABLE, _upgrade
 from newsletter.store.tables import metadata
 from tests.conftest import FakeClock, counting_ids
 from tests.postgresql import Server
@@ -153,38 +154,64 @@ def test_the_revisions_named_are_those_there_are() -> None:
     assert list(REVISIONS) == [script.revision for script in scripts.walk_revisions()][::-1]
 
 
-def test_the_migrations_build_the_tables_the_program_uses(store: Store) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def upgraded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database that all migrations have been over."""
+    is_sqlite = request.param == "sqlite"
+    database: Database = (
+        SqliteFile(tmp_path / "empty.db")
+        if is_sqlite
+        else connect(locate(request.getfixturevalue("empty_postgres_url")))
+    )
+    with database.write() as connection:
+        _upgrade(connection)
+    yield database
+    database.close()
+
+
+def test_the_migrations_build_the_tables_the_program_uses(upgraded: Database) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with store._database.read() as connection:
+    with upgraded.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert [] == compare_metadata(context, metadata)
 
 
-def test_the_migrations_build_the_same_constraints_as_the_scratch_copy(open_store: Opener, sqlite_url: str) -> None:
-    def described(store: Store) -> dict[str, object]:
+def test_the_migrations_build_the_same_tables_as_making_them_at_once(
+    upgraded: Database, request: pytest.FixtureRequest
+) -> None:
+    def described(database: Database) -> dict[str, object]:
         import sqlalchemy as sa
 
-        with store._database.read() as connection:
+        with database.read() as connection:
             found = sa.inspect(connection)
             return {
                 name: (
                     found.get_pk_constraint(name),
                     sorted(map(repr, found.get_foreign_keys(name))),
                     sorted(map(repr, found.get_unique_constraints(name))),
+                    sorted(map(repr, found.get_check_constraints(name))),
                     sorted(
-                        (one["name"], one["column_names"], str(one["dialect_options"].get("sqlite_where")))
+                        (
+                            one["name"],
+                            one["column_names"],
+                            one["unique"],
+                            sorted(map(str, one["dialect_options"].values())),
+                        )
                         for one in found.get_indexes(name)
                     ),
-                    [(column["name"], column["nullable"], repr(column["type"])) for column in found.get_columns(name)],
+                    sorted(
+                        (column["name"], column["nullable"], repr(column["type"])) for column in found.get_columns(name)
+                    ),
+                    connection.execute(sa.select(sa.func.count()).select_from(metadata.tables[name])).scalar(),
                 )
                 for name in metadata.tables
             }
 
-    store = open_store(sqlite_url)
-    with store.scratch() as scratch:
-        assert described(scratch) == described(store)
+    made = connect(locate(request.getfixturevalue("sqlite_url" if upgraded.is_sqlite else "postgres_url")))
+    assert described(upgraded) == described(made)
+    made.close()
 
 
 def test_a_newer_database_is_refused(open_store: Opener, url: str) -> None:
