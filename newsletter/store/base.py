@@ -1,13 +1,12 @@
 """What every part of the store stands on: a database, a clock, a source of ids, and secrets."""
 
-from functools import cached_property
-
 import sqlalchemy as sa
 
 from newsletter.clock import Clock, Ids
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
 from newsletter.store.lookups import Lookups
+from newsletter.store.prepared import for_dialect
 
 
 class Part:
@@ -18,10 +17,10 @@ class Part:
         self._clock = clock
         self._ids = ids
 
-    @cached_property
+    @property
     def _lookups(self) -> Lookups:
-        """What recording a document asks, compiled for this database."""
-        return Lookups(self._database.engine.dialect)
+        """What recording a document asks."""
+        return for_dialect(Lookups, self._database.engine.dialect)
 
     def secret(self, name: str) -> bytes:
         """The project's secret of this name: 32 bytes, made at the first call and never changed.

@@ -1,7 +1,8 @@
-"""What recording a document asks the tables, each question compiled once for a database."""
+"""What recording a document asks the tables, each question compiled once for a kind of database."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -35,53 +36,78 @@ def known_of(row: Sequence[Any]) -> KnownEntry:
     return KnownEntry(id=id_, guid=guid, url=url, title=title, published_at=published_at, text_hash=text_hash)
 
 
+_ENTRIES: Final = t.entries.c
+_FEED: Final = sa.bindparam("feed", type_=sa.BigInteger, required=True)
+_READER: Final = sa.bindparam("digest", type_=sa.Text, required=True)
+_OF_DOCUMENT: Final = (_ENTRIES.feed_id == _FEED) & (
+    _ENTRIES.seen_in == sa.bindparam("document", type_=sa.Integer, required=True)
+)
+
+
 class Lookups:
-    """The questions, for one database.
+    """The questions, for one kind of database; each is compiled when it is first asked.
 
     A feed is given by its id, a document by its number in the feed (`feeds.documents`).
     """
 
     def __init__(self, dialect: Dialect) -> None:
-        entries, keys, here = t.entries.c, t.entry_keys.c, t.sent_elsewhere.c
-        feed = sa.bindparam("feed", type_=sa.BigInteger, required=True)
-        number = sa.bindparam("document", type_=sa.Integer, required=True)
-        reader = sa.bindparam("digest", type_=sa.Text, required=True)
-        of_document = (entries.feed_id == feed) & (entries.seen_in == number)
-        self._any = Prepared(sa.select(entries.id).where(entries.feed_id == feed).limit(1), dialect)
-        self._ids = Prepared(sa.select(entries.id).where(of_document).order_by(entries.id), dialect)
-        self._last = Prepared(sa.select(*KNOWN, entries.position).where(of_document), dialect)
-        self._unheld = Prepared(
-            sa.select(entries.id, entries.published_at, entries.position).where(of_document, entries.held.is_(False)),
-            dialect,
-        )
-        self._owners = Prepared(
-            sa.select(keys.key, keys.entry_id).where(keys.feed_id == feed, among_texts(keys.key, "keys", dialect)),
-            dialect,
-        )
-        self._tool = Prepared(sa.select(here.tool).where(here.feed_id == feed, here.key == ""), dialect)
-        self._joined = Prepared(
-            sa.select(t.digest_feeds.c.feed_id).where(
-                t.digest_feeds.c.digest == reader, t.digest_feeds.c.feed_id == feed
-            ),
-            dialect,
-        )
-        self._issue = Prepared(sa.select(t.issues.c.id).where(t.issues.c.digest == reader).limit(1), dialect)
-        self._items = Prepared(
-            sa.select(t.feeds.c.documents, entries.item_hash, entries.id)
-            .join_from(t.feeds, t.entries, entries.feed_id == t.feeds.c.id)
+        self._dialect = dialect
+
+    @cached_property
+    def _any(self) -> Prepared:
+        return Prepared(sa.select(_ENTRIES.id).where(_ENTRIES.feed_id == _FEED).limit(1), self._dialect)
+
+    @cached_property
+    def _ids(self) -> Prepared:
+        return Prepared(sa.select(_ENTRIES.id).where(_OF_DOCUMENT).order_by(_ENTRIES.id), self._dialect)
+
+    @cached_property
+    def _last(self) -> Prepared:
+        return Prepared(sa.select(*KNOWN, _ENTRIES.position).where(_OF_DOCUMENT), self._dialect)
+
+    @cached_property
+    def _unheld(self) -> Prepared:
+        wanted = sa.select(_ENTRIES.id, _ENTRIES.published_at, _ENTRIES.position)
+        return Prepared(wanted.where(_OF_DOCUMENT, _ENTRIES.held.is_(False)), self._dialect)
+
+    @cached_property
+    def _owners(self) -> Prepared:
+        keys = t.entry_keys.c
+        given = among_texts(keys.key, "keys", self._dialect)
+        return Prepared(sa.select(keys.key, keys.entry_id).where(keys.feed_id == _FEED, given), self._dialect)
+
+    @cached_property
+    def _tool(self) -> Prepared:
+        here = t.sent_elsewhere.c
+        return Prepared(sa.select(here.tool).where(here.feed_id == _FEED, here.key == ""), self._dialect)
+
+    @cached_property
+    def _joined(self) -> Prepared:
+        reads = t.digest_feeds.c
+        return Prepared(sa.select(reads.feed_id).where(reads.digest == _READER, reads.feed_id == _FEED), self._dialect)
+
+    @cached_property
+    def _issue(self) -> Prepared:
+        return Prepared(sa.select(t.issues.c.id).where(t.issues.c.digest == _READER).limit(1), self._dialect)
+
+    @cached_property
+    def _items(self) -> Prepared:
+        return Prepared(
+            sa.select(t.feeds.c.documents, _ENTRIES.item_hash, _ENTRIES.id)
+            .join_from(t.feeds, t.entries, _ENTRIES.feed_id == t.feeds.c.id)
             .where(
                 t.feeds.c.url == sa.bindparam("url", type_=sa.Text, required=True),
-                entries.seen_in == t.feeds.c.documents,
-                entries.item_hash.is_not(None),
+                _ENTRIES.seen_in == t.feeds.c.documents,
+                _ENTRIES.item_hash.is_not(None),
             ),
-            dialect,
+            self._dialect,
         )
-        self._sent_before = Prepared(
-            sa.select(t.entry_notes.c.entry_id, t.entry_notes.c.words)
-            .join(t.entries, entries.id == t.entry_notes.c.entry_id)
-            .where(of_document, t.entry_notes.c.kind == "elsewhere"),
-            dialect,
-        )
+
+    @cached_property
+    def _sent_before(self) -> Prepared:
+        notes = t.entry_notes.c
+        wanted = sa.select(notes.entry_id, notes.words).join(t.entries, _ENTRIES.id == notes.entry_id)
+        return Prepared(wanted.where(_OF_DOCUMENT, notes.kind == "elsewhere"), self._dialect)
 
     def is_empty(self, connection: Connection, feed_id: int) -> bool:
         """Whether nothing is recorded of a feed."""

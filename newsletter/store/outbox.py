@@ -23,6 +23,7 @@ from newsletter.errors import StoreError
 from newsletter.model import DeliveryState, IssueState, Settlement
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
+from newsletter.store.prepared import for_dialect
 from newsletter.store.statements import Candidate, Result, Statements
 from newsletter.store.suppressions import suppressed_among
 from newsletter.text import one_line
@@ -84,7 +85,7 @@ class _Writer(ABC):
         self._clock = clock
         self._erased = erased
         self._trace = trace
-        self._sql = Statements(database.engine.dialect)
+        self._sql = for_dialect(Statements, database.engine.dialect)
         self._waiting: deque[_Request] = deque()
         self._turn = threading.Lock()
         self._refusal: StoreError | None = StoreError("the outbox writer is not open")

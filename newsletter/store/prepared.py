@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -18,6 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 Process = Callable[[Any], Any]
+T = TypeVar("T")
 
 _decoded = json.JSONDecoder().decode
 _encoded = json.JSONEncoder(default=datetime.isoformat).encode
@@ -101,6 +102,18 @@ class Prepared:
             for name in self._order
         ]
         return tuple(ready) if self._is_positional else dict(zip(self._order, ready, strict=True))
+
+
+_MADE: Final = dict[tuple[Any, str], Any]()
+
+
+def for_dialect(kind: Callable[[Dialect], T], dialect: Dialect) -> T:
+    """What this makes for a kind of database, made once for all that are opened in this process."""
+    key = (kind, dialect.name)
+    if key not in _MADE:
+        _MADE[key] = kind(dialect)
+    made: T = _MADE[key]
+    return made
 
 
 def among(column: sa.ColumnElement[int], name: str, dialect: Dialect) -> sa.ColumnElement[bool]:

@@ -8,8 +8,9 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,18 @@ class Done:
         return json.loads(self.out)
 
 
-def call(*words: str, cwd: Path, stdin: str = "", **environment: str) -> Done:
-    """Run `newsletter WORDS…` in a folder, in this process: the same code, without the start-up."""
+@cache
+def program() -> Callable[[Sequence[str]], Any]:
+    """The command tree; to build it takes longer than most commands do."""
+    from typer.main import get_command
+
     from newsletter.cli import app
 
+    return get_command(app)
+
+
+def call(*words: str, cwd: Path, stdin: str = "", **environment: str) -> Done:
+    """Run `newsletter WORDS…` in a folder, in this process: the same code, without the start-up."""
     out, err = io.StringIO(), io.StringIO()
     code = 0
     with (
@@ -51,7 +60,7 @@ def call(*words: str, cwd: Path, stdin: str = "", **environment: str) -> Done:
         for name, value in {"COLUMNS": "200", **environment}.items():
             patch.setenv(name, value)
         try:
-            app(list(words))
+            program()(list(words))
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
     return Done(code, out.getvalue(), err.getvalue())
