@@ -33,7 +33,7 @@ def fetch(
     session: Session,
     feeds: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FEED]...", help="Addresses or titles; all by default.", show_default=False),
+        typer.Argument(metavar="FEED", help="Addresses or titles; all by default.", show_default=False),
     ] = None,
     due: Annotated[
         bool,

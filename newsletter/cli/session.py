@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from newsletter.app import App
 
 #: Exit code for work that was done in part (some feeds or deliveries failed).
-PARTLY = 3
+PARTLY: Final = 3
+#: What a caller may learn from how the program ended.
+EXIT_CODES: Final = {
+    0: "done, or there was nothing to do",
+    1: "an error: nothing was done, or a send stopped before its end",
+    2: "the command line or a file of the project has a mistake",
+    PARTLY: "done in part: some feeds, messages or rows failed, or a letter breaks a rule",
+    75: "another send is at work on this project; try later",
+    130: "interrupted; what was sent is recorded, the rest waits",
+}
 
 ConfigFlag = Annotated[
     Path | None, typer.Option("-c", "--config", help="The project's folder or its newsletter.yaml.", show_default=False)
@@ -38,7 +47,8 @@ LogFlag = Annotated[
     LogForm, typer.Option("--log", help="Say what happens in words, or as JSON for a log, one event a line.")
 ]
 
-_COMMON: dict[str, Any] = {
+#: The flags of every command, by name.
+COMMON: dict[str, Any] = {
     "config": ConfigFlag,
     "json": JsonFlag,
     "verbose": VerboseFlag,
@@ -111,14 +121,14 @@ def command(
             inspect.Parameter(
                 key, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=None if key == "config" else False
             )
-            for key, hint in _COMMON.items()
+            for key, hint in COMMON.items()
         ]
         context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
         @functools.wraps(function)
         def run(ctx: typer.Context, **given: Any) -> None:
             before = ctx.find_root().obj or {}
-            flags = {key: given.pop(key) or before.get(key) for key in _COMMON}
+            flags = {key: given.pop(key) or before.get(key) for key in COMMON}
             session = Session(
                 config=flags["config"],
                 json=bool(flags["json"]),
@@ -133,7 +143,7 @@ def command(
         run.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=[context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *common]
         )
-        run.__annotations__ = {"ctx": typer.Context, **{p.name: p.annotation for p in own}, **_COMMON}
+        run.__annotations__ = {"ctx": typer.Context, **{p.name: p.annotation for p in own}, **COMMON}
         del run.__wrapped__
         group.command(name, **settings)(run)
         return function
