@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.completing import feed_names
 from newsletter.cli.report import (
     detail_polls,
     fetch_json,
@@ -33,7 +34,9 @@ def fetch(
     session: Session,
     feeds: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FEED", help="Addresses or titles; all by default.", show_default=False),
+        typer.Argument(
+            metavar="FEED", help="Addresses or titles; all by default.", show_default=False, autocompletion=feed_names
+        ),
     ] = None,
     due: Annotated[
         bool,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.demo.catcher import Catcher
 from tests.project.tree import ROOT, tracked
 
 # One worker builds them, once.
@@ -148,21 +149,33 @@ def test_the_installed_program_is_the_wheel_s_and_says_its_version(installed: Pa
     )
 
 
-def test_a_new_project_of_the_installed_program_is_sound(installed: Path, tmp_path: Path) -> None:
-    run(installed, "init", "mine", "--yes", cwd=tmp_path)
-    run(installed, "check", cwd=tmp_path / "mine")
+def test_a_new_project_of_the_installed_program_is_looked_at_and_sent(installed: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    with Catcher(tmp_path / "caught") as mail:
+        run(installed, "init", mine, "--yes", "--smtp", f"127.0.0.1:{mail.port}", cwd=tmp_path)
+        shutil.copy(ROOT / "newsletter/demo/samples/courier.xml", mine / "courier.xml")
+        run(installed, "feed", "add", "courier.xml", cwd=mine)
+        run(installed, "preview", "--out", "seen", cwd=mine)
+        run(installed, "send", "--yes", cwd=mine)
 
-    assert {"newsletter.yaml", "subscribers.yaml"} <= {path.name for path in (tmp_path / "mine").iterdir()}
+    assert "Port Merrow" in (mine / "seen" / "issue.html").read_text(encoding="utf-8")
+    assert [b"Port Merrow" in path.read_bytes() for path in (tmp_path / "caught").glob("*.eml")] == [True]
 
 
-def test_the_demo_runs_from_the_wheel_and_once_more_finds_nothing_new(installed: Path, tmp_path: Path) -> None:
+def test_the_manual_and_the_units_are_installed_beside_the_program(installed: Path) -> None:
+    share = installed.parent.parent / "share"
+
+    assert (share / "man/man1/newsletter.1").read_bytes() == (ROOT / "docs/man/newsletter.1").read_bytes()
+    assert {"newsletter@.service", "newsletter-serve@.service"} == {
+        path.name for path in (share / "newsletter/systemd").iterdir()
+    }
+
+
+def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     first = run(installed, "demo", "shown", cwd=tmp_path)
     letters = sorted((tmp_path / "shown").rglob("*.eml"))
-    second = run(installed, "demo", "shown", cwd=tmp_path)
 
     assert letters, first.stdout + first.stderr
     assert [] == [path for path in letters if b"Port Merrow" not in path.read_bytes()]
     assert list((tmp_path / "shown").rglob("*.html"))
     assert list((tmp_path / "shown").rglob("*.md"))
-    assert "nothing is new" in second.stdout.lower()
-    assert letters == sorted((tmp_path / "shown").rglob("*.eml"))
