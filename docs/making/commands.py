@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import typer
 import typer.main
@@ -39,10 +40,11 @@ class Command:
         return " ".join(self.words)
 
 
-def all_commands() -> list[Command]:
+@cache
+def all_commands() -> tuple[Command, ...]:
     """The program itself first, then every command in the order of `--help`, groups before what is in them."""
     root = typer.main.get_command(app)
-    return list(_walk(root, typer.Context(root, info_name="newsletter")))
+    return tuple(_walk(root, typer.Context(root, info_name="newsletter")))
 
 
 def common_options() -> tuple[Option, ...]:
@@ -83,8 +85,9 @@ def _walk(command: object, context: typer.Context) -> Iterator[Command]:
 def _bracketed(text: str) -> str:
     """What Typer says of defaults and bounds, as in a sentence."""
     text = re.sub(r" *\[required\]", "", text)
-    text = re.sub(r"\[(-?\d+)<=x<=(-?\d+)\]", r"(\1 to \2)", text)
-    return re.sub(r"\[(default: [^\]]*|x>=\d+)\]", r"(\1)", text)
+    text = re.sub(r"(-?\d+)<=x<=(-?\d+)", r"\1 to \2", text)
+    text = re.sub(r"x>=(-?\d+)", r"at least \1", text)
+    return re.sub(r"\[(default: [^\]]*|at least \d+|-?\d+ to -?\d+)\]", r"(\1)", text)
 
 
 def _long(option: Option) -> str:
