@@ -5,14 +5,18 @@ import json
 import logging
 import re
 import sys
+from contextlib import closing
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsletter.app import App
 from newsletter.cli.log import JsonLog
 from newsletter.cli.output import Output
+from newsletter.cli.run import _Listener
+from newsletter.errors import StoreError
 from newsletter.text import masked
 from tests.cli.conftest import Done, Wire
 from tests.cli.servers import Moody
@@ -85,6 +89,17 @@ def test_what_is_due_is_told_by_slot(wire: Wire) -> None:
     [event] = events(wire("send", "--due", "--log", "json"))
 
     assert ("slot.none", "daily") == (event["event"], event["digest"])
+
+
+def test_who_stays_up_says_what_is_to_come_and_what_is_the_matter(wire: Wire) -> None:
+    wire.configure(wire.web.feed("/a.xml", "One"), more="digests:\n  daily: {schedule: 'daily 07:00'}\n")
+    trouble = StoreError("the database is damaged", hint="newsletter db info")
+    with closing(App.open(wire.folder, clock=FakeClock())) as app:
+        began = written(lambda out: _Listener(out).began(app))
+        troubled = written(lambda out: _Listener(out).troubled(trouble))
+
+    assert ("run.began", 1, {"daily": "2026-03-03T06:00:00+00:00"}) == (began["event"], began["feeds"], began["next"])
+    assert ("error", "run.troubled", "newsletter db info") == tuple(troubled[key] for key in ("level", "event", "hint"))
 
 
 def test_the_words_are_for_people_and_the_facts_for_programs() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.demo.catcher import Catcher
+from tests.project.test_pythons import python, supported
 from tests.project.tree import ROOT, tracked
 
 # One worker builds them, once.
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("packaging")
 SECRET = "somebody-real@private.invalid"
 
 
-def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path, patience: float = 180, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program away from the checkout's environment; its output is the message of a failure."""
     clean = {
         key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "NEWSLETTER"))
@@ -33,7 +34,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=patience,
     )
     assert 0 == done.returncode, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
@@ -149,17 +150,22 @@ def test_the_installed_program_is_the_wheel_s_and_says_its_version(installed: Pa
     )
 
 
-def test_a_new_project_of_the_installed_program_is_looked_at_and_sent(installed: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    with Catcher(tmp_path / "caught") as mail:
-        run(installed, "init", mine, "--yes", "--smtp", f"127.0.0.1:{mail.port}", cwd=tmp_path)
+def sent_from(program: Path, folder: Path) -> None:
+    """A new project, looked at and sent to the one person it begins with."""
+    mine = folder / "mine"
+    with Catcher(folder / "caught") as mail:
+        run(program, "init", mine, "--yes", "--smtp", f"127.0.0.1:{mail.port}", cwd=folder)
         shutil.copy(ROOT / "newsletter/demo/samples/courier.xml", mine / "courier.xml")
-        run(installed, "feed", "add", "courier.xml", cwd=mine)
-        run(installed, "preview", "--out", "seen", cwd=mine)
-        run(installed, "send", "--yes", cwd=mine)
+        run(program, "feed", "add", "courier.xml", cwd=mine)
+        run(program, "preview", "--out", "seen", cwd=mine)
+        run(program, "send", "--yes", cwd=mine)
 
     assert "Port Merrow" in (mine / "seen" / "issue.html").read_text(encoding="utf-8")
-    assert [b"Port Merrow" in path.read_bytes() for path in (tmp_path / "caught").glob("*.eml")] == [True]
+    assert [b"Port Merrow" in path.read_bytes() for path in (folder / "caught").glob("*.eml")] == [True]
+
+
+def test_a_new_project_of_the_installed_program_is_looked_at_and_sent(installed: Path, tmp_path: Path) -> None:
+    sent_from(installed, tmp_path)
 
 
 def test_the_manual_and_the_units_are_installed_beside_the_program(installed: Path) -> None:
@@ -179,3 +185,19 @@ def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     assert [] == [path for path in letters if b"Port Merrow" not in path.read_bytes()]
     assert list((tmp_path / "shown").rglob("*.html"))
     assert list((tmp_path / "shown").rglob("*.md"))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("version", supported())
+def test_the_wheel_works_under_that_python_with_the_locked_libraries(
+    archives: Path, version: str, tmp_path: Path
+) -> None:
+    """Nothing is lent here: a fresh environment, as somebody else makes it."""
+    env, [wheel] = tmp_path / "env", archives.glob("*.whl")
+    pip = [env / "bin/python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run(python(version), "-m", "venv", env, cwd=tmp_path)
+    run(*pip, "--require-hashes", "--requirement", ROOT / "requirements.lock", cwd=tmp_path, patience=900)
+    run(*pip, "--no-deps", "--no-index", wheel, cwd=tmp_path)
+
+    sent_from(env / "bin/newsletter", tmp_path)
+    run(env / "bin/newsletter", "demo", "shown", cwd=tmp_path)
