@@ -194,7 +194,7 @@ def test_the_wheel_works_under_that_python_with_the_locked_libraries(
 ) -> None:
     """Nothing is lent here: a fresh environment, as somebody else makes it."""
     env, [wheel] = tmp_path / "env", archives.glob("*.whl")
-    pip = [env / "bin/python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip: list[str | Path] = [env / "bin/python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     run(python(version), "-m", "venv", env, cwd=tmp_path)
     run(*pip, "--require-hashes", "--requirement", ROOT / "requirements.lock", cwd=tmp_path, patience=900)
     run(*pip, "--no-deps", "--no-index", wheel, cwd=tmp_path)
