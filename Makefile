@@ -1,5 +1,5 @@
 # Everything a person types while working here. `make` alone lists it.
-# Needs Python 3.11 or newer, make and a package index; all else comes from the two lock files.
+# Needs Python 3.11 or newer, make and a package index; all else comes from the lock files.
 
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check lint types layers bench pictures wheel lock clean
+.PHONY: help demo test soak check lint types layers bench pictures docs wheel lock clean
 
 help: ## print this list
 	@echo 'Two commands to begin with: `make demo` and `make test`. All of them:'
@@ -50,12 +50,18 @@ bench: $(VENV)/.dev ## how fast a send is, beside the standard library
 pictures: $(VENV)/.dev ## the reference pictures of the letter, into docs/pictures/; needs chromium
 	@$(BIN)/python -m tests.proof.pictures
 
+docs: $(VENV)/.docs ## the made pages and the man page anew, and the site into build/docs/
+	@$(BIN)/python -m docs.making
+	@$(BIN)/python -m sphinx --fail-on-warning --quiet -b html docs build/docs
+	@echo 'built build/docs/index.html'
+
 wheel: $(VENV)/.dev ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-lock: $(VENV)/.dev ## write both lock files anew; UPGRADE=--upgrade takes newer versions
+lock: $(VENV)/.dev ## write the lock files anew; UPGRADE=--upgrade takes newer versions
 	$(LOCK) --group build $(UPGRADE) --output-file requirements.lock
 	$(LOCK) --extra pictures --extra postgres --group dev --constraint requirements.lock $(UPGRADE) --output-file requirements-dev.lock
+	$(LOCK) --group build --group docs --constraint requirements-dev.lock $(UPGRADE) --output-file requirements-docs.lock
 
 clean: ## remove the environment, demo/ and all that was built; never .newsletter/, which knows who got what
 	rm -rf $(VENV) demo dist build .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
@@ -82,3 +88,10 @@ $(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.runtime $@
+
+# So does this one, for what it has of the others.
+$(VENV)/.docs: $(VENV)/.made requirements-docs.lock pyproject.toml
+	@echo 'installing requirements-docs.lock into $(VENV), every hash checked: about a minute, this once'
+	@$(PIP) --require-hashes -r requirements-docs.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -14,6 +14,10 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uf
 #: what follows a title.  U+200E/U+200F are harmless alone but useless here.
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SPACE = re.compile(r"\s+")
+#: What stands before the host of a web address, and parameters whose values let somebody in.
+_LOGIN = re.compile(r"(?<=://)[^\s/?#]*@")
+_KEY = re.compile(r"(?i)(?<=[?&])([\w-]*(?:key|token|secret|passw|auth|sig|session)[\w-]*=)[^\s&#]+")
+_MAILBOX = re.compile(r"([^\s<>()\"',;:/?&=@])[^\s<>()\"',;:/?&=@]{0,80}?(@|%40)([^\s<>()\"',;:/?&=@]+)")
 
 
 def one_line(text: str, limit: int | None = None) -> str:
@@ -38,6 +42,17 @@ def multi_line(text: str) -> str:
         return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in text if c in "\n\t" or not _UNPRINTABLE.match(c))
+
+
+def masked(text: str) -> str:
+    """Leave out of a text for a log who is meant and what lets one in.
+
+    `grace@example.com` becomes `g***@example.com`; a login and keys in a web
+    address become `***`.
+    """
+    if "@" in text or "%40" in text:
+        text = _LOGIN.sub("***@", _MAILBOX.sub(r"\1***\2\3", text))
+    return _KEY.sub(r"\1***", text) if "=" in text else text
 
 
 def slug(text: str, limit: int = 60) -> str:

@@ -1,21 +1,18 @@
 """The public pages of a project, and who answers them."""
 
-from collections.abc import Callable
-
 from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.delivery.deliver import send_one
 from newsletter.delivery.single import Single, compose_single
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, Problem
+from newsletter.web.discretion import Told
 from newsletter.web.server import PublicServer, ServerSettings
 from newsletter.web.site import DigestPage, Site
 from newsletter.yamlfile import shown_path
 
 
-def public_server(
-    app: App, settings: ServerSettings, *, log: Callable[[str], None], warn: Callable[[str], None]
-) -> PublicServer:
+def public_server(app: App, settings: ServerSettings, *, log: Told, warn: Told) -> PublicServer:
     """Make the server of a project's public pages.
 
     Raises:
@@ -24,7 +21,9 @@ def public_server(
     """
     site = site_of(app)
     post = ProjectsPost(app)
-    return PublicServer(site, app.store, app.roster, post, clock=app.clock, settings=settings, log=log, warn=warn)
+    return PublicServer(
+        site, app.store, app.roster, post, clock=app.clock, ids=app.ids, settings=settings, log=log, warn=warn
+    )
 
 
 def site_of(app: App) -> Site:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.completing import feed_names
 from newsletter.cli.report import (
-    fetch_detail,
+    detail_polls,
     fetch_json,
     fetch_rows,
-    fetch_summary,
     moment,
+    say_polls,
     tick_words,
 )
 from newsletter.cli.session import PARTLY, Session, command
@@ -33,7 +34,9 @@ def fetch(
     session: Session,
     feeds: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FEED]...", help="Addresses or titles; all by default.", show_default=False),
+        typer.Argument(
+            metavar="FEED", help="Addresses or titles; all by default.", show_default=False, autocompletion=feed_names
+        ),
     ] = None,
     due: Annotated[
         bool,
@@ -63,14 +66,13 @@ def fetch(
     if due and not results:
         _none_due(session)
         return 0
-    for result in results:
-        session.out.detail(fetch_detail(result))
+    detail_polls(session.out, results)
     failed = sum(1 for result in results if result.error)
     if session.json:
         session.out.data(fetch_json(results))
     else:
         session.out.table(("feed", ">entries", ">new", "note"), fetch_rows(results))
-        session.out.say(fetch_summary(results))
+        say_polls(session.out, results)
     if not failed:
         return 0
     return 1 if failed == len(results) else PARTLY

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from newsletter.cli.completing import digest_names
 from newsletter.cli.report import moment, plural
 from newsletter.cli.session import Session, command
 from newsletter.errors import UsageError
@@ -28,7 +29,10 @@ def list_(
     issue: Annotated[
         int | None, typer.Option("--issue", help="Only of the issue with this number.", show_default=False)
     ] = None,
-    digest: Annotated[str | None, typer.Option("--digest", help="Whose issue that is.", show_default=False)] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option("--digest", help="Whose issue that is.", show_default=False, autocompletion=digest_names),
+    ] = None,
     person: Annotated[
         str | None, typer.Option("--email", "--to", metavar="EMAIL", help="Only to this address.", show_default=False)
     ] = None,
@@ -65,7 +69,10 @@ def retry(
     issue: Annotated[
         int | None, typer.Option("--issue", help="Only of the issue with this number.", show_default=False)
     ] = None,
-    digest: Annotated[str | None, typer.Option("--digest", help="Whose issue that is.", show_default=False)] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option("--digest", help="Whose issue that is.", show_default=False, autocompletion=digest_names),
+    ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.", show_default=False)] = False,
 ) -> None:
     """Put messages that failed or are held back into the outbox; the next send takes them."""

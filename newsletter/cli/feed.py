@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.completing import feed_names
+from newsletter.cli.options import FeedArgument
 from newsletter.cli.report import moment, plural, warn_slow
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.text import one_line
@@ -103,12 +105,12 @@ def _what_of(feed: "FeedRow") -> str:
     return "; ".join(told)
 
 
-def pause(session: Session, feed: Annotated[str, typer.Argument(help="Its address or title.")]) -> None:
+def pause(session: Session, feed: FeedArgument) -> None:
     """Ask a feed no more; what it brought already goes out all the same."""
     _pause(session, feed, pause=True)
 
 
-def resume(session: Session, feed: Annotated[str, typer.Argument(help="Its address or title.")]) -> None:
+def resume(session: Session, feed: FeedArgument) -> None:
     """Ask a paused feed again, from the next fetch on."""
     _pause(session, feed, pause=False)
 
@@ -144,7 +146,9 @@ def update_addresses(session: Session) -> int:
 
 def test(
     session: Session,
-    feed: Annotated[str, typer.Argument(help="Its title, any address or file, or - for standard input.")],
+    feed: Annotated[
+        str, typer.Argument(help="Its title, any address or file, or - for standard input.", autocompletion=feed_names)
+    ],
 ) -> None:
     """Fetch a feed now and show what it holds and which rule hits what; records nothing."""
     import asyncio
@@ -179,7 +183,7 @@ def test(
             session.out.say(f"hits nothing: {rule.kind} {one_line(rule.name, 100)}")
 
 
-def remove(session: Session, feed: Annotated[str, typer.Argument(help="Its address or title.")]) -> None:
+def remove(session: Session, feed: FeedArgument) -> None:
     """Take a feed out of newsletter.yaml; what was sent stays known."""
     from newsletter.app.edit import remove_feed
 
@@ -191,7 +195,7 @@ def remove(session: Session, feed: Annotated[str, typer.Argument(help="Its addre
 
 def release(
     session: Session,
-    feed: Annotated[str, typer.Argument(help="Its address or title.")],
+    feed: FeedArgument,
     discard: Annotated[
         bool, typer.Option("--discard", help="Do not send them: they are old.", show_default=False)
     ] = False,

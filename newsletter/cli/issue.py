@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.completing import digest_names, issue_numbers
 from newsletter.cli.report import moment
 from newsletter.cli.session import PARTLY, Session, command
 
@@ -18,9 +19,12 @@ group = typer.Typer(
     rich_markup_mode=None,
 )
 
-Number = Annotated[int, typer.Argument(help="The issue's number.", show_default=False)]
+Number = Annotated[int, typer.Argument(help="The issue's number.", show_default=False, autocompletion=issue_numbers)]
 DigestFlag = Annotated[
-    str | None, typer.Option("--digest", help="Which digest, where there are several.", show_default=False)
+    str | None,
+    typer.Option(
+        "--digest", help="Which digest, where there are several.", show_default=False, autocompletion=digest_names
+    ),
 ]
 
 _FORMATS = ("markdown", "archive", "html", "text", "eml", "json")

@@ -4,11 +4,17 @@ from typing import Annotated
 
 import typer
 
+from newsletter.cli.completing import digest_names, feed_names
 from newsletter.errors import UsageError
 
 DigestArgument = Annotated[
-    str | None, typer.Argument(help="Which digest; may be left out where there is one.", show_default=False)
+    str | None,
+    typer.Argument(
+        help="Which digest; may be left out where there is one.", show_default=False, autocompletion=digest_names
+    ),
 ]
+
+FeedArgument = Annotated[str, typer.Argument(help="Its address or title.", autocompletion=feed_names)]
 
 NoteFlag = Annotated[
     str | None,

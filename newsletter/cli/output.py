@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from newsletter.asjson import as_json
+from newsletter.cli.log import JsonLog
 
 #: A longer table is not drawn by Rich, which takes a minute for a hundred thousand rows.
 _LONG_TABLE = 2000
@@ -29,32 +30,48 @@ class Output:
         json: print data as JSON.
         quiet: say nothing but errors.
         verbose: say what is usually left out.
+        log: write what would be said to the person as events instead.
+
+    What is said has a name, the event, and the facts in it beside its words: a
+    person is told the words, a log has all three.
     """
 
-    def __init__(self, *, json: bool, quiet: bool, verbose: bool) -> None:
+    def __init__(self, *, json: bool, quiet: bool, verbose: bool, log: JsonLog | None = None) -> None:
         self.json = json
         self.quiet = quiet
         self.verbose = verbose
+        self.log = log
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, /, *, event: str = "note", **facts: Any) -> None:
         """Tell the person something, on stderr."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        if self.log:
+            self.log.write("info", event, text, facts)
+        else:
             print(printable(text), file=sys.stderr)
 
-    def detail(self, text: str) -> None:
+    def detail(self, text: str, /, *, event: str = "note", **facts: Any) -> None:
         """Tell the person something they asked for with -v."""
-        if self.verbose:
-            self.say(text)
+        if not self.verbose or self.quiet:
+            return
+        if self.log:
+            self.log.write("debug", event, text, facts)
+        else:
+            print(printable(text), file=sys.stderr)
 
-    def warn(self, text: str, hint: str | None = None) -> None:
+    def warn(self, text: str, hint: str | None = None, /, *, event: str = "warning", **facts: Any) -> None:
         """Tell the person about trouble that does not stop the work; also with -q."""
-        self._trouble("warning", text, hint)
+        self._trouble("warning", text, hint, event, facts)
 
-    def error(self, text: str, hint: str | None) -> None:
+    def error(self, text: str, hint: str | None, /, *, event: str = "error", **facts: Any) -> None:
         """Tell the person why the work has stopped."""
-        self._trouble("error", text, hint)
+        self._trouble("error", text, hint, event, facts)
 
-    def _trouble(self, label: str, text: str, hint: str | None) -> None:
+    def _trouble(self, label: str, text: str, hint: str | None, event: str, facts: dict[str, Any]) -> None:
+        if self.log:
+            self.log.write(label, event, text, {"hint": hint, **facts})
+            return
         for line in text.splitlines() or [""]:
             print(f"{label}: {printable(line)}", file=sys.stderr)
         if hint:
@@ -102,7 +119,7 @@ class Output:
     @property
     def shows_bars(self) -> bool:
         """Whether somebody is watching a terminal that a progress bar can be drawn on."""
-        return not (self.quiet or self.json) and sys.stderr.isatty()
+        return not (self.quiet or self.json or self.log) and sys.stderr.isatty()
 
     @contextmanager
     def progress(self, label: str, total: int | None, *, times: bool = True) -> Iterator[Steps]:

@@ -27,9 +27,11 @@ def tell_news(out: Output, items: "Sequence[FeedNews]") -> None:
     """Say what has changed about feeds: trouble as a warning, its end in passing."""
     for item in items:
         if item.over:
-            out.say(f"{item.title or item.url}: {item.words}")
+            text = f"{item.title or item.url}: {item.words}"
+            out.say(text, event="feed.recovered", feed=item.url, trouble=item.trouble)
         else:
-            out.warn(f"{item.url}: {item.words}", item.hint)
+            text = f"{item.url}: {item.words}"
+            out.warn(text, item.hint, event="feed.trouble", feed=item.url, trouble=item.trouble)
 
 
 def news_json(items: "Sequence[FeedNews]") -> list[dict[str, object]]:

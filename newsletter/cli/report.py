@@ -67,6 +67,34 @@ def fetch_detail(result: "FetchResult") -> str:
     return f"{result.feed.url}: {found}, {result.new} new, {result.offered} offered, in {result.seconds:.2f} s"
 
 
+def detail_polls(out: Output, results: "Sequence[FetchResult]") -> None:
+    """Say how each feed was polled, with -v."""
+    for result in results:
+        out.detail(
+            fetch_detail(result),
+            event="feed.polled",
+            feed=result.feed.url,
+            entries=result.entries,
+            new=result.new,
+            offered=result.offered,
+            seconds=round(result.seconds, 3),
+            spared=result.spared,
+            error=result.error,
+        )
+
+
+def say_polls(out: Output, results: "Sequence[FetchResult]") -> None:
+    """Say what a round of fetching brought, in one line."""
+    asked = [r for r in results if not r.spared]
+    out.say(
+        fetch_summary(results),
+        event="feeds.polled",
+        feeds=len(asked),
+        new=sum(r.new for r in asked),
+        failed=sum(1 for r in asked if r.error),
+    )
+
+
 def fetch_json(results: "Sequence[FetchResult]") -> list[dict[str, object]]:
     """One mapping per feed, without the headers it is asked with: they may carry a password."""
     return [
@@ -125,7 +153,7 @@ def warn_slow(out: Output, rules: "Sequence[SlowRule]") -> None:
         from newsletter.issues.filters import SLOW_HINT, slow_words
 
         for rule in rules:
-            out.warn(slow_words(rule), SLOW_HINT)
+            out.warn(slow_words(rule), SLOW_HINT, event="rule.slow")
 
 
 def say_settling(out: Output, draft: "Draft") -> None:
@@ -133,13 +161,14 @@ def say_settling(out: Output, draft: "Draft") -> None:
     if draft.settling:
         from newsletter.feeds.settling import settling_words
 
-        out.say(settling_words(draft.settling))
+        text = settling_words(draft.settling)
+        out.say(text, event="entries.settling", digest=draft.digest, entries=len(draft.settling))
 
 
 def warn_of_missing_pictures(out: Output, draft: "Draft") -> None:
     """Name every picture that the letter was to bring along and does not."""
     for missing in draft.missing_pictures:
-        out.warn(str(missing))
+        out.warn(str(missing), event="picture.missing", digest=draft.digest, issue=draft.number)
 
 
 def pictures_words(draft: "Draft") -> str:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from newsletter.cli.log import LogForm
 from newsletter.cli.output import Output
-from newsletter.cli.report import fetch_detail, fetch_summary, moment
-from newsletter.cli.session import Session, command
+from newsletter.cli.report import detail_polls, moment, say_polls
+from newsletter.cli.session import LogFlag, Session, command
 
 if TYPE_CHECKING:
     from newsletter.app import App
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
     command(app, "run")(run)
 
 
-def run(session: Session) -> int:
+def run(session: Session, log: LogFlag = LogForm.human) -> int:
     """Stay up: ask each feed when its time has come, and send every digest on its schedule.
 
     What happens is said on stderr, with -v also how each feed was polled.  A change of
@@ -35,13 +36,14 @@ def run(session: Session) -> int:
     from newsletter.cli.stopping import until_stopped
     from newsletter.clock import SystemClock
 
+    session.log_as(log)
     listener = _Listener(session.out)
     try:
         with watching(session.out, SystemClock(), ask=False) as watch:
             asyncio.run(until_stopped(lambda stop: stay_up(session.config, watch=watch, listener=listener, stop=stop)))
     finally:
         tell_systemd("STOPPING=1")
-    session.out.say("stopped when asked to")
+    session.out.say("stopped when asked to", event="run.stopped")
     return 0
 
 
@@ -56,11 +58,14 @@ class _Listener:
         from newsletter.app.schedules import upcoming
 
         tell_systemd("READY=1")
-        slots = [
-            f"{one.digest} {moment(one.slots[0].at)}" if one.slots else f"{one.digest} by hand"
-            for one in upcoming(app.config, app.clock.now(), count=1)
-        ]
-        self._out.say(f"{app.config.title}: {len(app.config.feeds)} feeds; next: {', '.join(slots)}")
+        ahead = upcoming(app.config, app.clock.now(), count=1)
+        slots = [f"{one.digest} {moment(one.slots[0].at)}" if one.slots else f"{one.digest} by hand" for one in ahead]
+        self._out.say(
+            f"{app.config.title}: {len(app.config.feeds)} feeds; next: {', '.join(slots)}",
+            event="run.began",
+            feeds=len(app.config.feeds),
+            next={one.digest: one.slots[0].at for one in ahead if one.slots},
+        )
 
     def looked(self, found: "Looks") -> None:
         from newsletter.cli.send import tell_looks
@@ -68,13 +73,12 @@ class _Listener:
         tell_looks(self._out, found, also_nothing=False)
 
     def polled(self, results: "Sequence[FetchResult]") -> None:
-        for result in results:
-            self._out.detail(fetch_detail(result))
+        detail_polls(self._out, results)
         if any(result.new for result in results):
-            self._out.say(fetch_summary(results))
+            say_polls(self._out, results)
 
     def troubled(self, error: "NewsletterError") -> None:
-        self._out.error(str(error), error.hint)
+        self._out.error(str(error), error.hint, event="run.troubled")
 
     def recovered(self) -> None:
-        self._out.say("it works again")
+        self._out.say("it works again", event="run.recovered")

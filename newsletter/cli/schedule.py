@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from newsletter.cli.completing import digest_names
 from newsletter.cli.session import Session, command
 from newsletter.errors import UsageError
 
@@ -20,7 +21,9 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 @command(group, "next")
 def upcoming(
     session: Session,
-    digest: Annotated[str | None, typer.Argument(help="Only this digest.", show_default=False)] = None,
+    digest: Annotated[
+        str | None, typer.Argument(help="Only this digest.", show_default=False, autocompletion=digest_names)
+    ] = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many of each digest.")] = 5,
 ) -> None:
     """Show when each digest goes out next, in its own time zone."""

@@ -3,16 +3,18 @@
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from newsletter.cli.log import LogForm
 from newsletter.cli.meter import Meter, duration
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
 from newsletter.cli.polled import news_json, tell_news, waiting_note
 from newsletter.cli.report import (
-    fetch_detail,
+    detail_polls,
     fetch_json,
     pictures_json,
     pictures_words,
@@ -25,7 +27,7 @@ from newsletter.cli.report import (
     warn_of_missing_pictures,
     warn_slow,
 )
-from newsletter.cli.session import PARTLY, Session, command
+from newsletter.cli.session import PARTLY, LogFlag, Session, command
 from newsletter.errors import UsageError
 from newsletter.text import one_line
 
@@ -75,8 +77,10 @@ def send(
         typer.Option("--due", help="Send every digest whose time has come, once; never asks.", show_default=False),
     ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
+    log: LogFlag = LogForm.human,
 ) -> int:
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
+    session.log_as(log)
     if due:
         if dry_run or test or note is not None or canary is not None:
             raise UsageError("--due goes by the project's settings: of the other options only --yes may be with it")
@@ -89,7 +93,7 @@ def send(
         return _dry_run(session, digest, note, canary)
     if test:
         return _test(session, digest, test, note)
-    if not yes and not sys.stdin.isatty():
+    if not yes and (session.out.log or not sys.stdin.isatty()):
         raise UsageError("not on a terminal, so there is nobody to ask", hint="add --yes (-y) to send without asking")
     import asyncio
 
@@ -137,12 +141,14 @@ def tell_looks(out: Output, found: "Looks", *, also_nothing: bool = True) -> Non
         _tell(out, report)
     for one in found.looked:
         if one.error is not None:
-            out.error(f"{one.digest}: {one.error}", one.error.hint)
+            slot = one.tick.slot if one.tick else None
+            out.error(f"{one.digest}: {one.error}", one.error.hint, event="slot.failed", digest=one.digest, slot=slot)
         elif one.tick is None:
             if also_nothing:
-                out.say(f"{one.digest}: nothing is due")
+                out.say(f"{one.digest}: nothing is due", event="slot.none", digest=one.digest)
         elif one.tick.number is None:
-            out.say(f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send")
+            text = f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send"
+            out.say(text, event="slot.nothing", digest=one.digest, slot=one.tick.slot, outcome=one.tick.outcome)
 
 
 def watching(out: Output, clock: "Clock", *, ask: bool) -> "_Watch":
@@ -165,6 +171,7 @@ class _Watch:
         self._step: Steps | None = None
         self._meter = Meter(clock)
         self._failed: dict[str, bool] = {}
+        self._issue: Issue | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -180,21 +187,24 @@ class _Watch:
             self._end_bar()
 
     def fetched(self, result: "FetchResult") -> None:
-        self._out.detail(fetch_detail(result))
+        detail_polls(self._out, [result])
         self._failed[result.feed.url] = bool(result.error)
         if result.warning:
-            self._out.warn(f"{result.feed.url}: {result.warning}")
+            self._out.warn(f"{result.feed.url}: {result.warning}", event="feed.warning", feed=result.feed.url)
 
     def heard(self, items: "Sequence[FeedNews]") -> None:
         self._end_bar()
         tell_news(self._out, items)
         told = {item.url for item in items if not item.over}
         if silently := sum(failed for url, failed in self._failed.items() if url not in told):
-            self._out.say(f"{plural(silently, 'feed')} could not be read this time: newsletter status")
+            text = f"{plural(silently, 'feed')} could not be read this time: newsletter status"
+            self._out.say(text, event="feeds.failed", feeds=silently)
 
     def finishing(self, issue: "Issue") -> None:
         self._end_bar()
-        self._out.say(f"finishing issue {issue.number} of {issue.digest} first")
+        text = f"finishing issue {issue.number} of {issue.digest} first"
+        self._out.say(text, event="issue.resumed", digest=issue.digest, issue=issue.number)
+        self._issue = issue
 
     def illustrated(self, draft: "Draft") -> None:
         warn_of_missing_pictures(self._out, draft)
@@ -202,7 +212,7 @@ class _Watch:
     def agrees(self, draft: "Draft", recipients: int) -> bool:
         self._end_bar()
         for notice in draft.notices:
-            self._out.warn(notice)
+            self._out.warn(notice, event="draft.notice", digest=draft.digest, issue=draft.number)
         say_settling(self._out, draft)
         warn_slow(self._out, draft.slow_rules)
         if not self._ask:
@@ -211,7 +221,14 @@ class _Watch:
         return typer.confirm(question, default=False, err=True)
 
     def frozen(self, issue: "Issue") -> None:
-        self._out.say(f"issue {issue.number} of {issue.digest}: {issue.subject}")
+        self._out.say(
+            f"issue {issue.number} of {issue.digest}: {issue.subject}",
+            event="issue.frozen",
+            digest=issue.digest,
+            issue=issue.number,
+            entries=issue.entries,
+        )
+        self._issue = issue
         self._meter = Meter(self._clock)
 
     def delivered(self, progress: "Progress") -> None:
@@ -220,19 +237,28 @@ class _Watch:
         if self._out.shows_bars:
             self._step(progress.settled, progress.total, self._meter.note(progress))
         elif line := self._meter.line(progress):
-            self._out.say(line)
+            self._out.say(line, event="issue.progress", **_of(self._issue), **asdict(progress))
 
     def watching(self, until: "datetime", first: int) -> None:
         self._end_bar()
         self._out.say(
             f"{plural(first, 'subscriber')} went first; what servers say is watched until "
-            f"{until.astimezone():%H:%M:%S}, then the others follow"
+            f"{until.astimezone():%H:%M:%S}, then the others follow",
+            event="canary.watching",
+            **_of(self._issue),
+            first=first,
+            until=until,
         )
 
     def _end_bar(self) -> None:
         self._bar.close()
         self._step = None
         self._meter = Meter(self._clock)
+
+
+def _of(issue: "Issue | None") -> dict[str, object]:
+    """Which issue it is about, for a log."""
+    return {} if issue is None else {"digest": issue.digest, "issue": issue.number}
 
 
 def _report(session: Session, sent: "Sent") -> int:
@@ -254,9 +280,9 @@ def _report(session: Session, sent: "Sent") -> int:
     for report in reports:
         _tell(session.out, report)
     if sent.declined:
-        session.out.say("not sent; nothing has changed")
+        session.out.say("not sent; nothing has changed", event="issue.declined")
     elif sent.draft is not None and sent.report is None:
-        session.out.say(_nothing(sent.draft))
+        session.out.say(_nothing(sent.draft), event="nothing.new", digest=sent.draft.digest, waiting=sent.draft.total)
         say_settling(session.out, sent.draft)
     if any(report.stopped for report in reports):
         return 1
@@ -264,16 +290,26 @@ def _report(session: Session, sent: "Sent") -> int:
 
 
 def _tell(out: Output, report: "SendReport") -> None:
-    if not out.json:
+    about = _of(report.issue)
+    if not (out.json or out.log):
         out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
-    out.say(send_words(report))
+    out.say(
+        send_words(report),
+        event="issue.delivered",
+        **about,
+        counts=report.counts,
+        sent_now=report.sent_now,
+        seconds=round(report.seconds, 3),
+    )
     for what in report.learned:
-        out.say(f"learned from the mail server, and kept to from now on: at most {what}")
+        out.say(f"learned from the mail server, and kept to from now on: at most {what}", event="server.learned")
     if report.stopped:
-        out.error(report.stopped, report.hint or "newsletter send goes on where this run stopped")
+        hint = report.hint or "newsletter send goes on where this run stopped"
+        out.error(report.stopped, hint, event="issue.stopped", **about)
     elif report.next_attempt_at:
         when = report.next_attempt_at.astimezone().strftime("%H:%M")
-        out.say(f"some servers asked us to try later: run newsletter send again after {when}")
+        text = f"some servers asked us to try later: run newsletter send again after {when}"
+        out.say(text, event="issue.waits", **about, until=report.next_attempt_at)
 
 
 def _nothing(draft: "Draft") -> str:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.session import Session, command
+from newsletter.cli.log import LogForm
+from newsletter.cli.session import LogFlag, Session, command
 
 
 def register(app: typer.Typer) -> None:
@@ -24,6 +25,7 @@ def serve(
     connections: Annotated[
         int, typer.Option("--connections", min=1, max=10_000, help="At most so many at once.")
     ] = 500,
+    log: LogFlag = LogForm.human,
 ) -> int:
     """Serve the public pages: sign-up, settings, unsubscribe, past issues and their feed.
 
@@ -37,6 +39,7 @@ def serve(
     from newsletter.cli.stopping import until_stopped
     from newsletter.web.server import ServerSettings
 
+    session.log_as(log)
     settings = ServerSettings(host=host, port=port, behind_proxy=behind_proxy, connections=connections)
     server = public_server(session.app, settings, log=session.out.detail, warn=session.out.warn)
 
@@ -45,11 +48,12 @@ def serve(
             base = session.app.config.base_url
             if session.json:
                 session.out.data({"listening": address, "base_url": base})
-            else:
+            elif not session.out.log:
                 session.out.line(address)
-                session.out.say(f"serving {base}; Ctrl-C ends it")
+            session.out.say(f"serving {base}; Ctrl-C ends it", event="serve.began", listening=address)
             sys.stdout.flush()
             await stop.wait()
 
     asyncio.run(until_stopped(work))
+    session.out.say("stopped when asked to", event="serve.stopped")
     return 0

@@ -12,18 +12,29 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from newsletter.cli.log import JsonLog, LogForm
 from newsletter.cli.output import Output
+from newsletter.clock import SystemClock
 from newsletter.errors import NewsletterError
 
 if TYPE_CHECKING:
     from newsletter.app import App
 
 #: Exit code for work that was done in part (some feeds or deliveries failed).
-PARTLY = 3
+PARTLY: Final = 3
+#: What a caller may learn from how the program ended.
+EXIT_CODES: Final = {
+    0: "done, or there was nothing to do",
+    1: "an error: nothing was done, or a send stopped before its end",
+    2: "the command line or a file of the project has a mistake",
+    PARTLY: "done in part: some feeds, messages or rows failed, or a letter breaks a rule",
+    75: "another send is at work on this project; try later",
+    130: "interrupted; what was sent is recorded, the rest waits",
+}
 
 ConfigFlag = Annotated[
     Path | None, typer.Option("-c", "--config", help="The project's folder or its newsletter.yaml.", show_default=False)
@@ -32,8 +43,12 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.
 VerboseFlag = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", show_default=False)]
 QuietFlag = Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.", show_default=False)]
 DebugFlag = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", show_default=False)]
+LogFlag = Annotated[
+    LogForm, typer.Option("--log", help="Say what happens in words, or as JSON for a log, one event a line.")
+]
 
-_COMMON: dict[str, Any] = {
+#: The flags of every command, by name.
+COMMON: dict[str, Any] = {
     "config": ConfigFlag,
     "json": JsonFlag,
     "verbose": VerboseFlag,
@@ -51,6 +66,7 @@ class Session:
     verbose: bool = False
     quiet: bool = False
     debug: bool = False
+    log: LogForm = LogForm.human
     _out: Output | None = None
     _app: "App | None" = None
 
@@ -58,7 +74,8 @@ class Session:
     def out(self) -> Output:
         """Where to say and to print things."""
         if self._out is None:
-            self._out = Output(json=self.json, quiet=self.quiet, verbose=self.verbose)
+            log = JsonLog(SystemClock()) if self.log is LogForm.json else None
+            self._out = Output(json=self.json, quiet=self.quiet, verbose=self.verbose, log=log)
         return self._out
 
     @property
@@ -74,11 +91,19 @@ class Session:
             self._app = App.open(self.config)
         return self._app
 
+    def log_as(self, form: LogForm) -> None:
+        """Choose how it is said what happens; before anything is."""
+        self.log = form
+        if self.out.log:
+            self.out.log.take_over_libraries()
+
     def close(self) -> None:
-        """Let go of the store."""
+        """Let go of the store, and of what libraries log."""
         if self._app is not None:
             self._app.close()
             self._app = None
+        if self._out is not None and self._out.log:
+            self._out.log.close()
 
 
 def command(
@@ -96,14 +121,14 @@ def command(
             inspect.Parameter(
                 key, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=None if key == "config" else False
             )
-            for key, hint in _COMMON.items()
+            for key, hint in COMMON.items()
         ]
         context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
         @functools.wraps(function)
         def run(ctx: typer.Context, **given: Any) -> None:
             before = ctx.find_root().obj or {}
-            flags = {key: given.pop(key) or before.get(key) for key in _COMMON}
+            flags = {key: given.pop(key) or before.get(key) for key in COMMON}
             session = Session(
                 config=flags["config"],
                 json=bool(flags["json"]),
@@ -118,7 +143,7 @@ def command(
         run.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=[context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *common]
         )
-        run.__annotations__ = {"ctx": typer.Context, **{p.name: p.annotation for p in own}, **_COMMON}
+        run.__annotations__ = {"ctx": typer.Context, **{p.name: p.annotation for p in own}, **COMMON}
         del run.__wrapped__
         group.command(name, **settings)(run)
         return function
@@ -130,9 +155,9 @@ def _guarded(session: Session, work: Callable[[], int | None]) -> int:
     try:
         return work() or 0
     except NewsletterError as error:
-        if session.debug:
+        if session.debug and not session.out.log:
             traceback.print_exc()
-        session.out.error(str(error), error.hint)
+        session.out.error(str(error), error.hint, code=error.exit_code, traceback=_traceback(session))
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone: nothing to say, and nobody to say it to.
@@ -141,14 +166,22 @@ def _guarded(session: Session, work: Callable[[], int | None]) -> int:
     except typer.Exit:
         raise
     except Exception as error:
-        if session.debug:
+        if session.debug and not session.out.log:
             raise
         session.out.error(
-            f"an unexpected {type(error).__name__}: {error}", "this is a fault of the program: --debug shows where"
+            f"an unexpected {type(error).__name__}: {error}",
+            "this is a fault of the program: --debug shows where",
+            code=1,
+            traceback=_traceback(session),
         )
         return 1
     except KeyboardInterrupt:
-        session.out.error("interrupted; what was sent is recorded, the rest waits in the outbox", None)
+        session.out.error("interrupted; what was sent is recorded, the rest waits in the outbox", None, code=130)
         return 130
     finally:
         session.close()
+
+
+def _traceback(session: Session) -> list[str] | None:
+    """Where an error comes from, for a log with --debug."""
+    return traceback.format_exc().splitlines() if session.debug else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from newsletter.cli.completing import digest_names
 from newsletter.cli.options import pairs_of
 from newsletter.cli.report import moment, plural
 from newsletter.cli.session import Session, command
@@ -29,7 +30,10 @@ LanguageFlag = Annotated[str | None, typer.Option(help="A language tag, e.g. de.
 TimezoneFlag = Annotated[str | None, typer.Option(help="A time zone, e.g. Europe/Berlin.", show_default=False)]
 
 #: What chooses people, for `list` and `export`.
-OfDigest = Annotated[str | None, typer.Option("--digest", help="Only who gets this digest.", show_default=False)]
+OfDigest = Annotated[
+    str | None,
+    typer.Option("--digest", help="Only who gets this digest.", show_default=False, autocompletion=digest_names),
+]
 OfStatus = Annotated[
     Literal["active", "suppressed", "unsubscribed", "bounced", "complained", "manual", "erased"] | None,
     typer.Option("--status", help="Only these; suppressed is any of those after it.", show_default=False),
@@ -68,7 +72,10 @@ def add(
     email: Email,
     name: NameFlag = None,
     digest: Annotated[
-        list[str] | None, typer.Option("--digest", help="Only this digest; may be given again.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            "--digest", help="Only this digest; may be given again.", show_default=False, autocompletion=digest_names
+        ),
     ] = None,
     language: LanguageFlag = None,
     format_: Annotated[

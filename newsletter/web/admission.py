@@ -12,9 +12,9 @@ from typing import Final
 
 from aiohttp import web
 
-from newsletter.clock import Clock
+from newsletter.clock import Clock, Ids
 from newsletter.errors import BusyError, NewsletterError
-from newsletter.web.discretion import masked_path, without_addresses
+from newsletter.web.discretion import Told, masked_path, request_id, without_addresses
 from newsletter.web.limits import Allowance, Limiter, client_key
 from newsletter.web.pages import Pages
 from newsletter.web.site import Site
@@ -66,7 +66,8 @@ class Admission:
         site: the project.
         pages: writes what a refused visitor sees.
         clock: what time it is.
-        behind_proxy: whether the last address in X-Forwarded-For is the visitor's.
+        behind_proxy: whether the last address in X-Forwarded-For is the visitor's, and X-Request-ID is the proxy's.
+        ids: names requests.
         log: told each request in one line, without what is secret or personal in it.
         warn: told what went wrong, likewise.
     """
@@ -78,13 +79,15 @@ class Admission:
         clock: Clock,
         *,
         behind_proxy: bool,
-        log: Callable[[str], None],
-        warn: Callable[[str], None],
+        ids: Ids,
+        log: Told,
+        warn: Told,
     ) -> None:
         self._site = site
         self._pages = pages
         self._clock = clock
         self._behind_proxy = behind_proxy
+        self._ids = ids
         self._log = log
         self._warn = warn
         self._in_vain = Limiter(IN_VAIN, clock)
@@ -97,6 +100,8 @@ class Admission:
     async def guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Admit a request, answer it, and see to the headers; nothing that happens inside gets out as it is."""
         began = self._clock.monotonic()
+        said = request.headers.get("X-Request-ID", "") if self._behind_proxy else ""
+        name = request_id(said, self._ids.token)
         try:
             self._admit(request)
             response = await handler(request)
@@ -108,18 +113,29 @@ class Admission:
             if "Allow" in refused.headers:
                 response.headers["Allow"] = refused.headers["Allow"]
         except NewsletterError as error:
-            self._warn(f"a visitor could not be answered: {without_addresses(str(error))}")
+            text = f"a visitor could not be answered: {without_addresses(str(error))}"
+            self._warn(text, event="request.failed", request=name)
             response = self._refused(request, Refusal(503, "later"))
             response.headers["Retry-After"] = "10" if isinstance(error, BusyError) else "60"
         except Exception as error:  # noqa: BLE001 - a visitor is told that it is not their fault
-            self._warn(f"a fault of the program: {type(error).__name__}: {without_addresses(str(error))}")
+            text = f"a fault of the program: {type(error).__name__}: {without_addresses(str(error))}"
+            self._warn(text, event="request.failed", request=name)
             response = self._refused(request, Refusal(500, "later"))
-        for name, value in (_ALWAYS | {"Content-Security-Policy": _BARE_POLICY}).items():
-            response.headers.setdefault(name, value)
+        for header, value in (_ALWAYS | {"Content-Security-Policy": _BARE_POLICY, "X-Request-ID": name}).items():
+            response.headers.setdefault(header, value)
         # One request a connection: a visitor who is slow or silent holds up nothing but that.
         response.force_close()
         milliseconds = round(1000 * (self._clock.monotonic() - began))
-        self._log(f"{response.status} {request.method[:10]} {masked_path(request.path)} {milliseconds} ms")
+        method, path = request.method[:10], masked_path(request.path)
+        self._log(
+            f"{response.status} {method} {path} {milliseconds} ms",
+            event="request",
+            request=name,
+            status=response.status,
+            method=method,
+            path=path,
+            milliseconds=milliseconds,
+        )
         return response
 
     def _admit(self, request: web.Request) -> None:

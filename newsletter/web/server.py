@@ -15,11 +15,12 @@ from typing import Final
 
 from aiohttp import web
 
-from newsletter.clock import Clock
+from newsletter.clock import Clock, Ids
 from newsletter.errors import NewsletterError
 from newsletter.web.admission import LARGEST, Admission
 from newsletter.web.asking import Asking
 from newsletter.web.copies import Copies
+from newsletter.web.discretion import Told
 from newsletter.web.members import Members
 from newsletter.web.pages import Pages
 from newsletter.web.personal import PersonalPages
@@ -61,6 +62,7 @@ class PublicServer:
         people: the list.
         post: who mails.
         clock: what time it is.
+        ids: names requests.
         settings: where to listen.
         log: told in one line what happens.
         warn: told in one line what went wrong.
@@ -75,9 +77,10 @@ class PublicServer:
         post: Post,
         *,
         clock: Clock,
+        ids: Ids,
         settings: ServerSettings,
-        log: Callable[[str], None],
-        warn: Callable[[str], None],
+        log: Told,
+        warn: Told,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._site = site
@@ -88,7 +91,7 @@ class PublicServer:
         self._ask = Asking()
         pages = Pages(site)
         members = Members(site, memory, people, clock)
-        self._admission = Admission(site, pages, clock, behind_proxy=settings.behind_proxy, log=log, warn=warn)
+        self._admission = Admission(site, pages, clock, behind_proxy=settings.behind_proxy, ids=ids, log=log, warn=warn)
         self._desk = SignUpDesk(site, memory, members, post, pages, clock=clock, ask=self._ask, warn=warn, sleep=sleep)
         stamps = Stamps(memory.secret(SECRET_NAME), clock)
         copies = Copies(site, memory, pages)
@@ -158,7 +161,7 @@ class PublicServer:
             try:
                 await self._ask(lambda: self._memory.forget_signups(self._clock.now() - self._site.patience))
             except NewsletterError as error:
-                self._warn(f"old sign-ups could not be forgotten: {error}")
+                self._warn(f"old sign-ups could not be forgotten: {error}", event="signups.kept")
             await asyncio.sleep(_FORGET_EVERY)
 
     # ------------------------------------------------------------------ for programs

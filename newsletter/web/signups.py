@@ -17,7 +17,7 @@ from newsletter.delivery.links import token
 from newsletter.errors import NewsletterError
 from newsletter.model import Format, SignUp
 from newsletter.web.asking import Asking
-from newsletter.web.discretion import without_addresses
+from newsletter.web.discretion import Told, without_addresses
 from newsletter.web.limits import Allowance, Limiter
 from newsletter.web.members import Members, Standing
 from newsletter.web.pages import Pages
@@ -72,7 +72,7 @@ class SignUpDesk:
         *,
         clock: Clock,
         ask: Asking,
-        warn: Callable[[str], None],
+        warn: Told,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._site = site
@@ -131,9 +131,10 @@ class SignUpDesk:
         try:
             await self._answer(signup)
         except NewsletterError as error:
-            self._warn(f"a sign-up could not be answered: {without_addresses(str(error))}")
+            self._warn(f"a sign-up could not be answered: {without_addresses(str(error))}", event="signup.failed")
         except Exception as error:  # noqa: BLE001 - one sign-up must not end all the others
-            self._warn(f"a sign-up could not be answered: an unexpected {type(error).__name__}")
+            text = f"a sign-up could not be answered: an unexpected {type(error).__name__}"
+            self._warn(text, event="signup.failed")
 
     async def _answer(self, signup: SignUp) -> None:
         message = await self._ask(lambda: self._mail_for(signup))

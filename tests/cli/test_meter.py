@@ -55,7 +55,7 @@ def watched(clock: FakeClock, stream: io.StringIO, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
-    out = Output(**{"json": False, "quiet": False, "verbose": False, **flags})
+    out = Output(json=flags.get("json", False), quiet=flags.get("quiet", False), verbose=False)
     with _Watch(out, clock, ask=False) as watch:
         for number in range(1, 61):
             clock.advance(1)

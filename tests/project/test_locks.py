@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from tests.project.tree import ROOT
 
-RUNTIME, DEV = "requirements.lock", "requirements-dev.lock"
+RUNTIME, DEV, DOCS = "requirements.lock", "requirements-dev.lock", "requirements-docs.lock"
 BOTH = pytest.mark.parametrize("name", [RUNTIME, DEV])
 
 
@@ -37,11 +37,12 @@ def project() -> dict[str, list[Requirement]]:
         "build": groups["build"],
         "postgres": read["project"]["optional-dependencies"]["postgres"],
         "dev": [item for item in groups["dev"] if isinstance(item, str)],
+        "docs": groups["docs"],
     }
     return {key: [Requirement(text) for text in texts] for key, texts in asked.items()}
 
 
-@BOTH
+@pytest.mark.parametrize("name", [RUNTIME, DEV, DOCS])
 def test_every_package_is_pinned_to_one_version_with_its_hashes(name: str) -> None:
     assert len(pins(name)) > 40
     for pin, hashes in pins(name).values():
@@ -51,7 +52,12 @@ def test_every_package_is_pinned_to_one_version_with_its_hashes(name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "groups"), [(RUNTIME, ["runtime", "build"]), (DEV, ["runtime", "build", "postgres", "dev"])]
+    ("name", "groups"),
+    [
+        (RUNTIME, ["runtime", "build"]),
+        (DEV, ["runtime", "build", "postgres", "dev"]),
+        (DOCS, ["runtime", "build", "docs"]),
+    ],
 )
 def test_a_lock_holds_all_that_the_project_asks_for(name: str, groups: list[str]) -> None:
     """`make lock` was run after the last change of pyproject.toml."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.demo.catcher import Catcher
+from tests.project.test_pythons import python, supported
 from tests.project.tree import ROOT, tracked
 
 # One worker builds them, once.
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("packaging")
 SECRET = "somebody-real@private.invalid"
 
 
-def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path, patience: float = 180, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program away from the checkout's environment; its output is the message of a failure."""
     clean = {
         key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "NEWSLETTER"))
@@ -32,7 +34,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=patience,
     )
     assert 0 == done.returncode, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
@@ -148,21 +150,54 @@ def test_the_installed_program_is_the_wheel_s_and_says_its_version(installed: Pa
     )
 
 
-def test_a_new_project_of_the_installed_program_is_sound(installed: Path, tmp_path: Path) -> None:
-    run(installed, "init", "mine", "--yes", cwd=tmp_path)
-    run(installed, "check", cwd=tmp_path / "mine")
+def sent_from(program: Path, folder: Path) -> None:
+    """A new project, looked at and sent to the one person it begins with."""
+    mine = folder / "mine"
+    with Catcher(folder / "caught") as mail:
+        run(program, "init", mine, "--yes", "--smtp", f"127.0.0.1:{mail.port}", cwd=folder)
+        shutil.copy(ROOT / "newsletter/demo/samples/courier.xml", mine / "courier.xml")
+        run(program, "feed", "add", "courier.xml", cwd=mine)
+        run(program, "preview", "--out", "seen", cwd=mine)
+        run(program, "send", "--yes", cwd=mine)
 
-    assert {"newsletter.yaml", "subscribers.yaml"} <= {path.name for path in (tmp_path / "mine").iterdir()}
+    assert "Port Merrow" in (mine / "seen" / "issue.html").read_text(encoding="utf-8")
+    assert [b"Port Merrow" in path.read_bytes() for path in (folder / "caught").glob("*.eml")] == [True]
 
 
-def test_the_demo_runs_from_the_wheel_and_once_more_finds_nothing_new(installed: Path, tmp_path: Path) -> None:
+def test_a_new_project_of_the_installed_program_is_looked_at_and_sent(installed: Path, tmp_path: Path) -> None:
+    sent_from(installed, tmp_path)
+
+
+def test_the_manual_and_the_units_are_installed_beside_the_program(installed: Path) -> None:
+    share = installed.parent.parent / "share"
+
+    assert (share / "man/man1/newsletter.1").read_bytes() == (ROOT / "docs/man/newsletter.1").read_bytes()
+    assert {"newsletter@.service", "newsletter-serve@.service"} == {
+        path.name for path in (share / "newsletter/systemd").iterdir()
+    }
+
+
+def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     first = run(installed, "demo", "shown", cwd=tmp_path)
     letters = sorted((tmp_path / "shown").rglob("*.eml"))
-    second = run(installed, "demo", "shown", cwd=tmp_path)
 
     assert letters, first.stdout + first.stderr
     assert [] == [path for path in letters if b"Port Merrow" not in path.read_bytes()]
     assert list((tmp_path / "shown").rglob("*.html"))
     assert list((tmp_path / "shown").rglob("*.md"))
-    assert "nothing is new" in second.stdout.lower()
-    assert letters == sorted((tmp_path / "shown").rglob("*.eml"))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("version", supported())
+def test_the_wheel_works_under_that_python_with_the_locked_libraries(
+    archives: Path, version: str, tmp_path: Path
+) -> None:
+    """Nothing is lent here: a fresh environment, as somebody else makes it."""
+    env, [wheel] = tmp_path / "env", archives.glob("*.whl")
+    pip: list[str | Path] = [env / "bin/python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run(python(version), "-m", "venv", env, cwd=tmp_path)
+    run(*pip, "--require-hashes", "--requirement", ROOT / "requirements.lock", cwd=tmp_path, patience=900)
+    run(*pip, "--no-deps", "--no-index", wheel, cwd=tmp_path)
+
+    sent_from(env / "bin/newsletter", tmp_path)
+    run(env / "bin/newsletter", "demo", "shown", cwd=tmp_path)

@@ -64,6 +64,7 @@ class Office:
     sink: Sink
     loop: asyncio.AbstractEventLoop
     said: list[str]
+    events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     server: PublicServer | None = None
     visitors: Any = field(default_factory=lambda: count(1))
 
@@ -259,7 +260,12 @@ class Opened:
         said: list[str] = []
         settings = ServerSettings(port=port if self._base is None else 0, behind_proxy=self._base is not None)
         office = Office(self._folder, app, self._clock, self._sink, self._loop, said)
-        office.server = public_server(app, settings, log=said.append, warn=said.append)
+
+        def take(text: str, /, *, event: str = "note", **facts: Any) -> None:
+            said.append(text)
+            office.events.append({"event": event, **facts})
+
+        office.server = public_server(app, settings, log=take, warn=take)
         self._serving = office.server.serving()
         await self._serving.__aenter__()
         self._app = app

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.web.admission import IN_VAIN, LARGEST
-from newsletter.web.discretion import masked_path, without_addresses
+from newsletter.web.discretion import masked_path, request_id, without_addresses
 from newsletter.web.limits import Allowance, Limiter, client_key
 from newsletter.web.pages import accepted_languages
 from tests.conftest import FakeClock
@@ -219,6 +219,20 @@ def test_no_log_has_a_token_or_an_address_in_it(office: Office) -> None:
     assert not [line for line in office.said if token in line or "@" in line]
 
 
+def test_a_request_has_a_name_in_the_log_that_the_visitor_can_tell_us(office: Office) -> None:
+    answer = office.get(f"/p/daily/{office.token('ada@example.com')}")
+
+    [event] = [event for event in office.events if event.get("request") == answer.headers["X-Request-ID"]]
+    assert ("request", 200, "GET", "/p/daily/…") == tuple(event[key] for key in ("event", "status", "method", "path"))
+    assert answer.headers["X-Request-ID"] != office.get("/").headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize("said", ["", "short", "a b c d e f g h", "x" * 65, "ada@example.com"])
+def test_a_proxy_names_requests_by_what_is_a_name(said: str) -> None:
+    assert "a-new-one" == request_id(said, lambda: "a-new-one")
+    assert "7f3c-0042" == request_id("7f3c-0042", lambda: "a-new-one")
+
+
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
@@ -288,4 +302,4 @@ def test_the_language_that_is_liked_best_comes_first() -> None:
 )
 def test_what_goes_wrong_is_said_without_anybodys_address(text: str) -> None:
     assert "ada" not in without_addresses(text)
-    assert "…@…" in without_addresses(text)
+    assert "a***@example.com" in without_addresses(text)
