@@ -61,7 +61,7 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
     # Only where there is something to mail: it may run the command that gives the password, and a look is made every
     # few minutes.
     smtp = cache(app.smtp_for_issues)
-    with app.store.lock():
+    with app.sending():
         finished: tuple[SendReport, ...] = ()
         if app.store.unfinished():
             finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop))

@@ -1,6 +1,7 @@
 """A project, opened: its config turned into the concrete parts that the stages work with."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -14,6 +15,7 @@ from newsletter.app.notes import note_given, note_of
 from newsletter.app.signing import load_signers
 from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.config import Config, DigestConfig, load_project
+from newsletter.config.system import machine
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
@@ -84,6 +86,15 @@ class App:
         if self._store is None:
             self._store = Store.open(self.config.store, clock=self.clock, ids=self.ids, migrate=True)
         return self._store.info().schema
+
+    def sending(self, name: str = "send") -> AbstractContextManager[None]:
+        """The project's lock for what mails people; its memory must be its own, at home and of today.
+
+        Raises (when entered):
+            BusyError: another process is at work.
+            StoreError: the memory was copied, moved or put back from a backup.
+        """
+        return self.store.sending(machine(), follow=self.config.follow_copies, name=name)
 
     @property
     def memory(self) -> Store:

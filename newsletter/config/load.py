@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.bounces import bounces_config, check_bounces
 from newsletter.config.feed import check_feed, feed_from, is_there, path_in, secret_of
+from newsletter.config.keep import keep_of
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
     Config,
@@ -341,6 +342,8 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         ),
         smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
         bounces=bounces_config(whole.bounces, folder, path_in),
+        follow_copies=whole.on_copy == "send",
+        keep=keep_of(whole.keep, has_pages=whole.base_url is not None),
         subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
     )
 

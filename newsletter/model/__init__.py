@@ -5,6 +5,7 @@ UTC; a datetime in local time exists only in rendered text.  The words are those
 of ARCHITECTURE.md ("Words"); nothing here reads, writes or decides anything.
 """
 
+from newsletter.model.belonging import Bar, Barred, Belonging, Place
 from newsletter.model.bounces import Bounce, BounceKind, BounceReport, BounceRules, NewBounce, NewReport, Proof
 from newsletter.model.deliveries import (
     UNSETTLED,
@@ -62,6 +63,7 @@ from newsletter.model.issues import (
     Section,
     SlowRule,
 )
+from newsletter.model.keeping import TOMBSTONE, Keep, Tidied
 from newsletter.model.people import (
     EVERY_DIGEST,
     REASONS_BY_STRENGTH,
@@ -82,11 +84,15 @@ from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhyth
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
+    "TOMBSTONE",
     "EVERY_DIGEST",
     "REASONS_BY_STRENGTH",
     "UNSETTLED",
     "Ahead",
     "Audience",
+    "Bar",
+    "Barred",
+    "Belonging",
     "Bounce",
     "BounceKind",
     "BounceReport",
@@ -121,6 +127,7 @@ __all__ = [
     "Home",
     "Issue",
     "IssueState",
+    "Keep",
     "KnownEntry",
     "KnownFeed",
     "LeftOut",
@@ -138,6 +145,7 @@ __all__ = [
     "Pause",
     "PeopleHome",
     "Picture",
+    "Place",
     "Poll",
     "Proof",
     "Rendering",
@@ -159,6 +167,7 @@ __all__ = [
     "SuppressionReason",
     "Tick",
     "TickOutcome",
+    "Tidied",
     "Trouble",
     "Validators",
     "Wish",

@@ -19,6 +19,7 @@ from newsletter.errors import SchemaError, StoreError
 from newsletter.store import schema
 from newsletter.store import tables as t
 from newsletter.store.batches import Batches
+from newsletter.store.belonging import Belongings
 from newsletter.store.bounces import Bounces
 from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
@@ -38,6 +39,7 @@ from newsletter.store.scratch import scratch_copy
 from newsletter.store.signups import SignUps
 from newsletter.store.statistics import Statistics
 from newsletter.store.ticks import Ticks
+from newsletter.store.tidying import Tidying
 from newsletter.store.trouble import undamaged
 
 
@@ -70,6 +72,8 @@ class Store(
     Elsewhere,
     Outages,
     History,
+    Belongings,
+    Tidying,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
@@ -161,6 +165,16 @@ class Store(
         Transaction: one write, all or nothing.
         """
         schema.migrate(self._database)
+
+    def vacuum(self) -> None:
+        """Write the tables anew, without the room of what was deleted; never while a send runs.
+
+        Transaction: the database's own.
+
+        Raises:
+            StoreError: there is no room for it on the disk.
+        """
+        self._database.vacuum()
 
     def info(self) -> StoreInfo:
         """What `db info` shows; the address is without its password.
