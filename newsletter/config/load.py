@@ -394,6 +394,11 @@ def _selected(folder: Path, feeds: tuple[Feed, ...], body: DigestBlock) -> tuple
     return tuple(feed for feed in feeds if feed.url in chosen or set(body.tags or ()) & set(feed.tags))
 
 
+def store_is_given() -> bool:
+    """Whether the environment names the store, whatever the project says."""
+    return bool(os.environ.get(STORE_VARIABLE))
+
+
 def _chosen_store(folder: Path, written: str) -> str:
     """The store that the environment names, or else the project."""
     given = os.environ.get(STORE_VARIABLE)

@@ -7,13 +7,14 @@ decides (ARCHITECTURE.md, "The outbox").
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.errors import BusyError, StoreError
 from newsletter.store.trouble import explained
@@ -104,6 +105,9 @@ def advisory_lock(engine: Engine, name: str, database: str) -> Iterator[Held]:
             raise BusyError("another process is at work on this project", hint=_BUSY_HINT)
         yield Held()
     finally:
+        # The end of the session frees it too, but a little later than whoever comes next may ask.
+        with suppress(SQLAlchemyError):
+            connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         connection.close()
 
 

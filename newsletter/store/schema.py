@@ -115,7 +115,7 @@ def make_file(path: Path, ids: Ids) -> None:
                 database.close()
             with suppress(FileExistsError):
                 os.link(draft, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
@@ -150,7 +150,7 @@ def _age(connection: Connection, database: Database) -> Age:
     return Age.current if found == REVISIONS[-1] else Age.older
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the file's name as durable as its content."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
