@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from newsletter import pipeline
 from newsletter.app.project import App
+from newsletter.app.upkeep import tidy_daily
 from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import NewsletterError, StoreError, UsageError
@@ -66,6 +67,8 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
         if app.store.unfinished():
             finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop))
         looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
+        if not stop.is_set():
+            tidy_daily(app)
     return Looks(finished=finished, looked=tuple(looked))
 
 

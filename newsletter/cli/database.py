@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import plural
+from newsletter.cli import upkeep
+from newsletter.cli.report import plural, shown
 from newsletter.cli.session import Session, command
 from newsletter.errors import UsageError
 
@@ -30,11 +31,13 @@ def info(session: Session) -> None:
 
 
 def migrate(session: Session) -> None:
-    """Bring an older database to this version's schema."""
-    schema = session.app.migrate()
+    """Bring an older database to this version's schema; a SQLite file is backed up before."""
+    schema, backup = session.app.migrate()
     if session.json:
-        session.out.data({"schema": schema})
+        session.out.data({"schema": schema, "backup": backup})
     session.out.say(f"the database is at schema {schema}")
+    if backup is not None:
+        session.out.say(f"as it was before: {shown(backup)}")
 
 
 def rotate_links(
@@ -71,3 +74,4 @@ def rotate_links(
 command(group, "info")(info)
 command(group, "migrate")(migrate)
 command(group, "rotate-links")(rotate_links)
+upkeep.register(group)

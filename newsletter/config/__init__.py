@@ -10,8 +10,24 @@ The only part of the program that reads the environment.
 """
 
 from newsletter.config.canary import canary_given
-from newsletter.config.edit import Added, NewFeed, add_feed, add_feeds, move_feeds, remove_feed, set_store, set_subscribers
-from newsletter.config.load import CONFIG_NAME, STORE_VARIABLE, find_project, load_project, parse_project, store_is_given
+from newsletter.config.edit import (
+    Added,
+    NewFeed,
+    add_feed,
+    add_feeds,
+    move_feeds,
+    remove_feed,
+    set_store,
+    set_subscribers,
+)
+from newsletter.config.load import (
+    CONFIG_NAME,
+    STORE_VARIABLE,
+    find_project,
+    load_project,
+    parse_project,
+    store_is_given,
+)
 from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback
 from newsletter.config.secret import PASSWORD_VARIABLE, FeedSecret, PasswordSource, Secret
 from newsletter.config.starter import starter_config, starter_people

@@ -46,7 +46,8 @@ class KeepBlock(Block):
         timedelta | None, PlainValidator(span(_YEAR_OF_BOUNCES, "bounces are judged by what went out within a year"))
     ] = timedelta(days=400)
     entries: Annotated[
-        timedelta | None, PlainValidator(span(TOMBSTONE, "feeds bring back what is younger, and it would be sent again"))
+        timedelta | None,
+        PlainValidator(span(TOMBSTONE, "feeds bring back what is younger, and it would be sent again")),
     ] = TOMBSTONE
     pictures: Annotated[
         timedelta | None, PlainValidator(span(_MONTH, "a message may still be sent again until then"))
@@ -54,9 +55,9 @@ class KeepBlock(Block):
     ticks: Annotated[timedelta | None, PlainValidator(span(_SLOTS, "a slot may be sent for a month late"))] = timedelta(
         days=400
     )
-    reports: Annotated[
-        timedelta | None, PlainValidator(span(_YEAR_OF_BOUNCES, "bounces count for up to a year"))
-    ] = timedelta(days=800)
+    reports: Annotated[timedelta | None, PlainValidator(span(_YEAR_OF_BOUNCES, "bounces count for up to a year"))] = (
+        timedelta(days=800)
+    )
 
 
 def keep_of(block: KeepBlock, *, has_pages: bool) -> Keep:

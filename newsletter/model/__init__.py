@@ -84,9 +84,9 @@ from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhyth
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
-    "TOMBSTONE",
     "EVERY_DIGEST",
     "REASONS_BY_STRENGTH",
+    "TOMBSTONE",
     "UNSETTLED",
     "Ahead",
     "Audience",

@@ -69,6 +69,8 @@ def put_back(backup: Path, path: Path, ids: Ids, *, now: datetime) -> Path | Non
         BusyError: a send is at work.
         StoreError: the backup is not whole or none of ours, or it could not be written: nothing has changed.
     """
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with file_lock(path.with_name(f"{path.name}.send.lock")):
         fresh = path.with_name(f".{path.name}.put-back")
         try:
@@ -101,7 +103,9 @@ def _make_ready(path: Path, ids: Ids, why: str, now: datetime) -> None:
     database = SqliteFile(path)
     try:
         if schema.age(database) is schema.Age.new:
-            raise StoreError(f"{path.name} is no database of this program", hint="name a file of `newsletter db backup`")
+            raise StoreError(
+                f"{path.name} is no database of this program", hint="name a file of `newsletter db backup`"
+            )
         schema.migrate(database)
     finally:
         database.close()
@@ -113,9 +117,8 @@ def _make_ready(path: Path, ids: Ids, why: str, now: datetime) -> None:
 def _set_aside(path: Path, now: datetime) -> Path:
     """Move a database file out of the way and let it take nothing more; one that is damaged just moves."""
     database = SqliteFile(path)
-    with suppress(StoreError):
-        with database.write() as connection:
-            guard(database, connection)
+    with suppress(StoreError), database.write() as connection:
+        guard(database, connection)
     database.close()
     with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()

@@ -199,9 +199,7 @@ def _taken_as_sent(connection: Connection, why: str, now: datetime) -> Adopted:
     held = connection.execute(
         sa.update(t.deliveries)
         .where(t.deliveries.c.state.in_(UNSETTLED))
-        .values(
-            state=DeliveryState.held, doubtful=True, next_attempt_at=None, settled_at=now, last_reply=words
-        )
+        .values(state=DeliveryState.held, doubtful=True, next_attempt_at=None, settled_at=now, last_reply=words)
     ).rowcount
     waits = t.offers.c.issue_id.is_(None) & t.offers.c.skipped.is_(None)
     skipped = connection.execute(sa.update(t.offers).where(waits).values(skipped=words)).rowcount

@@ -117,9 +117,11 @@ class Database(ABC):
         """The number that lies beside the lock for sending; 0 where there is none."""
         return 0
 
+    @abstractmethod
     def give_back(self) -> None:
-        """Give pages that are free back to the file system, where that is cheap; nothing by default."""
+        """Give pages that are free back to the file system, where that is cheap."""
 
+    @abstractmethod
     def vacuum(self) -> None:
         """Write the tables anew without what was deleted.
 
@@ -278,6 +280,9 @@ class Postgresql(Database):
                 for table in metadata.tables
             )
 
+    def give_back(self) -> None:
+        """Nothing: the server does it by itself."""
+
     def vacuum(self) -> None:
         """Have the server tidy our tables, and count them anew for its plans."""
         from newsletter.store.tables import metadata
@@ -355,6 +360,11 @@ class Memory(Database):
         with self.read() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             return int(pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+
+    def give_back(self) -> None:
+        """Nothing: it is gone soon enough."""
+
+    vacuum = give_back
 
     def check(self, *, thorough: bool) -> None:
         """Memory is taken to be sound."""

@@ -90,9 +90,7 @@ def clear(database: Database, connection: Connection) -> None:
 
 def count_rows(connection: Connection) -> int:
     """How many rows there are in all."""
-    return sum(
-        connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in _tables()
-    )
+    return sum(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in _tables())
 
 
 def set_sequences(database: Database, connection: Connection) -> None:

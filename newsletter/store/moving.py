@@ -60,7 +60,7 @@ class Moving(Belongings):
             BusyError: a send is at work on either.
             StoreError: the other is not empty, or what arrived is not what was sent: nothing has changed.
         """
-        here, there = self._database, other._database
+        here, there = self._database, other._database  # noqa: SLF001 - a store like this one
         with self.sending(machine, follow=follow), here.lock("bounces"), there.lock("send") as their_lock:
             with here.write() as original:
                 lock_all(here, original)

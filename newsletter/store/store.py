@@ -18,8 +18,8 @@ from newsletter.clock import Clock, Ids
 from newsletter.errors import SchemaError, StoreError
 from newsletter.store import schema
 from newsletter.store import tables as t
-from newsletter.store.batches import Batches
 from newsletter.store.backup import back_up, backup_path
+from newsletter.store.batches import Batches
 from newsletter.store.bounces import Bounces
 from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
@@ -203,7 +203,7 @@ class Store(
             revision = schema.revision(connection) or ""
         return StoreInfo(url_masked=self._database.name, schema=revision, size=size, counts=counts)
 
-    def lock(self, name: str = "send") -> AbstractContextManager[None]:
+    def lock(self, name: str = "send") -> AbstractContextManager[object]:
         """Keep other processes from the same work; free again when the block ends or the process dies.
 
         Raises (when entered):

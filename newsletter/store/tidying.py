@@ -7,7 +7,7 @@ consent, suppressions and links are not touched.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -79,12 +79,12 @@ class Tidying(Part):
         done: Counter[Kind] = Counter()
         for kind, number in self._work(keep, now):
             done[kind] += number
-            on_step(Tidied(**done))
+            on_step(_counted(done))
             if enough():
-                return Tidied(**done, is_done=False)
+                return replace(_counted(done), is_done=False)
         self._database.give_back()
         self._note_tidied(now)
-        return Tidied(**done)
+        return _counted(done)
 
     def untidy(self, keep: Keep) -> Tidied:
         """How much `tidy` would let go now.
@@ -97,7 +97,7 @@ class Tidying(Part):
         if keep.deliveries is not None:
             old = sa.select(_i.id).where(_over(now - keep.deliveries), _not_newest())
             wanted["deliveries"] = [sa.select(count()).where(_d.issue_id.in_(old))]
-            wanted["issues"] = [sa.select(count(_d.issue_id.distinct())).where(_d.issue_id.in_(old))]
+            wanted["issues"] = [sa.select(count(sa.distinct(_d.issue_id))).where(_d.issue_id.in_(old))]
         if keep.entries is not None:
             wanted["entries"] = [sa.select(count()).select_from(t.entries).where(_forgettable(now, keep.entries))]
         if keep.pictures is not None:
@@ -108,12 +108,11 @@ class Tidying(Part):
         if keep.reports is not None:
             wanted["reports"] = [sa.select(count()).where(rule) for _, rule in _old_reports(now - keep.reports)]
         with self._database.read() as connection:
-            return Tidied(
-                **{
-                    kind: sum(connection.execute(query).scalar_one() for query in queries)
-                    for kind, queries in wanted.items()
-                }
-            )
+            found = {
+                kind: sum(connection.execute(query).scalar_one() for query in queries)
+                for kind, queries in wanted.items()
+            }
+        return _counted(found)
 
     def _work(self, keep: Keep, now: datetime) -> Iterator[tuple[Kind, int]]:
         """Do it, a transaction at a time; says after each how many rows of what it let go."""
@@ -122,7 +121,7 @@ class Tidying(Part):
         if keep.entries is not None:
             yield from self._forget(now, keep.entries)
         if keep.pictures is not None:
-            for issue_id in self._ids(sa.select(_i.id).where(_over(now - keep.pictures))):
+            for issue_id in self._ids_of(sa.select(_i.id).where(_over(now - keep.pictures))):
                 mine = t.pictures.c.issue_id == issue_id
                 yield from (("pictures", number) for number in self._delete(t.pictures, mine, t.pictures.c.cid))
         if keep.ticks is not None:
@@ -140,7 +139,7 @@ class Tidying(Part):
         # The last row of all stays: SQLite would give its id to another one, and reports name ids.
         not_last = _d.id < sa.select(sa.func.max(t.deliveries.alias().c.id)).scalar_subquery()
         has_rows = sa.exists().where(_d.issue_id == _i.id, not_last)
-        for issue_id in self._ids(sa.select(_i.id).where(_over(before), _not_newest(), has_rows)):
+        for issue_id in self._ids_of(sa.select(_i.id).where(_over(before), _not_newest(), has_rows)):
             wanted = sa.select(_d.id, _d.state).where(_d.issue_id == issue_id, not_last).limit(_STEP)
             while True:
                 with self._database.write() as connection:
@@ -157,14 +156,12 @@ class Tidying(Part):
         connection.execute(
             self._database.insert(t.tallies)
             .values(issue_id=issue_id, state=state, number=number)
-            .on_conflict_do_update(
-                index_elements=["issue_id", "state"], set_={"number": t.tallies.c.number + number}
-            )
+            .on_conflict_do_update(index_elements=["issue_id", "state"], set_={"number": t.tallies.c.number + number})
         )
 
     def _forget(self, now: datetime, after: timedelta) -> Iterator[tuple[Kind, int]]:
         rule = _forgettable(now, after)
-        for feed_id in self._ids(sa.select(t.entries.c.feed_id.distinct()).where(rule)):
+        for feed_id in self._ids_of(sa.select(t.entries.c.feed_id).distinct().where(rule)):
             wanted = sa.select(t.entries.c.id).where(t.entries.c.feed_id == feed_id, rule).limit(_ENTRIES)
             while True:
                 with self._database.write() as connection:
@@ -178,9 +175,7 @@ class Tidying(Part):
                     break
                 yield "entries", len(ids)
 
-    def _delete(
-        self, table: sa.Table, rule: sa.ColumnElement[bool], column: sa.ColumnElement[Any]
-    ) -> Iterator[int]:
+    def _delete(self, table: sa.Table, rule: sa.ColumnElement[bool], column: sa.ColumnElement[Any]) -> Iterator[int]:
         """Delete rows of one table, a step at a time; `column` tells them apart well enough."""
         while True:
             with self._database.write() as connection:
@@ -211,7 +206,7 @@ class Tidying(Part):
                     connection.execute(sa.update(t.reports).where(older).values(raw=b""))
                     return
 
-    def _ids(self, wanted: sa.Select[Any]) -> list[int]:
+    def _ids_of(self, wanted: sa.Select[Any]) -> list[int]:
         with self._database.read() as connection:
             return list(connection.execute(wanted).scalars())
 
@@ -219,6 +214,17 @@ class Tidying(Part):
         with self._database.write() as connection:
             if (found := read(connection)) is not None:
                 write(connection, replace(found, tidied_at=now))
+
+
+def _counted(found: Mapping[Kind, int]) -> Tidied:
+    return Tidied(
+        deliveries=found.get("deliveries", 0),
+        issues=found.get("issues", 0),
+        entries=found.get("entries", 0),
+        pictures=found.get("pictures", 0),
+        ticks=found.get("ticks", 0),
+        reports=found.get("reports", 0),
+    )
 
 
 def _over(before: datetime) -> sa.ColumnElement[bool]:
@@ -235,9 +241,7 @@ def _not_newest() -> sa.ColumnElement[bool]:
 
 def _forgettable(now: datetime, after: timedelta) -> sa.ColumnElement[bool]:
     """Entries that need not be remembered, and that stand in no issue: what was sent can be read for good."""
-    carried = [
-        sa.exists().where(table.c.entry_id == t.entries.c.id) for table in (t.issue_entries, t.mentions)
-    ]
+    carried = [sa.exists().where(table.c.entry_id == t.entries.c.id) for table in (t.issue_entries, t.mentions)]
     return may_be_forgotten(now, after) & ~carried[0] & ~carried[1]
 
 

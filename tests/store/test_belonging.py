@@ -68,7 +68,7 @@ def test_the_same_path_on_another_machine_is_another_place(sqlite_url: str) -> N
     send(sqlite_url)
 
     assert [None, None, Bar.elsewhere] == [bar(sqlite_url, machine) for machine in (MINE, "", OTHER)]
-    with pytest.raises(StoreError, match="copied here from .* on another machine"):
+    with pytest.raises(StoreError, match=r"copied here from .* on another machine"):
         send(sqlite_url, OTHER)
 
 
@@ -81,7 +81,9 @@ def test_a_container_whose_names_change_is_at_home_and_a_second_home_is_remember
     assert not unsteady.is_home([host])
     assert unsteady.is_home([host, inside])
     assert not Place(machine=OTHER, path="/srv/wire/newsletter.db", file=7).is_home([host])
-    assert not Place(machine=MINE, path="/srv/copy/newsletter.db", file=0).is_home([Place(machine=MINE, path="/x", file=0)])
+    assert not Place(machine=MINE, path="/srv/copy/newsletter.db", file=0).is_home(
+        [Place(machine=MINE, path="/x", file=0)]
+    )
 
 
 def test_adopting_keeps_the_homes_that_were_known(open_store: Opener, sqlite_url: str, tmp_path: Path) -> None:
@@ -140,7 +142,9 @@ def test_an_older_database_that_was_put_back_sends_nothing_until_somebody_says_w
         shutil.copyfile(old, sqlite_url)
 
     assert (Bar.held if way == "backup" else Bar.older) is bar(sqlite_url)
-    with pytest.raises(StoreError, match=r"nothing is sent: .* (is a backup of 2026-03-02 07:00 UTC|is older than)") as caught:
+    with pytest.raises(
+        StoreError, match=r"nothing is sent: .* (is a backup of 2026-03-02 07:00 UTC|is older than)"
+    ) as caught:
         send(sqlite_url)
     assert "--sent" in (caught.value.hint or "")
 
@@ -188,11 +192,15 @@ def test_a_backup_is_one_whole_file_for_its_owner_alone(open_store: Opener, url:
         os.umask(before)
 
     path = tmp_path / "kept" / "wire.db"
-    assert ["wire.db"] == os.listdir(path.parent)
-    assert (0o600, 0o700, size) == (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777, path.stat().st_size)
+    assert ["wire.db"] == [one.name for one in path.parent.iterdir()]
+    assert (0o600, 0o700, size) == (
+        path.stat().st_mode & 0o777,
+        path.parent.stat().st_mode & 0o777,
+        path.stat().st_size,
+    )
     with open_store(str(path)) as copy:
         copy.check()
-        assert store.info().counts | {"belonging": 1} == copy.info().counts
+        assert {**store.info().counts} | {"belonging": 1} == copy.info().counts
         assert store.deliveries() == copy.deliveries()
         assert Bar.held is getattr(copy.barred(MINE), "bar", None)
 
@@ -223,11 +231,11 @@ def test_a_backup_that_fails_leaves_the_one_of_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(StoreError, match="wire.db cannot be written: No space left on device"):
+    with pytest.raises(StoreError, match=r"wire\.db cannot be written: No space left on device"):
         store.back_up(tmp_path / "wire.db")
 
     assert before == (tmp_path / "wire.db").read_bytes()
-    assert {"state", "wire.db"} == set(os.listdir(tmp_path))
+    assert {"state", "wire.db"} == {one.name for one in tmp_path.iterdir()}
 
 
 def test_what_is_no_backup_is_not_put_back(tmp_path: Path) -> None:
@@ -238,5 +246,5 @@ def test_what_is_no_backup_is_not_put_back(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="text is not a database"):
         put_back(tmp_path / "text", tmp_path / "newsletter.db", counting_ids(), now=FakeClock().now())
 
-    assert {"text", "newsletter.db", "newsletter.db.send.lock"} == set(os.listdir(tmp_path))
+    assert {"text", "newsletter.db", "newsletter.db.send.lock"} == {one.name for one in tmp_path.iterdir()}
     assert "what is there stays" == (tmp_path / "newsletter.db").read_text()

@@ -193,7 +193,7 @@ def test_a_row_that_arrives_otherwise_is_noticed_and_nothing_changes(
     midway(source, clock, 5)
     seen = 0
 
-    def meddle(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+    def meddle(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
         nonlocal seen
         if statement.startswith("INSERT INTO offers"):
             seen += 1
@@ -221,9 +221,7 @@ def test_nothing_is_copied_while_a_send_runs(open_store: Opener, sqlite_url: str
 
 @pytest.mark.soak
 @both_ways
-def test_a_hundred_thousand_deliveries_move_in_little_memory(
-    urls: tuple[str, str], clock: FakeClock, ids: Ids
-) -> None:
+def test_a_hundred_thousand_deliveries_move_in_little_memory(urls: tuple[str, str], clock: FakeClock, ids: Ids) -> None:
     import tracemalloc
 
     with (
