@@ -119,7 +119,7 @@ def _issues_since(app: App, aside: Path | None, until: datetime | None) -> int |
         return None
 
 
-def require_answer(barred: Barred, sent: bool | None) -> None:
+def require_answer(barred: Barred, *, sent: bool | None) -> None:
     """See that somebody says what went out, where the database cannot know.
 
     Raises:
@@ -146,7 +146,7 @@ async def adopt(app: App, *, sent: bool | None) -> tuple[Adopted, Sequence[Fetch
     """
     barred = app.store.barred(machine())
     if barred is not None:
-        require_answer(barred, sent)
+        require_answer(barred, sent=sent)
     fetched = await pipeline.fetch(app.parts(), app.config.feeds) if sent and app.config.feeds else []
     return app.store.adopt(machine(), sent=sent), fetched
 

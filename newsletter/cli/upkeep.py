@@ -99,7 +99,7 @@ def adopt(
         session.out.say("this database is at home here; there is nothing to decide")
         return 0
     if barred is not None:
-        require_answer(barred, sent)
+        require_answer(barred, sent=sent)
         session.out.say(barred.why)
     if not _agreed(session, yes, "If another copy of it sends too, people get everything twice.", "adopt"):
         return 1

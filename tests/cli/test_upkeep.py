@@ -1,6 +1,5 @@
 """The database looked after, as a person types it: nothing is sent twice, whatever becomes of the folder."""
 
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -125,7 +124,7 @@ def test_an_older_database_is_backed_up_before_it_is_migrated(wire: Wire) -> Non
     assert 0 == done.code, done.err
     with closing(sqlite3.connect(done.data["backup"])) as connection:
         assert [("0012",)] == connection.execute("SELECT version_num FROM newsletter_schema").fetchall()
-    assert 0o600 == os.stat(done.data["backup"]).st_mode & 0o777
+    assert 0o600 == Path(done.data["backup"]).stat().st_mode & 0o777
     assert None is wire("db", "migrate", "--json").data["backup"]
 
 
@@ -146,6 +145,7 @@ def test_a_project_is_taken_to_a_server_and_back_and_its_file_says_so(sent: Wire
     text = (sent.folder / "newsletter.yaml").read_text()
     old = sent.folder / ".newsletter" / "newsletter.db"
 
+    postgres_url = postgres_url.replace("postgres:@", "postgres@")
     there = sent("db", "copy", "--to", postgres_url, "--json")
     assert 0 == there.code, there.err
     assert there.data["written"]
@@ -159,7 +159,7 @@ def test_a_project_is_taken_to_a_server_and_back_and_its_file_says_so(sent: Wire
     back = sent("db", "copy", "--to", str(old), "--replace", "-y")
 
     assert 0 == back.code, back.err
-    assert "store: .newsletter/newsletter.db" in (sent.folder / "newsletter.yaml").read_text()
+    assert 'store: ".newsletter/newsletter.db"' in (sent.folder / "newsletter.yaml").read_text()
     assert text == "".join(
         line
         for line in (sent.folder / "newsletter.yaml").read_text().splitlines(keepends=True)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from newsletter.errors import UsageError
 from newsletter.model import (
     BounceKind,
+    BounceRules,
     DeliveryState,
     Keep,
     NewBounce,
@@ -22,10 +23,8 @@ from newsletter.model import (
     TickOutcome,
     Tidied,
 )
-from newsletter.model import BounceRules
-from newsletter.store import Store
+from newsletter.store import Store, tidying
 from newsletter.store import tables as t
-from newsletter.store import tidying
 from tests.conftest import START, FakeClock
 from tests.store.samples import FEED, entry, freeze, people, person, record, titles
 
@@ -101,9 +100,7 @@ def test_what_is_not_over_stays_however_old(store: Store, clock: FakeClock) -> N
     assert [1] == [one.id for one in store.unfinished()]
 
 
-def test_an_issue_whose_rows_are_gone_is_never_given_back_or_sent_again_unasked(
-    store: Store, clock: FakeClock
-) -> None:
+def test_an_issue_whose_rows_are_gone_is_never_given_back_or_sent_again_unasked(store: Store, clock: FakeClock) -> None:
     first = issue(store, "1")
     issue(store, "2")
     clock.advance(500 * DAY)
