@@ -159,7 +159,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, to: str = "head") -> None:
     """Have Alembic run what is missing; it can work on one database at a time in a process."""
     from alembic import command
     from alembic.config import Config
@@ -169,4 +169,4 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.attributes["connection"] = connection
     with _alembic:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import dns.flags
 import dns.message
+import dns.rcode
 import dns.rdatatype
 import dns.resolver
 import dns.rrset
@@ -64,7 +65,7 @@ class Names:
                 texts = [text if text.startswith('"') or text[0].isdigit() else f'"{text}"' for text in found]
                 answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", question.rdtype, *texts))
             elif not any(known == name for known, _ in self.zone):
-                answer.set_rcode(3)
+                answer.set_rcode(dns.rcode.NXDOMAIN)
             self._socket.sendto(answer.to_wire(), address)
 
     def close(self) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from newsletter.app import App
 from newsletter.app.upkeep import tidy_daily
-from newsletter.store import Store
+from newsletter.store import schema
+from newsletter.store.connect import SqliteFile
 from tests.cli.conftest import Wire, call
-from tests.conftest import FakeClock, counting_ids
+from tests.conftest import FakeClock
 
 
 @pytest.fixture
@@ -130,15 +131,11 @@ def test_an_older_database_is_backed_up_before_it_is_migrated(wire: Wire) -> Non
 
 def older(path: Path) -> None:
     """A database as revision 0012 had it."""
-    from alembic import command
-
-    from newsletter.store import schema
-
-    with pytest.MonkeyPatch.context() as patch:
-        real = command.upgrade
-        patch.setattr(command, "upgrade", lambda config, _: real(config, "0012"))
-        patch.setattr(schema, "REVISIONS", schema.REVISIONS[: schema.REVISIONS.index("0012") + 1])
-        Store.open(str(path), clock=FakeClock(), ids=counting_ids()).close()
+    path.parent.mkdir()
+    database = SqliteFile(path)
+    with database.write() as connection:
+        schema._upgrade(connection, "0012")
+    database.close()
 
 
 def test_a_project_is_taken_to_a_server_and_back_and_its_file_says_so(sent: Wire, postgres_url: str) -> None:
@@ -202,7 +199,7 @@ def test_tidying_says_how_much_it_is_and_a_look_does_it_once_a_day(sent: Wire) -
     assert [1, 1] == [row["sent"] for row in sent("issue", "list", "--json").data]
 
     with closing(App.open(sent.folder, clock=clock)) as app:
-        clock.time = app.store.belonging().tidied_at + timedelta(hours=23)  # type: ignore[union-attr, operator]
+        clock.time = app.store.belonging().tidied_at + timedelta(hours=23)  # type: ignore[union-attr, operator, assignment]
         assert tidy_daily(app) is not None
         assert None is tidy_daily(app)
     assert 0 == sent("db", "vacuum").code

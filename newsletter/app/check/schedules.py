@@ -44,7 +44,8 @@ def _overlap(app: App, first: Upcoming, second: Upcoming) -> Iterator[Finding]:
     """Say where two digests come at one moment with the same feeds: whoever has both gets the same twice."""
     soon = app.clock.now() + _SOON
     both = {slot.at for slot in first.slots if slot.at <= soon} & {slot.at for slot in second.slots}
-    feeds = set(app.config.digest(first.digest).feeds) & set(app.config.digest(second.digest).feeds)
+    of_first, of_second = ({feed.url for feed in app.config.digest(one.digest).feeds} for one in (first, second))
+    feeds = of_first & of_second
     if both and feeds:
         name = next(slot.name for slot in first.slots if slot.at == min(both))
         yield Finding(
