@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from newsletter.config import schema
+from newsletter.config.keep import KeepBlock
 from newsletter.people.entry import KEYS
 from tests.conftest import ROOT
 
@@ -24,6 +25,7 @@ NAMED = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.*?) \|", TEXT,
         schema.BouncesBlock,
         schema.ImapBlock,
         schema.SubscribeBlock,
+        KeepBlock,
     ],
 )
 def test_every_setting_of_a_block_is_described(block: type[BaseModel]) -> None:

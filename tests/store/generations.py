@@ -5,7 +5,7 @@ and what one row names another has.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,8 +34,38 @@ _ENVELOPE = {
     "boundary": "boundary0123456789",
     "merge_token": "0123456789abcdef0123456789abcdef",
 }
-#: What stands in a column, by its name or by table and name; a tuple goes round.
+
+
+def _long_ago(number: int) -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=9000 - number)
+
+
+def _address(what: str) -> Callable[[int], str]:
+    return lambda number: f"{what}{number}@example.com"
+
+
+#: What stands in a column, by its name or by table and name: a value, several in turn, or a function of the row's number.
 _VALUES: dict[str, Any] = {
+    # One issue of each revision is in the middle of being sent, and the others are over.
+    "deliveries.issue_id": lambda number: number - (number - 1) % ROWS,
+    "deliveries.next_attempt_at": lambda number: tuple(
+        _long_ago(number) if state == "deferred" else None for state in _STATES
+    ),
+    "deliveries.settled_at": lambda number: tuple(
+        _long_ago(number) if state in ("sent", "failed") else None for state in _STATES
+    ),
+    # A message that has waited for a year is given up.
+    "deliveries.queued_at": lambda _: datetime.now(UTC) - timedelta(hours=1),
+    "message_id": lambda number: f"{number:032x}@example.com",
+    "pictures.cid": lambda number: f"{number:032x}@wire.example.com",
+    "deliveries.key": _address("reader"),
+    "deliveries.email": _address("reader"),
+    "deliveries.wire_email": _address("reader"),
+    "suppressions.key": _address("left"),
+    "suppressions.email": _address("left"),
+    "people.key": _address("member"),
+    "people.email": _address("member"),
+    "people.wire_email": _address("member"),
     "issues.state": "open",
     "issues.state_reason": "",
     "issues.digest": "daily",
@@ -92,7 +122,6 @@ _VALUES: dict[str, Any] = {
     "belonging.sends": 0,
     "deliveries.name": "Ada",
 }
-_ADDRESSES = {"deliveries": "reader", "suppressions": "left", "people": "member"}
 
 
 def tables(connection: Connection) -> list[sa.Table]:
@@ -141,37 +170,22 @@ def _row(table: sa.Table, number: int, *, is_text: bool) -> dict[str, Any]:
 
 
 def _value(table: str, column: sa.Column[Any], number: int, *, is_text: bool) -> Any:
-    name, kind = column.name, column.type
-    if (table, name) == ("deliveries", "issue_id"):
-        # One issue of each revision is in the middle of being sent, and the others are over.
-        return number - (number - 1) % ROWS
-    if name == "message_id":
-        return f"{number:032x}@example.com"
-    if (table, name) == ("pictures", "cid"):
-        return f"{number:032x}@wire.example.com"
-    for key in (f"{table}.{name}", name):
+    for key in (f"{table}.{column.name}", column.name):
         if key in _VALUES:
             found = _VALUES[key]
-            return found[(number - 1) % len(found)] if isinstance(found, tuple) else found
-    if name in ("email", "wire_email", "key") and table in _ADDRESSES:
-        return f"{_ADDRESSES[table]}{number}@example.com"
-    if table == "deliveries" and name in ("next_attempt_at", "settled_at"):
-        state = _STATES[(number - 1) % len(_STATES)]
-        if (state == "deferred") is not (name == "next_attempt_at"):
-            return None
-    if name.endswith(("_at", "since", "until")) or isinstance(kind, sa.DateTime):
-        # A message that has waited for a year is given up.
-        moment = datetime.now(UTC) - timedelta(hours=1 if name == "queued_at" else 9000 - number)
-        return moment.isoformat(timespec="microseconds") if is_text else moment
-    if isinstance(kind, sa.Boolean):
-        return number % 2 == 0
-    if isinstance(kind, sa.Integer):
-        return number
-    if isinstance(kind, sa.Float | sa.Numeric):
-        return 1.5
-    if isinstance(kind, sa.LargeBinary):
-        return bytes([number % 256]) * 32
-    return f"{table} {name} {number} ü"
+            if callable(found):
+                found = found(number)
+            value = found[(number - 1) % len(found)] if isinstance(found, tuple) else found
+            return value.isoformat(timespec="microseconds") if is_text and isinstance(value, datetime) else value
+    if column.name.endswith(("_at", "since", "until")) or isinstance(column.type, sa.DateTime):
+        return _long_ago(number).isoformat(timespec="microseconds") if is_text else _long_ago(number)
+    return _by_type(column.type, number, f"{table} {column.name} {number} ü")
+
+
+def _by_type(kind: Any, number: int, text: str) -> Any:
+    kinds: dict[Any, Any] = {sa.Boolean: number % 2 == 0, sa.Integer: number, sa.Numeric: 1.5, sa.Float: 1.5}
+    kinds[sa.LargeBinary] = bytes([number % 256]) * 32
+    return next((value for type_, value in kinds.items() if isinstance(kind, type_)), text)
 
 
 def _plain(value: Any) -> Any:
