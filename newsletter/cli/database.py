@@ -1,6 +1,7 @@
 """`db`: the store itself."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -15,10 +16,12 @@ group = typer.Typer(name="db", help="The project's database.", no_args_is_help=T
 
 def info(session: Session) -> None:
     """Say where the database is, its schema, and how much is in it."""
-    found = session.app.store.info()
+    found, barred = session.app.store.info(), session.app.barred()
     if session.json:
-        session.out.data(found)
+        session.out.data({**asdict(found), "barred": None if barred is None else barred.why})
         return
+    if barred is not None:
+        session.out.warn(barred.why, barred.hint)
     session.out.table(
         ("what", "value"),
         [
