@@ -88,7 +88,7 @@ async def resend(
             hint="newsletter subscriber add EMAIL, with a real address",
         )
     smtp = app.smtp_for_issues()
-    with app.store.lock():
+    with app.sending():
         delivery = _addressed(app, issue, person)
         return await pipeline.resend(
             app.parts(), issue, delivery, smtp, force=force, on_progress=on_progress, stop=stop

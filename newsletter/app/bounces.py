@@ -48,7 +48,7 @@ def scan(
         StoreError: the store cannot be written; what was told of is recorded.
     """
     config = app.config.bounces
-    with mailbox(app, maildir, imap, read_only=dry_run) as box, app.store.lock("bounces"):
+    with mailbox(app, maildir, imap, read_only=dry_run) as box, app.sending("bounces"):
         return_path = app.return_path()
         judge = Judge(
             app.store,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from newsletter import pipeline
 from newsletter.app.project import App
+from newsletter.app.upkeep import tidy_daily
 from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import NewsletterError, StoreError, UsageError
@@ -61,11 +62,13 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
     # Only where there is something to mail: it may run the command that gives the password, and a look is made every
     # few minutes.
     smtp = cache(app.smtp_for_issues)
-    with app.store.lock():
+    with app.sending():
         finished: tuple[SendReport, ...] = ()
         if app.store.unfinished():
             finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop))
         looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
+        if not stop.is_set():
+            tidy_daily(app)
     return Looks(finished=finished, looked=tuple(looked))
 
 

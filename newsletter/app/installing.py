@@ -4,10 +4,11 @@ Nothing of the program stays up in between.  What is written names this
 project's folder, so that each project has its own, and can be taken away again.
 """
 
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -103,6 +104,71 @@ def uninstall(config: Config) -> list[Way]:
         _write_crontab(others)
         gone.append("cron")
     return gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """Something in place that calls the program for the project in `folder`; `removal` says how to take it away.
+
+    It `is_current` where it says what `install` would write now.
+    """
+
+    way: Way
+    name: str
+    folder: Path
+    is_current: bool
+    removal: str
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"the systemd timer {self.name}" if self.way == "systemd" else f"the crontab line {self.name}"
+
+
+def installed(config: Config | None) -> list[Installed]:
+    """What is in place for a project, or for whichever projects there ever were; changes nothing."""
+    found = [*_installed_units(config), *_installed_lines(config)]
+    return found if config is None else [one for one in found if one.name == unit_name(config)]
+
+
+def _installed_units(config: Config | None) -> Iterator[Installed]:
+    folder = _unit_folder()
+    for path in sorted(folder.glob("newsletter-*.service")):
+        timer = path.with_suffix(".timer")
+        try:
+            text, times = path.read_text(encoding="utf-8"), timer.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        where = re.findall(r'"-c" "((?:[^"\\]|\\.)*)"\s*$', text, re.MULTILINE)
+        if where:
+            plain = re.sub(r"\\(.)", r"\1", where[-1]).replace("%%", "%").replace("$$", "$")
+            yield Installed(
+                way="systemd",
+                name=path.stem,
+                folder=Path(plain),
+                is_current=config is not None and (text, times) == (_service(config), _timer(config)),
+                removal=f"systemctl --user disable --now {timer.name}, then remove {path} and {timer}",
+            )
+
+
+def _installed_lines(config: Config | None) -> Iterator[Installed]:
+    if not which("crontab"):
+        return
+    for line in _crontab():
+        command, mark, name = line.rpartition(" # newsletter-")
+        if not mark or line.lstrip().startswith("#"):
+            continue
+        try:
+            folder = shlex.split(command.replace(r"\%", "%"))[-1]
+        except (ValueError, IndexError):
+            continue
+        yield Installed(
+            way="cron",
+            name=f"newsletter-{name.strip()}",
+            folder=Path(folder),
+            is_current=config is not None and line == _cron_line(config),
+            removal=f"crontab -e, and take out the line that ends with newsletter-{name.strip()}",
+        )
 
 
 def stays_when_logged_out() -> bool:

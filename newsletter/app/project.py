@@ -1,6 +1,7 @@
 """A project, opened: its config turned into the concrete parts that the stages work with."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -14,6 +15,7 @@ from newsletter.app.notes import note_given, note_of
 from newsletter.app.signing import load_signers
 from newsletter.clock import Clock, Ids, SystemClock
 from newsletter.config import Config, DigestConfig, load_project
+from newsletter.config.system import machine
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
@@ -23,7 +25,7 @@ from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.workers import workers
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
-from newsletter.model import Feed, Subscriber
+from newsletter.model import Barred, Feed, Subscriber
 from newsletter.people.file import FileRoster
 from newsletter.people.roster import Roster, not_there
 from newsletter.people.stored import StoredRoster
@@ -75,15 +77,31 @@ class App:
             self._store = Store.open(self.config.store, clock=self.clock, ids=self.ids)
         return self._store
 
-    def migrate(self) -> str:
-        """Bring an older database to this version's schema; returns its number.
+    def migrate(self) -> tuple[str, Path | None]:
+        """Bring an older database to this version's schema; returns its number, and where the older one was backed up.
 
         Raises:
             SchemaError: a newer version of the program wrote it.
         """
+        backups: list[Path] = []
         if self._store is None:
-            self._store = Store.open(self.config.store, clock=self.clock, ids=self.ids, migrate=True)
-        return self._store.info().schema
+            self._store = Store.open(
+                self.config.store, clock=self.clock, ids=self.ids, migrate=True, on_backup=backups.append
+            )
+        return self._store.info().schema, backups[0] if backups else None
+
+    def sending(self, name: str = "send") -> AbstractContextManager[None]:
+        """The project's lock for what mails people; its memory must be its own, at home and of today.
+
+        Raises (when entered):
+            BusyError: another process is at work.
+            StoreError: the memory was copied, moved or put back from a backup.
+        """
+        return self.store.sending(machine(), follow=self.config.follow_copies, name=name)
+
+    def barred(self) -> Barred | None:
+        """Why nothing may be sent with the memory there is; None where all is well."""
+        return self.memory.barred(machine(), follow=self.config.follow_copies)
 
     @property
     def memory(self) -> Store:

@@ -74,7 +74,7 @@ async def send(
     if canary is not None:
         publication = replace(publication, canary=canary_given(canary, publication.canary))
     smtp = app.smtp_for_issues()
-    with app.store.lock():
+    with app.sending():
         slot = app.slot(app.clock.now(), app.config.digest(digest))
         sent = await pipeline.send(app.parts(), publication, smtp, slot=slot, watch=watch, stop=stop)
     if sent.recipients == 0:

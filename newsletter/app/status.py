@@ -13,6 +13,7 @@ from newsletter.feeds.settling import settled
 from newsletter.model import (
     UNSETTLED,
     Audience,
+    Barred,
     Delivery,
     DeliveryState,
     FeedHealth,
@@ -99,6 +100,7 @@ class Status:
     subscribers: int
     suppressions: int
     bounces: BounceCounts
+    barred: Barred | None
 
 
 def status(app: App) -> Status:
@@ -139,6 +141,7 @@ def status(app: App) -> Status:
         subscribers=app.roster.count(),
         suppressions=len(with_store.suppressions()),
         bounces=with_store.bounce_counts(app.clock.now() - timedelta(days=_DAYS)),
+        barred=app.barred(),
     )
 
 

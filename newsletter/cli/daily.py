@@ -135,6 +135,8 @@ def status(session: Session) -> int:
             ("feed in trouble", "what", "what to do", "last good fetch"),
             [(f.title or f.url, what, hint or "", moment(f.last_success_at)) for f, what, hint in rows],
         )
+    if picture.barred is not None:
+        out.warn(picture.barred.why, picture.barred.hint)
     back = picture.bounces
     if back.kinds:
         words = ", ".join(f"{number} {kind}" for kind, number in sorted(back.kinds.items()))

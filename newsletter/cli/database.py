@@ -1,11 +1,13 @@
 """`db`: the store itself."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from newsletter.cli.report import plural
+from newsletter.cli import upkeep
+from newsletter.cli.report import plural, shown
 from newsletter.cli.session import Session, command
 from newsletter.errors import UsageError
 
@@ -14,10 +16,12 @@ group = typer.Typer(name="db", help="The project's database.", no_args_is_help=T
 
 def info(session: Session) -> None:
     """Say where the database is, its schema, and how much is in it."""
-    found = session.app.store.info()
+    found, barred = session.app.store.info(), session.app.barred()
     if session.json:
-        session.out.data(found)
+        session.out.data({**asdict(found), "barred": None if barred is None else barred.why})
         return
+    if barred is not None:
+        session.out.warn(barred.why, barred.hint)
     session.out.table(
         ("what", "value"),
         [
@@ -30,11 +34,13 @@ def info(session: Session) -> None:
 
 
 def migrate(session: Session) -> None:
-    """Bring an older database to this version's schema."""
-    schema = session.app.migrate()
+    """Bring an older database to this version's schema; a SQLite file is backed up before."""
+    schema, backup = session.app.migrate()
     if session.json:
-        session.out.data({"schema": schema})
+        session.out.data({"schema": schema, "backup": backup})
     session.out.say(f"the database is at schema {schema}")
+    if backup is not None:
+        session.out.say(f"as it was before: {shown(backup)}")
 
 
 def rotate_links(
@@ -71,3 +77,4 @@ def rotate_links(
 command(group, "info")(info)
 command(group, "migrate")(migrate)
 command(group, "rotate-links")(rotate_links)
+upkeep.register(group)

@@ -87,7 +87,10 @@ def init(
 def check(
     session: Session,
     online: Annotated[
-        bool, typer.Option("--online", help="Also try the feeds and the mail server's login.", show_default=False)
+        bool,
+        typer.Option(
+            "--online", help="Also ask the feeds, the mail server, the DNS, the public pages.", show_default=False
+        ),
     ] = False,
 ) -> int:
     """Check the config, the people, and the built message: what, where, why, how to fix. Exit 3: the letter has errors."""

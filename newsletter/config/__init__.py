@@ -4,14 +4,30 @@
     project   what comes out of it       secret     passwords                          edit   feeds, where the people are
     starter   the two files of a new project           filters  include and exclude           canary  who goes first
     bounces   what comes back           feeds      one feed, and its password          intervals  how often
-    block      what all blocks share
+    keep      for how long           block      what all blocks share
 
 The only part of the program that reads the environment.
 """
 
 from newsletter.config.canary import canary_given
-from newsletter.config.edit import Added, NewFeed, add_feed, add_feeds, move_feeds, remove_feed, set_subscribers
-from newsletter.config.load import CONFIG_NAME, find_project, load_project, parse_project
+from newsletter.config.edit import (
+    Added,
+    NewFeed,
+    add_feed,
+    add_feeds,
+    move_feeds,
+    remove_feed,
+    set_store,
+    set_subscribers,
+)
+from newsletter.config.load import (
+    CONFIG_NAME,
+    STORE_VARIABLE,
+    find_project,
+    load_project,
+    parse_project,
+    store_is_given,
+)
 from newsletter.config.project import Config, DigestConfig, DkimConfig, SmtpConfig, is_loopback
 from newsletter.config.secret import PASSWORD_VARIABLE, FeedSecret, PasswordSource, Secret
 from newsletter.config.starter import starter_config, starter_people
@@ -19,6 +35,7 @@ from newsletter.config.starter import starter_config, starter_people
 __all__ = [
     "CONFIG_NAME",
     "PASSWORD_VARIABLE",
+    "STORE_VARIABLE",
     "Added",
     "Config",
     "DigestConfig",
@@ -37,7 +54,9 @@ __all__ = [
     "move_feeds",
     "parse_project",
     "remove_feed",
+    "set_store",
     "set_subscribers",
     "starter_config",
     "starter_people",
+    "store_is_given",
 ]

@@ -182,6 +182,22 @@ def set_subscribers(config: Config, where: str) -> Config:
         return parse_project(draft.text, config.path)
 
 
+def set_store(config: Config, where: str) -> Config:
+    """Say which database the project has; all else stays.
+
+    Returns:
+        The project as it is now.
+
+    Raises:
+        ConfigError: the file has a mistake already, cannot be edited safely, or would have a mistake with it.
+        BusyError: another run is editing it.
+    """
+    with editing(config.path) as draft:
+        parse_project(draft.text, config.path)
+        draft.set(("store",), where)
+        return parse_project(draft.text, config.path)
+
+
 def move_feeds(config: Config, moves: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], Config]:
     """Write new addresses of feeds into the project, also where digests name them; the rest stays as it is.
 

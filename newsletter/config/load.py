@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.bounces import bounces_config, check_bounces
 from newsletter.config.feed import check_feed, feed_from, is_there, path_in, secret_of
+from newsletter.config.keep import keep_of
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
     Config,
@@ -341,6 +342,8 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         ),
         smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
         bounces=bounces_config(whole.bounces, folder, path_in),
+        follow_copies=whole.on_copy == "send",
+        keep=keep_of(whole.keep, has_pages=whole.base_url is not None),
         subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
     )
 
@@ -389,6 +392,11 @@ def _selected(folder: Path, feeds: tuple[Feed, ...], body: DigestBlock) -> tuple
         return feeds
     chosen = {feed.url for word in body.feeds or () for feed in named_feeds(folder, feeds, word)}
     return tuple(feed for feed in feeds if feed.url in chosen or set(body.tags or ()) & set(feed.tags))
+
+
+def store_is_given() -> bool:
+    """Whether the environment names the store, whatever the project says."""
+    return bool(os.environ.get(STORE_VARIABLE))
 
 
 def _chosen_store(folder: Path, written: str) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from newsletter.config.block import Block
 from newsletter.config.schema import (
     LATER,
-    Block,
     BouncesBlock,
     CanaryBlock,
     DigestBlock,

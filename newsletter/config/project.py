@@ -10,7 +10,7 @@ from typing import Literal
 from newsletter.address import Address
 from newsletter.config.secret import FeedSecret, PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
-from newsletter.model import BounceRules, CanaryRule, Feed, OnUnknown
+from newsletter.model import BounceRules, CanaryRule, Feed, Keep, OnUnknown
 from newsletter.schedule import Lateness
 from newsletter.urls import canonical_url
 from newsletter.yamlfile import did_you_mean, shown_path
@@ -160,6 +160,7 @@ class Config:
 
     `first_run` is how many entries a feed's first fetch offers, None for all;
     `failing_after` after how many failures in a row it is in trouble;
+    `follow_copies` lets a store that was copied send from where it is;
     `feed_secrets` are, by address, what feeds are asked with.
     What may carry a password is left out of the repr.
     """
@@ -188,6 +189,8 @@ class Config:
     bounces: BouncesConfig = field(default_factory=BouncesConfig)
     feed_secrets: Mapping[str, FeedSecret] = field(default_factory=dict[str, FeedSecret], repr=False)
     failing_after: int = 3
+    follow_copies: bool = False
+    keep: Keep = field(default_factory=Keep)
 
     @property
     def mail_address(self) -> Address:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
+from newsletter.config.block import Block
 from newsletter.config.canary import (
     USUAL_STOP,
     USUAL_WAIT,
@@ -24,6 +25,7 @@ from newsletter.config.canary import (
 )
 from newsletter.config.filters import Rules
 from newsletter.config.intervals import poll_interval
+from newsletter.config.keep import KeepBlock
 from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
 from newsletter.errors import AddressError
 from newsletter.schedule import Schedule
@@ -270,12 +272,6 @@ Number = Annotated[int, Field(ge=1, le=1_000_000)]
 Settle = Annotated[float, PlainValidator(settle_time)]
 
 
-class Block(BaseModel):
-    """A block of settings: no others than these, and no value taken for another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
-
-
 class FeedBlock(Block):
     """One feed; its address alone is the short form."""
 
@@ -408,6 +404,7 @@ class ProjectBlock(Block):
     edits: Literal["ignore", "mention"] = "ignore"
     settle: Settle = 0.0
     on_unknown: Literal["resend", "hold"] = "resend"
+    on_copy: Literal["hold", "send"] = "hold"
     failing_after: Annotated[int, Field(ge=1, le=1000)] = 3
     store: Line = ".newsletter/newsletter.db"
     subscribers: Annotated[str, AfterValidator(_one_file)] = "subscribers.yaml"
@@ -428,6 +425,7 @@ class ProjectBlock(Block):
     smtp: SmtpBlock | None = None
     bounces: BouncesBlock | None = None
     subscribe: SubscribeBlock = SubscribeBlock()
+    keep: KeepBlock = KeepBlock()
 
 
 #: Settings of the design that this version does not follow yet; better refused than ignored.
@@ -441,4 +439,5 @@ LATER: dict[type[Block], frozenset[str]] = {
     BouncesBlock: frozenset(),
     ImapBlock: frozenset(),
     SubscribeBlock: frozenset(),
+    KeepBlock: frozenset(),
 }

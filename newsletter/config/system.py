@@ -1,7 +1,12 @@
 """What the system tells a program by its environment: where a user's settings are, who that is, who waits for news."""
 
+import hmac
 import os
 from pathlib import Path
+from typing import Final
+
+#: Where systems with systemd, and some others, keep a name of this installation (machine-id(5)).
+_MACHINE_ID: Final = Path("/etc/machine-id")
 
 
 def settings_folder() -> Path:
@@ -17,3 +22,16 @@ def user() -> str:
 def notify_socket() -> str:
     """Where systemd waits to hear how a service is doing (sd_notify(3)); "" where nobody does."""
     return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def machine() -> str:
+    """A name of this machine that tells nothing about it elsewhere; "" where it has none.
+
+    machine-id(5) wants its id hashed with a key of the program's own.  A container has
+    none, or one of its image; then where files lie has to do.
+    """
+    try:
+        found = _MACHINE_ID.read_bytes()[:100].strip()
+    except OSError:
+        return ""
+    return hmac.digest(b"newsletter: where the state is at home", found, "sha256").hex()[:16] if found else ""

@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -171,6 +172,7 @@ class SmtpTransport:
             window=settings.window,
             abilities=self._abilities,
             trace=self._trace,
+            certified_until=certified_until(transport.get_extra_info("peercert")),
         )
 
     async def _greet(self, client: aiosmtplib.SMTP) -> None:
@@ -269,6 +271,12 @@ class SmtpTransport:
             for secret in (b64encode(plain.encode()).decode(), b64encode(password.encode()).decode(), password):
                 text = text.replace(secret, "…")
         return one_line(text, _REPLY_LIMIT)
+
+
+def certified_until(certificate: object) -> datetime | None:
+    """When a certificate ends, as `ssl` describes it; None where it does not say."""
+    ends = certificate.get("notAfter") if isinstance(certificate, dict) else None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
 
 
 def _cause(error: BaseException, kind: type[_Kind]) -> _Kind | None:

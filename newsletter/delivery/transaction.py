@@ -20,6 +20,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from newsletter.delivery.attempt import Gate, Outcome
@@ -65,6 +66,7 @@ class Connection:
         window: how many messages the caller has in flight at most; from 2 on CHUNKING is used.
         abilities: what is known of the server.
         trace: told "before-data", "after-dot" and "after-250".
+        certified_until: when the server's certificate ends.
     """
 
     def __init__(
@@ -78,8 +80,11 @@ class Connection:
         trace: Callable[[str], None],
         window: int = 1,
         abilities: Abilities | None = None,
+        certified_until: datetime | None = None,
     ) -> None:
         self.is_local = is_local
+        #: Until when the server's certificate is good; None where there is none.
+        self.certified_until = certified_until
         #: How many transactions have begun.
         self.begun = 0
         #: How many messages went over it whole, whatever became of them.

@@ -18,7 +18,7 @@ from newsletter.errors import FetchError, NewsletterError, StatusError
 from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.bundle import MAX_FILES, pack
 from newsletter.feeds.client import Client
-from newsletter.feeds.manners import hints_of, rest_words, wish_of
+from newsletter.feeds.manners import ahead_of, hints_of, rest_words, wish_of
 from newsletter.model import Failed, Feed, Fetched, FetchOutcome, NotModified, Spared, Validators, Wish
 from newsletter.text import one_line
 
@@ -245,6 +245,7 @@ class _Fetcher:
             wish=wish,
             hints=hints_of(body),
             moved_to=moved_to,
+            ahead=ahead_of(answer.headers, now=now),
         )
 
 

@@ -144,6 +144,15 @@ def _seconds(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0
 
 
+def ahead_of(headers: Mapping[str, str], *, now: datetime) -> timedelta | None:
+    """How much later it is by the clock of who answered (RFC 9110 §6.6.1); None where that is not known.
+
+    What comes out of a cache (Age, RFC 9111 §5.1) tells of another time.
+    """
+    dated = None if headers.get("Age", "0").strip() != "0" else _date(headers.get("Date"))
+    return None if dated is None else dated - now
+
+
 def _date(text: str | None) -> datetime | None:
     try:
         found = parsedate_to_datetime((text or "").strip()[:40])

@@ -5,6 +5,7 @@ UTC; a datetime in local time exists only in rendered text.  The words are those
 of ARCHITECTURE.md ("Words"); nothing here reads, writes or decides anything.
 """
 
+from newsletter.model.belonging import Bar, Barred, Belonging, Place
 from newsletter.model.bounces import Bounce, BounceKind, BounceReport, BounceRules, NewBounce, NewReport, Proof
 from newsletter.model.deliveries import (
     UNSETTLED,
@@ -63,6 +64,7 @@ from newsletter.model.issues import (
     Section,
     SlowRule,
 )
+from newsletter.model.keeping import TOMBSTONE, Keep, Tidied
 from newsletter.model.people import (
     EVERY_DIGEST,
     REASONS_BY_STRENGTH,
@@ -85,9 +87,13 @@ from newsletter.model.ticks import Tick, TickOutcome
 __all__ = [
     "EVERY_DIGEST",
     "REASONS_BY_STRENGTH",
+    "TOMBSTONE",
     "UNSETTLED",
     "Ahead",
     "Audience",
+    "Bar",
+    "Barred",
+    "Belonging",
     "Bounce",
     "BounceKind",
     "BounceReport",
@@ -122,6 +128,7 @@ __all__ = [
     "Home",
     "Issue",
     "IssueState",
+    "Keep",
     "KnownEntry",
     "KnownFeed",
     "KnownItems",
@@ -140,6 +147,7 @@ __all__ = [
     "Pause",
     "PeopleHome",
     "Picture",
+    "Place",
     "Poll",
     "Proof",
     "Rendering",
@@ -161,6 +169,7 @@ __all__ = [
     "SuppressionReason",
     "Tick",
     "TickOutcome",
+    "Tidied",
     "Trouble",
     "Validators",
     "Wish",

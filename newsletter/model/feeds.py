@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from newsletter.model.polling import Hints, Wish
@@ -55,7 +55,7 @@ class Fetched:
 
     `moved_to` is where the feed is now for good, if every redirect on the way
     was a permanent one (RFC 9110 §15.4.2, §15.4.9); `hints` what the document
-    says of its own pace.
+    says of its own pace; `ahead` how much later it was by the server's clock.
     """
 
     feed: Feed
@@ -67,6 +67,7 @@ class Fetched:
     wish: Wish = field(default_factory=Wish)
     hints: Hints = field(default_factory=Hints)
     moved_to: str | None = None
+    ahead: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ writing transaction takes the write lock before it reads what it will decide on.
 """
 
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -24,12 +25,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from newsletter.errors import StoreError
+from newsletter.model import Place
 from newsletter.store.hands import Hands, OwnThread
-from newsletter.store.lock import advisory_lock, file_lock
+from newsletter.store.lock import Held, advisory_lock, file_lock, number_beside
 from newsletter.store.trouble import damaged, explained
 
 #: How long a transaction waits for another process before it gives up.
 PATIENCE: Final = 10.0
+#: So many free pages are given back at once.
+_PAGES: Final = 2000
 _OLDEST_SQLITE = (3, 34)
 _WRITE = "newsletter_write"
 
@@ -102,8 +106,28 @@ class Database(ABC):
             connection.exec_driver_sql(f"LOCK TABLE {table.name} IN {mode} MODE{'' if wait else ' NOWAIT'}")
 
     @abstractmethod
-    def lock(self, name: str) -> AbstractContextManager[None]:
+    def lock(self, name: str) -> AbstractContextManager[Held]:
         """Hold a lock that other processes see and that dies with this one."""
+
+    def place(self, machine: str) -> Place | None:  # noqa: ARG002
+        """Where its file lies, on this machine; None where it has none that could be copied."""
+        return None
+
+    def seen(self) -> int:
+        """The number that lies beside the lock for sending; 0 where there is none."""
+        return 0
+
+    @abstractmethod
+    def give_back(self) -> None:
+        """Give pages that are free back to the file system, where that is cheap."""
+
+    @abstractmethod
+    def vacuum(self) -> None:
+        """Write the tables anew without what was deleted.
+
+        Raises:
+            StoreError: there is no room for it.
+        """
 
     @abstractmethod
     def size(self) -> int:
@@ -174,14 +198,44 @@ class SqliteFile(Database):
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             driver.execute("PRAGMA journal_mode=WAL").close()
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
+    def lock(self, name: str) -> AbstractContextManager[Held]:
         """An advisory lock on a file beside the database."""
-        return file_lock(self.path.with_name(f"{self.path.name}.{name}.lock"))
+        return file_lock(self._lock_file(name))
+
+    def seen(self) -> int:
+        """What the last process that sent from here left beside its lock."""
+        return number_beside(self._lock_file("send"))
+
+    def _lock_file(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{name}.lock")
+
+    def place(self, machine: str) -> Place | None:
+        """The file's path, and its number on this file system."""
+        return Place(machine=machine, path=str(self.path), file=self.path.stat().st_ino)
 
     def size(self) -> int:
         """The file and its write-ahead log."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
+
+    def give_back(self) -> None:
+        """Cut free pages off the end of a file that `vacuum` has prepared for it; does nothing to others."""
+        with self.write() as connection:
+            connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES})").close()
+
+    def vacuum(self) -> None:
+        """Have SQLite write the file anew; from then on `give_back` can shorten it."""
+        room, size = shutil.disk_usage(self.path.parent).free, self.size()
+        if room < 2 * size:
+            raise StoreError(
+                f"the database {self.name} has {size:,} bytes, and there are {room:,} left on its disk: "
+                "writing it anew takes twice as much as it has",
+                hint="make room first",
+            )
+        with explained(self.name), self.engine.connect() as connection:
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            for statement in ("PRAGMA auto_vacuum=INCREMENTAL", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                driver.execute(statement).close()
 
     def check(self, *, thorough: bool) -> None:
         """Have SQLite read every page; with `thorough`, compare every index with its table too."""
@@ -212,7 +266,7 @@ class Postgresql(Database):
         event.listen(engine, "connect", _configure_session)
         super().__init__(engine, name)
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
+    def lock(self, name: str) -> AbstractContextManager[Held]:
         """An advisory lock of a session of its own; the server frees it when the session ends."""
         return advisory_lock(self.engine, name, self.name)
 
@@ -225,6 +279,17 @@ class Postgresql(Database):
                 connection.execute(sa.select(sa.func.pg_total_relation_size(sa.func.to_regclass(table)))).scalar() or 0
                 for table in metadata.tables
             )
+
+    def give_back(self) -> None:
+        """Nothing: the server does it by itself."""
+
+    def vacuum(self) -> None:
+        """Have the server tidy our tables, and count them anew for its plans."""
+        from newsletter.store.tables import metadata
+
+        with explained(self.name), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for table in metadata.tables:
+                connection.exec_driver_sql(f"VACUUM (ANALYZE) {table}")
 
     def check(self, *, thorough: bool) -> None:  # noqa: ARG002
         """Ask the server for a sign of life; its own checksums watch over the pages."""
@@ -286,15 +351,20 @@ class Memory(Database):
         yield self.write
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:  # noqa: ARG002
+    def lock(self, name: str) -> Iterator[Held]:  # noqa: ARG002
         """Nobody else sees this database."""
-        yield
+        yield Held()
 
     def size(self) -> int:
         """Bytes of memory."""
         with self.read() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             return int(pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+
+    def give_back(self) -> None:
+        """Nothing: it is gone soon enough."""
+
+    vacuum = give_back
 
     def check(self, *, thorough: bool) -> None:
         """Memory is taken to be sound."""

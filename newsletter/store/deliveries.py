@@ -1,6 +1,7 @@
 """The outbox as rows: what is due, what became of it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -166,14 +167,18 @@ class Deliveries(Suppressions):
     def counts(self, issue_id: int) -> dict[DeliveryState, int]:
         """How many deliveries of an issue are in which state; states without any are left out.
 
+        Those whose rows are gone (`tidy`) count as they ended.
+
         Transaction: one read.
         """
         state = t.deliveries.c.state
+        rows = sa.select(state, sa.func.count()).where(t.deliveries.c.issue_id == issue_id).group_by(state)
+        tallies = sa.select(t.tallies.c.state, t.tallies.c.number).where(t.tallies.c.issue_id == issue_id)
+        found: Counter[DeliveryState] = Counter()
         with self._database.read() as connection:
-            rows = connection.execute(
-                sa.select(state, sa.func.count()).where(t.deliveries.c.issue_id == issue_id).group_by(state)
-            ).all()
-        found = {row[0]: row[1] for row in rows}
+            for wanted in (rows, tallies):
+                for one, number in connection.execute(wanted):
+                    found[one] += number
         return {one: found[one] for one in DeliveryState if one in found}
 
     def next_attempt(self, issue_id: int) -> datetime | None:

@@ -198,12 +198,14 @@ class Issues(Part):
                 .where(mine, t.deliveries.c.state.in_(_REACHED) | t.deliveries.c.doubtful)
                 .limit(1)
             ).first()
+            # Of rows that are gone nobody knows who got what.
+            gone = connection.execute(sa.select(t.tallies.c.state).where(t.tallies.c.issue_id == issue_id)).first()
             connection.execute(
                 sa.update(t.deliveries)
                 .where(mine, t.deliveries.c.state.in_(UNSETTLED))
                 .values(state=DeliveryState.cancelled, next_attempt_at=None, settled_at=self._clock.now())
             )
-            released = reached is None
+            released = reached is None and gone is None
             connection.execute(
                 sa.update(t.issues)
                 .where(t.issues.c.id == issue_id)

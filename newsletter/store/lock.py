@@ -7,12 +7,14 @@ decides (ARCHITECTURE.md, "The outbox").
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.errors import BusyError, StoreError
 from newsletter.store.trouble import explained
@@ -20,8 +22,23 @@ from newsletter.store.trouble import explained
 _BUSY_HINT = "wait for it to finish, or stop it: what it has not sent stays in the outbox"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that is held, and the number that was last written beside it; 0 where none was."""
+
+    descriptor: int | None = None
+    seen: int = 0
+
+    def write(self, number: int) -> None:
+        """Leave a number for whoever holds it next; a lock without a file forgets it."""
+        if self.descriptor is not None:
+            written = f"{os.getpid()}\n{number}\n".encode()
+            os.pwrite(self.descriptor, written, 0)
+            os.ftruncate(self.descriptor, len(written))
+
+
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[Held]:
     """Hold `path` locked (flock(2)); the file stays, its lock does not.
 
     Raises:
@@ -36,20 +53,38 @@ def file_lock(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            holder, _ = _content(descriptor)
             who = f"process {holder}" if holder.isdigit() else "another process"
             raise BusyError(f"{who} is at work on this project", hint=_BUSY_HINT) from error
         except OSError as error:
             raise StoreError(f"the lock {path} cannot be taken: {error.strerror}") from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        held = Held(descriptor, _content(descriptor)[1])
+        held.write(held.seen)
+        yield held
     finally:
         os.close(descriptor)
 
 
+def number_beside(path: Path) -> int:
+    """The number in a lock's file, without taking the lock; 0 where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return 0
+    try:
+        return _content(descriptor)[1]
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int) -> tuple[str, int]:
+    """Who holds, or held, the lock, and the number beside it."""
+    holder, _, number = os.pread(descriptor, 60, 0).decode("ascii", "replace").partition("\n")
+    return holder.strip(), int(number) if number.strip().isdecimal() else 0
+
+
 @contextmanager
-def advisory_lock(engine: Engine, name: str, database: str) -> Iterator[None]:
+def advisory_lock(engine: Engine, name: str, database: str) -> Iterator[Held]:
     """Hold PostgreSQL's advisory lock of this name in this schema, on a session of its own.
 
     Raises:
@@ -68,8 +103,11 @@ def advisory_lock(engine: Engine, name: str, database: str) -> Iterator[None]:
     try:
         if not taken:
             raise BusyError("another process is at work on this project", hint=_BUSY_HINT)
-        yield
+        yield Held()
     finally:
+        # The end of the session frees it too, but a little later than whoever comes next may ask.
+        with suppress(SQLAlchemyError):
+            connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         connection.close()
 
 

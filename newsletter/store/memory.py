@@ -2,8 +2,8 @@
 
 An entry that leaves its feed stays, as a tombstone: if it comes back, it is
 known and not sent again.  It may be forgotten two years after it was last in
-the document, and only if no digest waits for it (`may_be_forgotten`); nothing
-here does so.
+the document, and only if no digest waits for it (`may_be_forgotten`); `tidying`
+does so, with those that no issue has carried.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.model import Entry
+from newsletter.model import TOMBSTONE, Entry
 from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.knowing import locked_feed
@@ -22,13 +22,11 @@ from newsletter.store.notes import note
 from newsletter.store.rows import STORED_ENTRY, entry_of, in_chunks
 from newsletter.store.types import storable
 
-#: How long an entry that has left its feed is remembered, at least.
-TOMBSTONE: Final = timedelta(days=731)
 #: The note on an entry that another tool had sent.
 ELSEWHERE: Final = "elsewhere"
 
 
-def may_be_forgotten(now: datetime) -> sa.ColumnElement[bool]:
+def may_be_forgotten(now: datetime, after: timedelta = TOMBSTONE) -> sa.ColumnElement[bool]:
     """Which rows of `entries` need not be remembered any more, as a condition for a query.
 
     An entry of the feed's last document is not among them, however old that is:
@@ -39,7 +37,7 @@ def may_be_forgotten(now: datetime) -> sa.ColumnElement[bool]:
     )
     is_there = sa.exists().where(t.feeds.c.id == t.entries.c.feed_id, t.feeds.c.documents == t.entries.c.seen_in)
     last_seen = sa.func.coalesce(t.entries.c.last_seen_at, t.entries.c.first_seen_at)
-    return (last_seen < now - TOMBSTONE) & ~t.entries.c.held & ~waits & ~is_there
+    return (last_seen < now - max(after, TOMBSTONE)) & ~t.entries.c.held & ~waits & ~is_there
 
 
 class Elsewhere(Part):

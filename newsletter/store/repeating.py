@@ -134,6 +134,7 @@ class Repeating(Suppressions, Links):
             mine = (t.deliveries.c.issue_id == issue_id) & (t.deliveries.c.key == delivery.key)
             row = connection.execute(sa.select(t.deliveries.c.id, t.deliveries.c.state).where(mine)).first()
             if row is None:
+                _refuse_unknown(connection, issue_id, delivery.email, name, force=force)
                 values = {
                     "issue_id": issue_id,
                     **delivery_row(delivery, {delivery.rendering}, now=now),
@@ -223,6 +224,16 @@ def _open_issue(connection: Connection, issue_id: int) -> Issue:
             f"issue {issue.number} of {issue.digest} is paused", hint=f"newsletter issue resume {issue.number}"
         )
     return issue
+
+
+def _refuse_unknown(connection: Connection, issue_id: int, email: str, name: str, *, force: bool) -> None:
+    """Raise where rows of the issue are gone, so that nobody knows whether the person got it."""
+    gone = connection.execute(sa.select(t.tallies.c.state).where(t.tallies.c.issue_id == issue_id)).first()
+    if gone is not None and not force:
+        raise UsageError(
+            f"who got {name} is not known any more, so {email} may have got it",
+            hint="--force sends it; `keep.deliveries` in newsletter.yaml says for how long it is known",
+        )
 
 
 def _refuse(state: DeliveryState, email: str, name: str, *, force: bool) -> None:

@@ -24,7 +24,7 @@ from newsletter.store.trouble import explained, undamaged
 #: All revisions, oldest first; a test compares them with the files in migrations/versions.
 REVISIONS: Final = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007"),
-    *("0008", "0009", "0010", "0011", "0012", "0013"),
+    *("0008", "0009", "0010", "0011", "0012", "0013", "0019"),
 )
 #: Ours alone, so that a PostgreSQL database may be shared with another program that uses Alembic.
 VERSION_TABLE: Final = "newsletter_schema"
@@ -118,7 +118,7 @@ def make_file(path: Path, ids: Ids) -> None:
                 database.close()
             with suppress(FileExistsError):
                 os.link(draft, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
@@ -156,7 +156,7 @@ def _age(connection: Connection, database: Database) -> Age:
     return Age.current if found == REVISIONS[-1] else Age.older
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the file's name as durable as its content."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -165,7 +165,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, to: str = "head") -> None:
     """Have Alembic run what is missing; it can work on one database at a time in a process."""
     from alembic import command
     from alembic.config import Config
@@ -175,4 +175,4 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.attributes["connection"] = connection
     with _alembic:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)

@@ -1,5 +1,6 @@
 """Figures over time, for the people who run the project: how busy feeds are, how a list grows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 
@@ -55,13 +56,16 @@ class Statistics(Part):
                 .order_by(t.issues.c.id.desc())
                 .limit(limit)
             ).all()
-            counted = connection.execute(
-                sa.select(t.deliveries.c.issue_id, sa.func.count().label("number"))
-                .where(t.deliveries.c.issue_id.in_([row.id for row in issues]))
-                .group_by(t.deliveries.c.issue_id)
-            )
-            people = {row.issue_id: row.number for row in counted}
+            people: Counter[int] = Counter()
+            # Rows, and what is left of those that are gone.
+            for column, number in (
+                (t.deliveries.c.issue_id, sa.func.count()),
+                (t.tallies.c.issue_id, sa.func.sum(t.tallies.c.number)),
+            ):
+                counted = sa.select(column, number).where(column.in_([row.id for row in issues])).group_by(column)
+                for issue_id, some in connection.execute(counted):
+                    people[issue_id] += some
         return [
-            Audience(digest=row.digest, number=row.number, at=row.frozen_at, recipients=people.get(row.id, 0))
+            Audience(digest=row.digest, number=row.number, at=row.frozen_at, recipients=people[row.id])
             for row in reversed(issues)
         ]

@@ -4,7 +4,7 @@ One object, used from any thread.  Each method is one transaction, named in its
 docstring; none leaves a connection open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from newsletter.clock import Clock, Ids
 from newsletter.errors import SchemaError, StoreError
 from newsletter.store import schema
 from newsletter.store import tables as t
+from newsletter.store.backup import back_up, backup_path
 from newsletter.store.batches import Batches
 from newsletter.store.bounces import Bounces
 from newsletter.store.canaries import Canaries
@@ -29,6 +30,7 @@ from newsletter.store.history import History
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
 from newsletter.store.memory import Elsewhere
+from newsletter.store.moving import Moving
 from newsletter.store.outages import Outages
 from newsletter.store.people import People
 from newsletter.store.polling import Polling
@@ -38,6 +40,7 @@ from newsletter.store.scratch import scratch_copy
 from newsletter.store.signups import SignUps
 from newsletter.store.statistics import Statistics
 from newsletter.store.ticks import Ticks
+from newsletter.store.tidying import Tidying
 from newsletter.store.trouble import undamaged
 
 
@@ -70,6 +73,8 @@ class Store(
     Elsewhere,
     Outages,
     History,
+    Moving,
+    Tidying,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 
@@ -83,6 +88,7 @@ class Store(
         create: bool = True,
         check: bool = True,
         migrate: bool = False,
+        on_backup: Callable[[Path], None] = lambda _: None,
     ) -> Self:
         """Open a database, and make it where there is none.
 
@@ -93,6 +99,7 @@ class Store(
             create: make the file and the tables if they are missing.
             check: look for damage of the structure first; `Store.check` looks harder.
             migrate: bring an older schema up to date instead of refusing it.
+            on_backup: told where a SQLite file was backed up before that.
 
         Raises:
             SchemaError: an older or a newer version of the program wrote it.
@@ -107,7 +114,7 @@ class Store(
             if check:
                 with undamaged(database.name):
                     database.check(thorough=False)
-            _bring_up(database, create=create, migrate=migrate)
+            _bring_up(database, create=create, migrate=migrate, before=_backed_up(clock, ids, on_backup))
         except BaseException:
             database.close()
             raise
@@ -162,6 +169,26 @@ class Store(
         """
         schema.migrate(self._database)
 
+    def back_up(self, path: Path) -> int:
+        """Write a copy of everything to a file, while others go on working; returns its size in bytes.
+
+        Transaction: one read.
+
+        Raises:
+            StoreError: it cannot be written, or is not whole; what was there before stays.
+        """
+        return back_up(self._database, path, self._ids, now=self._clock.now())
+
+    def vacuum(self) -> None:
+        """Write the tables anew, without the room of what was deleted; never while a send runs.
+
+        Transaction: the database's own.
+
+        Raises:
+            StoreError: there is no room for it on the disk.
+        """
+        self._database.vacuum()
+
     def info(self) -> StoreInfo:
         """What `db info` shows; the address is without its password.
 
@@ -176,7 +203,7 @@ class Store(
             revision = schema.revision(connection) or ""
         return StoreInfo(url_masked=self._database.name, schema=revision, size=size, counts=counts)
 
-    def lock(self, name: str = "send") -> AbstractContextManager[None]:
+    def lock(self, name: str = "send") -> AbstractContextManager[object]:
         """Keep other processes from the same work; free again when the block ends or the process dies.
 
         Raises (when entered):
@@ -200,7 +227,19 @@ class Store(
         return Store(scratch_copy(self._database, since), clock or self._clock, self._ids)
 
 
-def _bring_up(database: Database, *, create: bool, migrate: bool) -> None:
+def _backed_up(clock: Clock, ids: Ids, on_backup: Callable[[Path], None]) -> Callable[[SqliteFile], None]:
+    def back(database: SqliteFile) -> None:
+        now = clock.now()
+        path = backup_path(database.path, now, f"before-{schema.REVISIONS[-1]}-")
+        back_up(database, path, ids, now=now)
+        on_backup(path)
+
+    return back
+
+
+def _bring_up(
+    database: Database, *, create: bool, migrate: bool, before: Callable[[SqliteFile], None] = lambda _: None
+) -> None:
     """Make sure the schema is the newest, as far as the caller allows."""
     age = schema.age(database)
     if age is schema.Age.new and not create:
@@ -210,6 +249,8 @@ def _bring_up(database: Database, *, create: bool, migrate: bool) -> None:
             f"the database {database.name} was written by an older version of the program",
             hint="newsletter db migrate",
         )
+    if age is schema.Age.older and isinstance(database, SqliteFile):
+        before(database)
     if age is not schema.Age.current:
         schema.migrate(database)
     if isinstance(database, SqliteFile):

@@ -33,6 +33,7 @@ from newsletter.model import (
 )
 from newsletter.store.asked import outages, polls
 from newsletter.store.columns import Id, metadata
+from newsletter.store.kept import belonging, tallies
 from newsletter.store.listed import people, people_home
 from newsletter.store.returned import answers, bounces, reports, scanned
 from newsletter.store.slots import schedules, ticks
@@ -379,6 +380,7 @@ secrets = Table(
 
 __all__ = [
     "answers",
+    "belonging",
     "bounces",
     "consents",
     "deliveries",
@@ -410,5 +412,6 @@ __all__ = [
     "server_limits",
     "signups",
     "suppressions",
+    "tallies",
     "ticks",
 ]

@@ -34,6 +34,16 @@ class Ticks(Part):
             )
         return values["since"]  # type: ignore[return-value]
 
+    def schedule_seen(self, digest: str) -> datetime | None:
+        """Since when somebody looks at the digest's schedule; None where nobody ever did.
+
+        Transaction: one read.
+        """
+        with self._database.read() as connection:
+            row = t.schedules.c
+            since: datetime | None = connection.execute(sa.select(row.since).where(row.digest == digest)).scalar()
+        return since
+
     def record_ticks(self, ticks: Iterable[Tick]) -> None:
         """Write what came of slots; of one that has failed before, what came of it now.
 

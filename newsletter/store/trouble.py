@@ -15,6 +15,9 @@ from newsletter.text import one_line
 
 _RESTORE = "nothing was mailed; restore it from a backup, or move it away to begin anew"
 
+#: What a database says whose content is in another one by now (`guard`).
+MOVED = "the state of this project has moved to another database"
+
 #: SQLite result code (its first word) → the rest of the sentence, and the hint.
 _SQLITE = {
     "SQLITE_CORRUPT": ("is damaged", _RESTORE),
@@ -82,6 +85,11 @@ def damaged(name: str, how: str) -> StoreError:
 def explain(error: SQLAlchemyError, name: str) -> StoreError:
     """The sentence for one exception of SQLAlchemy or of the driver beneath it."""
     cause = error.orig if isinstance(error, DBAPIError) else None
+    if cause is not None and MOVED in str(cause):
+        return StoreError(
+            f"{MOVED}; nothing is written to {name} any more",
+            hint="name the new one as `store` in newsletter.yaml, and start again what runs",
+        )
     if isinstance(error, IntegrityError):
         return StoreError(
             f"the database {name} refuses a change that contradicts what it holds: {_first_line(cause)}",
@@ -105,6 +113,9 @@ def _sqlite(error: sqlite3.Error, name: str) -> StoreError:
     if "decode" in str(error):
         # Text that is no UTF-8: nobody wrote that, the disk did.
         return damaged(name, "a text is no text any more")
+    if str(error).startswith(("no such column", "no such table")):
+        # Which revision it is was looked at when it was opened: what that has cannot be missing.
+        return damaged(name, _first_line(error))
     return StoreError(f"the database {name} could not be used: {_first_line(error)}")
 
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def open_store(clock: FakeClock, ids: Ids) -> Iterator[Callable[..., Store]]:
     """Opens stores that share the test's clock, and closes them at its end."""
     with ExitStack() as stack:
 
-        def opener(address: str, **options: bool) -> Store:
+        def opener(address: str, **options: Any) -> Store:
             return stack.enter_context(Store.open(address, clock=clock, ids=ids, **options))
 
         yield opener

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from newsletter.model import Consumed, Decision, Disposition, Entry, Failed, Feed, KnownFeed
+from newsletter.model import TOMBSTONE, Consumed, Decision, Disposition, Entry, Failed, Feed, KnownFeed
 from newsletter.store import Store
 from newsletter.store import tables as t
-from newsletter.store.memory import TOMBSTONE, may_be_forgotten
+from newsletter.store.memory import may_be_forgotten
 from tests.conftest import FakeClock
 from tests.store.samples import (
     FEED,
