@@ -18,7 +18,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from newsletter.config.schema import Block, ProjectBlock
+from newsletter.config.block import Block
+from newsletter.config.schema import ProjectBlock
 
 #: What a checker of a value makes of it, in words; by the name of its function.
 _CHECKED: Final = {
@@ -38,6 +39,7 @@ _CHECKED: Final = {
     "_signing_domain": "domain",
     "_short_digests": "blocks by name",
     "duration": "duration",
+    "how_long": "duration or `always`",
     "language_tag": "language tag",
     "percent": "share",
     "poll_interval": "duration or `auto`",

@@ -22,7 +22,7 @@ _MONTH: Final = timedelta(days=31)
 def span(at_least: timedelta, why: str) -> Callable[[Any], timedelta | None]:
     """A validator for a time such as 90d or 2y, or None for `always`."""
 
-    def check(value: Any) -> timedelta | None:
+    def how_long(value: Any) -> timedelta | None:
         if value == "always":
             return None
         found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -36,7 +36,7 @@ def span(at_least: timedelta, why: str) -> Callable[[Any], timedelta | None]:
             raise ValueError(f"must be at least {at_least.days}d: {why}")
         return kept
 
-    return check
+    return how_long
 
 
 class KeepBlock(Block):
