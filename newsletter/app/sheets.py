@@ -8,6 +8,7 @@ from typing import Final
 
 from newsletter import pipeline
 from newsletter.address import parse_address
+from newsletter.app.drafts import draft_words
 from newsletter.app.letters import Copy, Letter, invented_reader, next_letter, sample_letter
 from newsletter.app.letterview import entry_rows, feed_titles, past_rows, section_rows
 from newsletter.app.past import past_copy
@@ -18,7 +19,7 @@ from newsletter.config.selection import feeds_in_order
 from newsletter.errors import UsageError
 from newsletter.feeds.settling import settled, settling_words
 from newsletter.issues.filters import slow_words
-from newsletter.model import Draft, FetchResult, LeftOut, Settling, StoredEntry, Subscriber
+from newsletter.model import Draft, FetchResult, LeftOut, Settling, StoredDraft, StoredEntry, Subscriber
 from newsletter.preview.answers import EntryRow, SectionRow
 from newsletter.preview.choice import Choice
 from newsletter.stages import Publication
@@ -109,16 +110,22 @@ class SheetMaker:
         words: tuple[str, ...] = ()
         sample = False
         with self._scratch(app.clock, choice.as_of) as store:
+            kept = store.open_draft(name) if choice.as_of is None else None
             waiting, settling = settled(store.waiting(name, urls), publication.feeds, now=app.clock.now())
+            if kept is not None:
+                waiting = [one.stored for one in store.drafted(kept) if not one.is_mention]
+                settling = ()
             left_out = [*map(_of_settling, settling), *store.left_out(name, urls, _LEFT_OUT)]
             edited = bool(publication.mention_edits and store.edited(name, urls))
             if choice.hidden and waiting and all(one.id in choice.hidden for one in waiting):
                 raise UsageError("every entry is hidden", hint="show one of them again")
             if waiting or edited:
-                letter = self._letter(app, publication, reader, store)
+                letter = self._letter(app, publication, reader, store, kept)
             else:
                 letter, words, waiting = self._stand_in(app, publication, reader)
                 sample = True
+        if kept is not None:
+            words = (*words, f"this is the draft for {kept.slot}: {draft_words(kept)}")
         if settling:
             words = (*words, settling_words(settling))
         if not letter.message:
@@ -137,8 +144,10 @@ class SheetMaker:
             sample=sample,
         )
 
-    def _letter(self, app: App, publication: Publication, reader: Subscriber, store: Store) -> Letter:
-        return asyncio.run(next_letter(app, publication, reader, store, shelf=self._shelf))
+    def _letter(
+        self, app: App, publication: Publication, reader: Subscriber, store: Store, kept: StoredDraft | None = None
+    ) -> Letter:
+        return asyncio.run(next_letter(app, publication, reader, store, shelf=self._shelf, kept=kept))
 
     def _stand_in(
         self, app: App, publication: Publication, reader: Subscriber

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from newsletter.cli.draft import kept_words, say_kept
 from newsletter.cli.meter import Meter, duration
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output, Steps
@@ -32,7 +33,7 @@ from newsletter.text import one_line
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from newsletter.app.due import Looks
+    from newsletter.app.due import Looked, Looks
     from newsletter.app.letters import Plan
     from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
@@ -118,10 +119,16 @@ def _due(session: Session, digest: str | None) -> int:
         session.out.data(
             {
                 "digests": [
-                    {"digest": one.digest, "tick": None if one.tick is None else tick_json(one.tick)}
+                    {
+                        "digest": one.digest,
+                        "tick": None if one.tick is None else tick_json(one.tick),
+                        "draft": one.sent.kept.number if one.sent and one.sent.kept else None,
+                    }
                     for one in found.looked
                 ],
                 "issues": [report_json(report) for report in reports],
+                "told": [{"words": one.words, "is_over": one.is_over} for one in found.telling.told],
+                "not_told": list(found.telling.errors),
             }
         )
     tell_looks(session.out, found)
@@ -136,13 +143,27 @@ def tell_looks(out: Output, found: "Looks", *, also_nothing: bool = True) -> Non
     for report in (*found.finished, *(one.sent.report for one in found.looked if one.sent and one.sent.report)):
         _tell(out, report)
     for one in found.looked:
-        if one.error is not None:
-            out.error(f"{one.digest}: {one.error}", one.error.hint)
-        elif one.tick is None:
-            if also_nothing:
-                out.say(f"{one.digest}: nothing is due")
-        elif one.tick.number is None:
-            out.say(f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send")
+        _tell_looked(out, one, also_nothing=also_nothing)
+    for notice in found.telling.told:
+        out.say(f"told the owner: {notice.words}")
+    for error in found.telling.errors:
+        out.warn(f"the owner could not be told: {error}", "it is tried again in a while")
+
+
+def _tell_looked(out: Output, one: "Looked", *, also_nothing: bool) -> None:
+    if one.error is not None:
+        out.error(f"{one.digest}: {one.error}", one.error.hint)
+    elif one.sent is not None and one.sent.kept is not None:
+        say_kept(out, one.sent.kept)
+    elif one.tick is not None and one.tick.outcome == "held":
+        # Said when it began to wait; whoever stays up looks every minute.
+        if also_nothing:
+            out.say(f"{one.digest}, {one.tick.slot}: {one.tick.why}")
+    elif one.tick is None:
+        if also_nothing:
+            out.say(f"{one.digest}: nothing is due")
+    elif one.tick.number is None:
+        out.say(f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send")
 
 
 def watching(out: Output, clock: "Clock", *, ask: bool) -> "_Watch":
@@ -321,6 +342,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None, canary: str
                 "unfinished": plan.unfinished,
                 "size": plan.size,
                 "canary": plan.canary,
+                "draft": None if plan.kept is None else {"slot": plan.kept.slot, "state": plan.kept.state},
                 "pictures": pictures_json(plan.draft),
             }
         )
@@ -337,14 +359,7 @@ def _tell_plan(out: Output, plan: "Plan") -> None:
         out.line(_nothing(plan.draft))
         return
     out.line(f"would send issue {plan.draft.number} of {plan.draft.digest}: {plan.subject}")
-    if plan.draft.note:
-        out.line(f"  note: {one_line(plan.draft.note.markdown, 80)}")
-    for section in plan.draft.sections:
-        out.line(f"  {section.title}")
-        for entry in section.entries:
-            out.line(f"    {entry.title}")
-        for entry in section.more:
-            out.line(f"    {entry.title} (headline)")
+    _tell_letter(out, plan)
     if plan.size is not None:
         out.line(plan.size.words)
     if plan.draft.pictures:
@@ -357,6 +372,19 @@ def _tell_plan(out: Output, plan: "Plan") -> None:
         )
     skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
     out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
+
+
+def _tell_letter(out: Output, plan: "Plan") -> None:
+    if plan.kept is not None:
+        out.line(f"  as {kept_words(plan.kept)}")
+    if plan.draft.note:
+        out.line(f"  note: {one_line(plan.draft.note.markdown, 80)}")
+    for section in plan.draft.sections:
+        out.line(f"  {section.title}")
+        for entry in section.entries:
+            out.line(f"    {entry.title}")
+        for entry in section.more:
+            out.line(f"    {entry.title} (headline)")
 
 
 def _test(session: Session, digest: str | None, email: str, note: str | None) -> int:

@@ -18,6 +18,16 @@ from newsletter.model.deliveries import (
     ServerLimits,
     Settlement,
 )
+from newsletter.model.drafts import (
+    OPEN_DRAFTS,
+    ApprovalRule,
+    DraftChanges,
+    DraftedEntry,
+    DraftState,
+    EntryEdit,
+    StoredDraft,
+    WithoutAnswer,
+)
 from newsletter.model.feeds import (
     Decision,
     Document,
@@ -62,6 +72,7 @@ from newsletter.model.issues import (
     Section,
     SlowRule,
 )
+from newsletter.model.notices import Matter, Notice
 from newsletter.model.people import (
     EVERY_DIGEST,
     REASONS_BY_STRENGTH,
@@ -83,9 +94,11 @@ from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
     "EVERY_DIGEST",
+    "OPEN_DRAFTS",
     "REASONS_BY_STRENGTH",
     "UNSETTLED",
     "Ahead",
+    "ApprovalRule",
     "Audience",
     "Bounce",
     "BounceKind",
@@ -102,9 +115,13 @@ __all__ = [
     "Disposition",
     "Document",
     "Draft",
+    "DraftChanges",
     "DraftEntry",
+    "DraftState",
+    "DraftedEntry",
     "Enclosure",
     "Entry",
+    "EntryEdit",
     "Envelope",
     "Failed",
     "Feed",
@@ -126,6 +143,7 @@ __all__ = [
     "LeftOut",
     "Link",
     "Mark",
+    "Matter",
     "MissingPicture",
     "NewBounce",
     "NewDelivery",
@@ -133,6 +151,7 @@ __all__ = [
     "NewSuppression",
     "NotModified",
     "Note",
+    "Notice",
     "OnUnknown",
     "Outage",
     "Pause",
@@ -153,6 +172,7 @@ __all__ = [
     "SignUp",
     "SlowRule",
     "Spared",
+    "StoredDraft",
     "StoredEntry",
     "Subscriber",
     "Suppression",
@@ -162,5 +182,6 @@ __all__ = [
     "Trouble",
     "Validators",
     "Wish",
+    "WithoutAnswer",
     "subscriber_of",
 ]

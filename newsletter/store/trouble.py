@@ -105,6 +105,9 @@ def _sqlite(error: sqlite3.Error, name: str) -> StoreError:
     if "decode" in str(error):
         # Text that is no UTF-8: nobody wrote that, the disk did.
         return damaged(name, "a text is no text any more")
+    if str(error).startswith(("no such column", "no such table")):
+        # Its schema was of this version when it was opened: a letter of it has changed since it was written.
+        return damaged(name, _first_line(error))
     return StoreError(f"the database {name} could not be used: {_first_line(error)}")
 
 
