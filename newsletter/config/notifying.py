@@ -42,6 +42,9 @@ def notify_config(whole: ProjectBlock, folder: Path) -> NotifyConfig:
     return NotifyConfig(
         owners=tuple(parse_address(one) for one in dict.fromkeys(whole.owner)),
         apprise=PasswordSource(
+            protocol="Apprise",
+            block="notify",
+            stem="apprise",
             variable=block.apprise_env,
             file=None if block.apprise_file is None else path_in(folder, block.apprise_file),
             command=None if block.apprise_command is None else tuple(block.apprise_command),

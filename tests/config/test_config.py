@@ -404,13 +404,14 @@ def test_no_setting_is_both_followed_and_put_off() -> None:
 def test_everything_the_design_names_is_followed_or_put_off() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
-        "first_run edits settle on_unknown reply_to list_id user_agent bounces subscribe failing_after",
+        "first_run edits settle on_unknown reply_to list_id user_agent bounces subscribe failing_after owner notify",
         FeedBlock: "url title language tags max_entries include exclude headers allow_private settle poll username "
         "password_env password_file password_command",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "
         "sections pictures note send_window catch_up max_lateness canary approve",
         SmtpBlock: "host port tls username password_env password_file password_command connections rate window timeout "
         "per_connection per_domain insecure dkim",
+        NotifyBlock: "apprise_env apprise_file apprise_command failures overdue per_day",
     }
     for block, words in design.items():
         known = {field.alias or name for name, field in block.model_fields.items()} | LATER[block]
