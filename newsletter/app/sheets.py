@@ -1,14 +1,13 @@
 """Making one letter after another from a scratch copy, and spoiling a copy of that for each."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from newsletter import pipeline
 from newsletter.address import parse_address
-from newsletter.app.drafts import draft_words
 from newsletter.app.letters import Copy, Letter, invented_reader, next_letter, sample_letter
 from newsletter.app.letterview import entry_rows, feed_titles, past_rows, section_rows
 from newsletter.app.past import past_copy
@@ -35,7 +34,7 @@ class Sheet:
     """One letter: the message, and what a view of it is made of besides.
 
     `shown` is how many entries it carries; `sample` says that older ones stand
-    in for new ones, `past` that the issue is frozen.
+    in for new ones, `past` that the issue is frozen.  `kept` is the draft that it is of.
     """
 
     copy: Copy
@@ -48,6 +47,7 @@ class Sheet:
     notices: tuple[str, ...] = ()
     sample: bool = False
     past: bool = False
+    kept: StoredDraft | None = None
 
 
 class SheetMaker:
@@ -115,6 +115,8 @@ class SheetMaker:
             if kept is not None:
                 waiting = [one.stored for one in store.drafted(kept) if not one.is_mention]
                 settling = ()
+                if choice.order:
+                    kept = _in_order(kept, waiting, [feed.url for feed in publication.feeds])
             left_out = [*map(_of_settling, settling), *store.left_out(name, urls, _LEFT_OUT)]
             edited = bool(publication.mention_edits and store.edited(name, urls))
             if choice.hidden and waiting and all(one.id in choice.hidden for one in waiting):
@@ -124,8 +126,6 @@ class SheetMaker:
             else:
                 letter, words, waiting = self._stand_in(app, publication, reader)
                 sample = True
-        if kept is not None:
-            words = (*words, f"this is the draft for {kept.slot}: {draft_words(kept)}")
         if settling:
             words = (*words, settling_words(settling))
         if not letter.message:
@@ -138,10 +138,13 @@ class SheetMaker:
             number=draft.number,
             date=draft.date,
             shown=draft.total,
-            entries=entry_rows(draft, waiting, left_out, titles, choice.hidden),
+            entries=entry_rows(
+                draft, waiting, left_out, titles, choice.hidden | (kept.changes.hidden if kept else frozenset())
+            ),
             sections=section_rows(draft, publication.feeds),
             notices=(*words, *_unsigned(letter), *draft.notices, *self._before(publication, draft, sample=sample)),
             sample=sample,
+            kept=kept,
         )
 
     def _letter(
@@ -229,6 +232,14 @@ class SheetMaker:
         store = self.looking.store.scratch(clock=clock, since=moment)
         store.rewind(moment)
         return store
+
+
+def _in_order(kept: StoredDraft, entries: Sequence[StoredEntry], urls: Sequence[str]) -> StoredDraft:
+    """A draft with its entries moved as the page has moved their sections."""
+    ranks = {url: rank for rank, url in enumerate(urls)}
+    feeds = {one.id: ranks.get(one.feed_url, len(ranks)) for one in entries}
+    order = sorted(kept.changes.order, key=lambda id_: feeds.get(id_, len(ranks)))
+    return replace(kept, changes=replace(kept.changes, order=tuple(order)))
 
 
 def _unsigned(copy: Copy) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from newsletter.config import Config, find_project, load_project, parse_project
-from newsletter.config.schema import LATER, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import LATER, DigestBlock, FeedBlock, NotifyBlock, ProjectBlock, SmtpBlock
 from newsletter.errors import ConfigError, UsageError
 from newsletter.model import Feed, OnUnknown, Rule
 
