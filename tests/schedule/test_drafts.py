@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from newsletter.app import App
+from newsletter.app.desk import EditorsDesk
 from newsletter.app.drafts import approve, cancel_draft, change, draft_text, require_draft, take_text
 from newsletter.app.due import Looked, send_due
 from newsletter.app.send import Watcher, send
 from newsletter.errors import ConfigError, StoreError, UsageError
 from newsletter.model import DraftState, StoredDraft, TickOutcome
+from newsletter.preview.choice import Answer, read_choice
 from tests.cli.conftest import Wire, a_wire
 from tests.conftest import FakeClock
 
@@ -386,3 +388,84 @@ def test_a_draft_of_which_everything_is_hidden_is_not_approved(wire: Wire, edito
             change(app, hidden, hide=[99])
         shown = change(app, hidden, show=[1])
         assert DraftState.approved is approve(app, shown).state
+
+
+def test_the_commands_name_a_draft_change_it_and_answer_for_it(wire: Wire) -> None:
+    # A week ahead, there is always a slot to draft for, whatever the time is.
+    configure(wire, "First", "Second", approve="7d")
+
+    made = wire("send", "--due")
+    assert (0, True) == (made.code, "the draft of issue 1, for 20" in made.err)
+    wire.web.feed("/rss", "Third", "First", "Second")
+    wire("fetch")
+    listed, shown = wire("issue", "list"), wire("issue", "show", "1", "--json").data
+    assert "daily 1: draft for 20" in listed.out
+    assert "newsletter issue approve 1 | edit 1 | cancel 1" in wire("status").out
+    assert ["First", "Second"] == [one["title"] for one in shown["list"]]
+    assert "in the draft of issue 1" in wire("explain", "First").out
+    assert "came after the draft of issue 1" in wire("explain", "Third").out
+    assert "Issue 1 of daily is a draft that waits for its approval." in wire("explain", "ada@example.com").out
+    assert "issue 1 of daily is a draft" in wire("explain", "1").err
+    assert "the draft of issue 1 waits for its approval" in wire("send", "-y").err
+    assert "which waits for its approval" in wire("send", "-n").out
+
+    assert 0 == wire("issue", "edit", "1", "--out", "draft.md").code
+    draft = wire.folder / "draft.md"
+    draft.write_text(draft.read_text().replace("## First", "## Uno").replace("<!-- note -->", "<!-- note -->\nHello"))
+    changed = wire("issue", "edit", "--file", "draft.md")
+    assert "changed; newsletter issue approve 1" in changed.err
+    assert "as it was" in wire("issue", "edit", "--file", "draft.md").err
+    assert 0 == wire("issue", "edit", "--hide", "2").code
+    draft.write_text("<!-- entry 1 -->\nno title")
+    assert "draft.md:1: entry 1 has no title" in wire("issue", "edit", "--file", "draft.md").err
+    script = wire.folder / "editor"
+    script.write_text("#!/bin/sh\nsed -i 's/## Uno/## Eins/' \"$1\"\n")
+    script.chmod(0o700)
+    assert "there is no editor to open" in wire("issue", "edit", EDITOR=str(script)).err
+    now = wire("issue", "show", "1", "--json").data
+    assert ["Uno", "Second"] == [one["title"] for one in now["list"]]
+    assert (["shown", "hidden"], "Hello") == ([one["as_"] for one in now["list"]], now["note"])
+    assert "the letter is now" in wire("issue", "approve", "--fingerprint", shown["fingerprint"]).err
+    assert 0 == wire("issue", "approve", "1", "--fingerprint", now["fingerprint"]).code
+    assert "draft, approved for 20" in wire("issue", "list").out
+    assert "nothing is due" in wire("send", "--due").err
+    cancelled = wire("issue", "cancel", "1", "--json").data
+    assert "nothing goes out for 20" in cancelled["done"]
+    assert "there is no draft" in wire("issue", "approve").err
+    assert 0 == wire("send", "-y").code
+    assert ["ada@example.com"] == wire.inbox()
+
+
+def test_the_preview_shows_the_draft_and_answers_for_the_letter_on_screen(wire: Wire) -> None:
+    configure(wire, "First", "Second", approve="7d")
+    wire("send", "--due")
+    wire.web.feed("/rss", "Third", "First", "Second")
+    desk = EditorsDesk(wire.folder)
+    with closing(desk):
+        choice = read_choice({"digest": "daily"})
+        view = desk.letter(choice)
+        assert view.draft is not None
+        assert (1, False, False) == (view.draft.number, view.draft.approved, view.draft.can_keep)
+        assert ["First", "Second"] == [one.title for one in view.entries]
+        hiding = read_choice({"digest": "daily", "hidden": [1]})
+        hidden = desk.letter(hiding).draft
+        assert hidden is not None
+        assert hidden.can_keep
+        with pytest.raises(UsageError, match="not in the draft"):
+            desk.answer(hiding, Answer.approve, view.draft.fingerprint)
+        desk.answer(hiding, Answer.keep, "")
+        kept = desk.letter(choice)
+        assert kept.draft is not None
+        assert {"First": "hidden", "Second": "shown"} == {one.title: one.fate for one in kept.entries}
+        with pytest.raises(UsageError, match="the letter is now"):
+            desk.answer(choice, Answer.approve, view.draft.fingerprint)
+        desk.answer(choice, Answer.approve, kept.draft.fingerprint)
+        asked = len(wire.web.asked)
+        now = desk.letter(choice).draft
+        assert now is not None
+        assert (True, asked) == (now.approved, len(wire.web.asked))
+        # What is answered elsewhere is noticed.
+        wire("issue", "cancel", "1")
+        after = desk.letter(choice)
+        assert None is after.draft
+        assert "Third" in [one.title for one in after.entries]
