@@ -347,6 +347,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 note=None if body.note is None else path_in(folder, body.note),
                 canary=None if body.canary is None else _canary(body.canary),
                 approve=approval_rule(body.approve),
+                subject=body.subject,
             )
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),

@@ -125,7 +125,7 @@ class DigestConfig:
 
     `schedule` is as written; `max_entries` and `per_feed` are None for no limit;
     `list_id` is the whole List-Id (RFC 2919), the same for good.  `note` is the
-    file of the editor's note, which need not be there.
+    file of the editor's note, which need not be there; `subject` is a template.
     """
 
     name: str
@@ -144,6 +144,7 @@ class DigestConfig:
     note: Path | None = None
     canary: CanaryRule | None = None
     approve: ApprovalRule | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -295,6 +295,7 @@ class DigestBlock(Block):
     sections: list[Line] | None = None
     pictures: Pictures = "link"
     note: Line | None = None
+    subject: Annotated[Line, Field(max_length=1000)] | None = None
     canary: Annotated[CanaryBlock | None, BeforeValidator(short_canary)] = None
     approve: Annotated[ApproveBlock | None, BeforeValidator(short_approve)] = None
 
@@ -427,7 +428,7 @@ class ProjectBlock(Block):
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset(),
-    DigestBlock: frozenset({"send_window", "subject"}),
+    DigestBlock: frozenset({"send_window"}),
     CanaryBlock: frozenset(),
     ApproveBlock: frozenset(),
     NotifyBlock: frozenset(),

@@ -386,7 +386,10 @@ def test_mistakes_of_yaml_and_of_settings_are_told_together() -> None:
         (HEAD + "settle: true\n", "newsletter.yaml:3: settle: must be a time"),
         (HEAD + "feeds: [{url: https://a.example, settle: 5}]\n", "newsletter.yaml:3: feeds[0].settle: must be a time"),
         (HEAD + "max_entries: 3\n", "newsletter.yaml:3: max_entries: no such setting here: it belongs under feeds"),
-        (HEAD + "digests: {a: {subject: x}}\n", "newsletter.yaml:3: digests.a.subject: not in this version yet"),
+        (
+            HEAD + "digests: {a: {send_window: x}}\n",
+            "newsletter.yaml:3: digests.a.send_window: not in this version yet",
+        ),
         (HEAD + 'title2: "\\e[31m"\n', "newsletter.yaml:3: the control character U+001B is not allowed here"),
     ],
 )

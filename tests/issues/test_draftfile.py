@@ -58,7 +58,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     st.lists(st.tuples(st.text(max_size=30), st.lists(PIECES, max_size=4)), min_size=1, max_size=5),
     st.text(alphabet="ab \n*#", max_size=20),

@@ -1,8 +1,9 @@
 """A draft is made ahead of its slot, waits for its editor, and is what goes out."""
 
 import asyncio
+import random
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -16,7 +17,7 @@ from newsletter.app.drafts import approve, cancel_draft, change, draft_text, req
 from newsletter.app.due import Looked, send_due
 from newsletter.app.send import Watcher, send
 from newsletter.errors import ConfigError, StoreError, UsageError
-from newsletter.model import DraftState, StoredDraft, TickOutcome
+from newsletter.model import DeliveryState, Disposition, Draft, DraftState, Issue, StoredDraft, TickOutcome
 from newsletter.preview.choice import Answer, read_choice
 from tests.cli.conftest import Wire, a_wire
 from tests.conftest import FakeClock
@@ -469,3 +470,91 @@ def test_the_preview_shows_the_draft_and_answers_for_the_letter_on_screen(wire: 
         after = desk.letter(choice)
         assert None is after.draft
         assert "Third" in [one.title for one in after.entries]
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class Mortal(Watcher):
+    """Watches a send, and may end it before the freeze or right after."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def illustrated(self, draft: Draft) -> None:
+        if self._chance.random() < 0.2:
+            raise KilledError
+
+    def frozen(self, issue: Issue) -> None:
+        if self._chance.random() < 0.2:
+            raise KilledError
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(24))
+def test_whatever_editors_clocks_and_crashes_do_each_story_is_sent_once(
+    wire: Wire, clock: FakeClock, editor: Editor, number: int
+) -> None:
+    """A random life: stories come, editors answer or do not, looks die; `number` repeats it."""
+    chance = random.Random(number)
+    stories, hidden = ["Story 0."], set[str]()
+
+    def publish() -> None:
+        wire.web.feed("/rss", *(story.rstrip(".") for story in reversed(stories)))
+
+    def look() -> None:
+        with editor.app() as app, suppress(KilledError):
+            asyncio.run(send_due(app, None, watch=Mortal(chance), stop=asyncio.Event()))
+
+    def answer() -> None:
+        with editor.app() as app:
+            kept = app.store.open_draft("daily")
+            if kept is None:
+                return
+            what = chance.choice(["approve", "approve", "cancel", "note", "hide", "text"])
+            with suppress(UsageError):
+                if what == "approve":
+                    approve(app, kept)
+                elif what == "cancel":
+                    cancel_draft(app, kept)
+                elif what == "note":
+                    change(app, kept, note=f"Note {chance.random()}")
+                elif what == "hide":
+                    one = chance.choice(app.store.drafted(kept))
+                    change(app, kept, hide=[one.stored.id])
+                else:
+                    take_text(app, kept, draft_text(app, kept).replace("About", "Of"), path="draft.md")
+
+    rule = chance.choice(["hold", "send", "cancel"])
+    publish()
+    configure(wire, approve=f"{{ahead: {chance.choice(['30m', '2h', '20h'])}, without_answer: {rule}}}")
+    publish()
+    for _ in range(40):
+        if chance.random() < 0.3:
+            stories.append(f"Story {len(stories)}.")
+            publish()
+        if chance.random() < 0.5:
+            answer()
+        clock.advance(chance.choice([timedelta(minutes=5), HOUR, 3 * HOUR, 11 * HOUR, 30 * HOUR, -HOUR]))
+        look()
+    configure(wire, approve="false", more=", catch_up: one")
+    publish()
+    for _ in range(4):
+        clock.advance(24 * HOUR)
+        with editor.app() as app:
+            asyncio.run(send_due(app, None, watch=Watcher(), stop=asyncio.Event()))
+
+    with editor.app() as app:
+        for issue in app.store.issues("daily"):
+            if app.store.counts(issue.id).get(DeliveryState.sent):
+                for one, used in app.store.issue_entries(issue.id):
+                    if used.disposition is Disposition.excluded:
+                        hidden.add(f"{one.entry.title}.")
+        slots = [issue.slot for issue in app.store.issues("daily")]
+    told = [
+        story for letter in editor.letters() for story in stories if f">{story[:-1]}<" in letter.partition("<PAGE>")[2]
+    ]
+    assert sorted(set(stories) - hidden) == sorted(told)
+    assert len(slots) == len(set(slots))
+    assert len(editor.letters()) == len(slots)

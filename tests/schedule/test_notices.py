@@ -207,6 +207,7 @@ class Service(BaseHTTPRequestHandler):
         """Stay quiet."""
 
 
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_any_service_of_apprise_is_told_too(wire: Wire, clock: FakeClock) -> None:
     pytest.importorskip("apprise")
