@@ -2,6 +2,7 @@
 
     fetch()       every feed's document, parsed and recorded; a failing feed delays only itself
     build()       what is new for a digest, as a draft; changes nothing
+    keep()        fetched and built ahead of its slot, for an editor to answer
     illustrate()  the pictures that the letter brings along, for a digest that wants them so
     freeze()      the draft rendered once per language, and one delivery row per subscriber,
                   in one transaction
@@ -14,6 +15,7 @@ Nothing else in the program calls two stages in a row.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
@@ -26,6 +28,7 @@ from newsletter.feeds.settling import settled
 from newsletter.intake import Intake
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
+from newsletter.issues.fingerprint import seen_letter
 from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
 from newsletter.issues.render import Renderings
@@ -43,6 +46,7 @@ from newsletter.model import (
     Picture,
     Round,
     SendReport,
+    StoredDraft,
     Subscriber,
 )
 from newsletter.people.bounces.failures import judge_failures
@@ -104,8 +108,13 @@ async def fetch(
 # ------------------------------------------------------------------------- build
 
 
-def build(parts: Parts, publication: Publication) -> Draft:
-    """Select and order what is waiting for a digest; what may still change stays; changes nothing."""
+def build(parts: Parts, publication: Publication, kept: StoredDraft | None = None) -> Draft:
+    """Select and order what is waiting for a digest; what may still change stays; changes nothing.
+
+    A draft that was kept is built of what it was made of, and of what the editor has made of that.
+    """
+    if kept is not None:
+        return _build_again(parts, publication, kept)
     store, name = parts.store, publication.rules.name
     urls = [feed.url for feed in publication.feeds]
     note = publication.note
@@ -127,6 +136,26 @@ def build(parts: Parts, publication: Publication) -> Draft:
         filters=Filters(parts.clock.monotonic),
     )
     return replace(draft, notices=notices, settling=settling)
+
+
+def _build_again(parts: Parts, publication: Publication, kept: StoredDraft) -> Draft:
+    drafted, changes = parts.store.drafted(kept), kept.changes
+    urls = dict.fromkeys((*(feed.url for feed in publication.feeds), *(one.stored.feed_url for one in drafted)))
+    return build_draft(
+        publication.rules,
+        publication.feeds,
+        {health.url: health for health in parts.store.feed_health(list(urls))},
+        [one.stored for one in drafted if not one.is_mention],
+        [one.stored for one in drafted if one.is_mention],
+        number=kept.number,
+        # What is late is dated by when it was made: nothing in it is of the future.
+        now=max(kept.due_at, kept.made_at),
+        note=changes.note,
+        hidden=changes.hidden | publication.hidden,
+        order=changes.order,
+        edits=changes.edits,
+        filters=Filters(parts.clock.monotonic),
+    )
 
 
 # -------------------------------------------------------------------- illustrate
@@ -171,11 +200,13 @@ def freeze(
     *,
     slot: str,
     canary: Canary | None = None,
+    kept: StoredDraft | None = None,
     trace: Callable[[str], None] = lambda _: None,
     on_rendered: Callable[[Renderings], None] = lambda _: None,
 ) -> Issue:
     """Render a draft and make it an issue, with a delivery row for every subscriber.
 
+    `kept` is the draft that it was built from, which ends with it; its messages are dated now.
     `on_rendered` is told at the end what was rendered, and what the size budget did to it.
 
     Raises:
@@ -191,7 +222,7 @@ def freeze(
         base_url=publication.masthead.base_url,
         unsubscribe_email=publication.unsubscribe_email,
         language=publication.masthead.language,
-        date=draft.date,
+        date=draft.date if kept is None else parts.clock.now(),
         boundary=parts.ids.token(),
         merge_token=parts.ids.token(),
         links_secret=parts.store.links_secret(),
@@ -210,6 +241,7 @@ def freeze(
         renderings=renderings,
         pictures=draft.pictures,
         canary=canary,
+        drafted=kept,
         link_of=_link_of(parts, draft.digest, envelope),
         shortened=lambda: renderings.shortened,
         trace=trace,
@@ -257,10 +289,18 @@ async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.E
 
 
 async def send(
-    parts: Parts, publication: Publication, smtp: SmtpSettings, *, slot: str, watch: Watch, stop: asyncio.Event
+    parts: Parts,
+    publication: Publication,
+    smtp: SmtpSettings,
+    *,
+    slot: str,
+    watch: Watch,
+    stop: asyncio.Event,
+    kept: StoredDraft | None = None,
 ) -> Sent:
     """Finish what is unfinished, then fetch, build, illustrate, freeze and deliver one digest.
 
+    A draft that was kept needs no fetch: what has come since is the next issue's.
     The caller holds the store's lock.
 
     Raises:
@@ -272,14 +312,13 @@ async def send(
     # What a run that died could not judge any more.
     judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
     finished = tuple(await finish(parts, smtp, watch, stop))
+    so_far = Sent(finished=finished)
     if stop.is_set() or any(report.stopped for report in finished):
-        return Sent(finished=finished)
-    fetched = tuple(await fetch(parts, publication.feeds, on_progress=watch.fetching, on_result=watch.fetched))
-    items = news(parts, publication.feeds)
-    watch.heard(items)
-    so_far = Sent(finished=finished, fetched=fetched, news=items)
-    draft = build(parts, publication)
-    if draft.total < publication.rules.min_entries or stop.is_set():
+        return so_far
+    if kept is None:
+        so_far = replace(await _fetched(parts, publication, watch), finished=finished)
+    draft = build(parts, publication, kept)
+    if draft.total < (publication.rules.min_entries if kept is None else 1) or stop.is_set():
         return replace(so_far, draft=draft)
     recipients = parts.recipients(publication.rules.name)
     if recipients:
@@ -290,10 +329,60 @@ async def send(
     if not recipients or not watch.agrees(draft, recipients):
         return replace(so_far, draft=draft, recipients=recipients, declined=recipients > 0)
     canary = canary_for(publication.canary, recipients)
-    issue = freeze(parts, publication, draft, slot=slot, canary=canary)
+    issue = freeze(parts, publication, draft, slot=slot, canary=canary, kept=kept)
     watch.frozen(issue)
     report = await _deliver(parts, issue, smtp, watch, stop)
     return replace(so_far, draft=draft, recipients=recipients, report=report)
+
+
+async def keep(
+    parts: Parts,
+    publication: Publication,
+    *,
+    slot: str,
+    due_at: datetime,
+    answer_by: datetime,
+    watch: Watch,
+    stop: asyncio.Event,
+    kind: Round = Round.wanted,
+) -> Sent:
+    """Fetch and build a digest ahead of its slot, and keep the draft for an editor; `Sent.kept` is it.
+
+    Nothing is used up, so a draft that never becomes an issue takes nothing away from the next.
+    The caller holds the store's lock.
+
+    Raises:
+        StoreError: the database is damaged.
+        TemplateError: the draft cannot be rendered, so nobody could look at it.
+    """
+    parts.store.check()
+    so_far = await _fetched(parts, publication, watch, kind)
+    draft = build(parts, publication)
+    so_far = replace(so_far, draft=draft)
+    if draft.total < publication.rules.min_entries or stop.is_set():
+        return so_far
+    recipients = parts.recipients(publication.rules.name)
+    if not recipients:
+        return replace(so_far, recipients=0)
+    seen_letter(draft, publication.masthead, publication.templates)
+    kept = parts.store.keep_draft(
+        digest=draft.digest,
+        slot=slot,
+        due_at=due_at,
+        answer_by=answer_by,
+        number=draft.number,
+        entries=[one.entry_id for one in draft.consumed],
+        mentioned=[entry.id for entry in draft.updated],
+        note=draft.note.markdown if draft.note else "",
+    )
+    return replace(so_far, recipients=recipients, kept=kept)
+
+
+async def _fetched(parts: Parts, publication: Publication, watch: Watch, kind: Round = Round.wanted) -> Sent:
+    results = await fetch(parts, publication.feeds, kind=kind, on_progress=watch.fetching, on_result=watch.fetched)
+    items = news(parts, publication.feeds)
+    watch.heard(items)
+    return Sent(fetched=tuple(results), news=items)
 
 
 async def resend(

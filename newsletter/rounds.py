@@ -233,9 +233,9 @@ def news(parts: Parts, feeds: Iterable[Feed]) -> tuple[FeedNews, ...]:
         kept = {trouble for trouble in poll.told if trouble in now or (trouble is Trouble.failing and health.failures)}
         found += [one for trouble, one in now.items() if trouble not in kept]
         found += [
-            FeedNews(url=feed.url, title=title, trouble=trouble, words=_OVER[trouble], over=True)
+            FeedNews(url=feed.url, title=title, trouble=trouble, words=OVER[trouble], over=True)
             for trouble in poll.told
-            if trouble not in kept and trouble in _OVER
+            if trouble not in kept and trouble in OVER
         ]
         if {*kept, *now} != {*poll.told}:
             told[feed.url] = tuple(sorted({*kept, *now}))
@@ -243,7 +243,8 @@ def news(parts: Parts, feeds: Iterable[Feed]) -> tuple[FeedNews, ...]:
     return tuple(found)
 
 
-_OVER = {
+#: What is said when a trouble is over.
+OVER = {
     Trouble.failing: "can be read again",
     Trouble.paused: "can be read again",
     Trouble.silent: "brings something again",

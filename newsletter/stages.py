@@ -22,6 +22,7 @@ from newsletter.model import (
     Issue,
     OnUnknown,
     SendReport,
+    StoredDraft,
     Subscriber,
 )
 from newsletter.store.store import Store
@@ -122,7 +123,8 @@ class Sent:
 
     `news` is what has changed about the feeds; `finished` are older issues it completed; `draft` is None where the run was
     stopped before building; `recipients` is None where nothing was new, and 0
-    where there was nobody to mail; `report` is None where nothing was sent.
+    where there was nobody to mail; `report` is None where nothing was sent;
+    `kept` is the draft that now waits for an editor.
     """
 
     finished: tuple[SendReport, ...] = ()
@@ -132,3 +134,4 @@ class Sent:
     recipients: int | None = None
     declined: bool = False
     report: SendReport | None = None
+    kept: StoredDraft | None = None

@@ -38,6 +38,8 @@ _CHECKED: Final = {
     "_schedule": "rule",
     "_signing_domain": "domain",
     "_short_digests": "blocks by name",
+    "_owners": "address or list of addresses",
+    "ahead_time": "duration",
     "duration": "duration",
     "how_long": "duration or `always`",
     "language_tag": "language tag",

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from newsletter import __version__, pipeline
 from newsletter.app.check import findings_of
+from newsletter.app.draftview import answer_draft, draft_view
 from newsletter.app.letters import Copy, Letter, mail_test, recipient_of_test
 from newsletter.app.letterview import parts_of, sender_of
 from newsletter.app.notes import note_file
@@ -40,7 +41,7 @@ from newsletter.preview.answers import (
     Snippet,
     fault_of,
 )
-from newsletter.preview.choice import Choice
+from newsletter.preview.choice import Answer, Choice
 from newsletter.preview.desk import Watched
 from newsletter.store import Store
 
@@ -207,6 +208,7 @@ class EditorsDesk:
             personal=isinstance(sheet.copy, Letter) and sheet.copy.is_personal,
             entries=sheet.entries,
             sections=sheet.sections,
+            draft=draft_view(self._copied(), sheet, choice),
             **parts_of(sheet.copy),
         )
 
@@ -253,10 +255,23 @@ class EditorsDesk:
         rows = self._sheet(choice.model_copy(update={"hidden": frozenset()})).entries
         return snippet_of(self._app.config, choice, rows)
 
+    def answer(self, choice: Choice, answer: Answer, fingerprint: str) -> str:
+        """Answer for the draft of a choice; see `preview.desk.Desk`."""
+        sheet = self._sheet(choice)
+        # In the copy as well, so that the feeds need not be polled again.
+        words = [answer_draft(app, sheet, choice, answer, fingerprint) for app in (self._app, self._copied())]
+        self._sheets.clear()
+        self.revision += 1
+        return words[0]
+
+    def _copied(self) -> App:
+        return App(self._app.config, clock=self._clock, store=self._copy())
+
     def _sheet(self, choice: Choice, reader: Subscriber | None = None) -> Sheet:
         """Make a letter, or take it from the pile if nothing has changed since."""
         if self._broken is not None:
             raise self._broken
+        self._notice_answers(choice)
         if reader is None and choice in self._sheets:
             self._sheets.move_to_end(choice)
             return self._sheets[choice]
@@ -266,6 +281,18 @@ class EditorsDesk:
             while len(self._sheets) > _KEPT:
                 self._sheets.popitem(last=False)
         return made
+
+    def _notice_answers(self, choice: Choice) -> None:
+        """Begin anew where a draft was made, changed or answered elsewhere since the copy was made."""
+        if self._base is None or not Store.exists(self._app.config.store):
+            return
+        name = self._app.config.digest(choice.digest).name
+        stands = [
+            None if kept is None else (kept.id, kept.revision, kept.state, kept.fingerprint)
+            for kept in (self._app.store.open_draft(name), self._base.open_draft(name))
+        ]
+        if stands[0] != stands[1]:
+            self._drop()
 
     # ------------------------------------------------------------------------- readers
 

@@ -1,12 +1,14 @@
 """`send --due`: every digest whose slot has come, once; for cron, a timer, or whoever stays up."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from zoneinfo import ZoneInfo
 
 from newsletter import pipeline
+from newsletter.app.drafting import draft_publication, hours, keep, send_kept, slot_of, turn, waits
+from newsletter.app.notices import Telling, tell
 from newsletter.app.project import App
 from newsletter.app.upkeep import tidy_daily
 from newsletter.config import DigestConfig
@@ -29,10 +31,11 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
-    """One look at all digests; `finished` are older issues of which something was left."""
+    """One look at all digests; `finished` are older issues of which something was left, `telling` what the owner heard."""
 
     finished: tuple[SendReport, ...]
     looked: tuple[Looked, ...]
+    telling: Telling = field(default_factory=Telling)
 
 
 async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.Event) -> Looks:
@@ -69,7 +72,8 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
         looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
         if not stop.is_set():
             tidy_daily(app)
-    return Looks(finished=finished, looked=tuple(looked))
+    telling = Telling() if stop.is_set() else await tell(app)
+    return Looks(finished=finished, looked=tuple(looked), telling=telling)
 
 
 async def _look(
@@ -86,32 +90,61 @@ async def _look(
         lateness=digest.lateness,
         settled=lambda names: store.settled_slots(name, names),
     )
-    if found.missed:
-        store.record_ticks(_missed(app, digest, found.missed, found.slot))
+    kept = store.open_draft(name)
+    missed = [slot for slot in found.missed if kept is None or slot.name != kept.slot]
+    if missed:
+        store.record_ticks(_missed(app, digest, missed, found.slot))
+    if digest.approve is not None or kept is not None:
+        planned = turn(app, digest, schedule, found.slot)
+        store.record_ticks(planned.ticks)
+        if planned.make is None and planned.send is None and not planned.is_as_usual:
+            return Looked(digest=name, tick=next(reversed(planned.ticks), None))
+        if planned.send is not None:
+            drafted, by = planned.send, draft_publication(app, name)
+            return await _settle(
+                app, name, slot_of(drafted), lambda: send_kept(app, drafted, by, smtp, watch=watch, stop=stop), stop
+            )
+        if planned.make is not None:
+            return await _settle(app, name, planned.make, lambda: keep(app, digest, planned, watch, stop), stop)
     if found.slot is None:
         return Looked(digest=name)
+    slot, publication = found.slot, app.publication
+    return await _settle(
+        app,
+        name,
+        slot,
+        lambda: pipeline.send(app.parts(), publication(name), smtp(), slot=slot.name, watch=watch, stop=stop),
+        stop,
+    )
+
+
+async def _settle(app: App, name: str, slot: Slot, work: Callable[[], Awaitable[Sent]], stop: asyncio.Event) -> Looked:
+    """Do what a slot is due for, and record what came of it."""
     try:
-        sent = await pipeline.send(
-            app.parts(), app.publication(name), smtp(), slot=found.slot.name, watch=watch, stop=stop
-        )
+        sent = await work()
     except StoreError:
         # What cannot be written cannot be recorded either, and would go wrong for the others too.
         raise
     except NewsletterError as error:
-        tick = _tick(app, name, found.slot, TickOutcome.failed, why=str(error))
-        store.record_ticks([tick])
+        tick = _tick(app, name, slot, TickOutcome.failed, why=str(error))
+        app.store.record_ticks([tick])
         return Looked(digest=name, tick=tick, error=error)
     if stop.is_set() and sent.report is None:
         # Nobody knows yet what comes of it; whoever looks next does.
         return Looked(digest=name, sent=sent)
-    tick = _outcome(app, name, found.slot, sent)
-    store.record_ticks([tick])
+    tick = _outcome(app, name, slot, sent)
+    if app.clock.now() < slot.at and tick.outcome in (TickOutcome.nothing, TickOutcome.held):
+        # Its time is yet to come, and so may be what it carries.
+        return Looked(digest=name, sent=sent)
+    app.store.record_ticks([tick])
     return Looked(digest=name, tick=tick, sent=sent)
 
 
 def _outcome(app: App, digest: str, slot: Slot, sent: Sent) -> Tick:
     """What a send that has come to its end means for its slot."""
-    report, draft = sent.report, sent.draft
+    report, draft, kept = sent.report, sent.draft, sent.kept
+    if kept is not None:
+        return _tick(app, digest, slot, TickOutcome.held, why=kept.reason or waits(kept))
     if report is not None:
         return _tick(app, digest, slot, TickOutcome.sent, number=report.issue.number, why=report.stopped or "")
     if draft is None:
@@ -130,14 +163,9 @@ def _missed(app: App, digest: DigestConfig, missed: Sequence[Slot], instead: Slo
     why = (
         f"nobody looked in time; {instead.name} goes out for it"
         if instead is not None
-        else f"nobody looked within {_hours(digest)}"
+        else f"nobody looked within {hours(digest)}"
     )
     return [_tick(app, digest.name, slot, TickOutcome.late, why=why) for slot in missed]
-
-
-def _hours(digest: DigestConfig) -> str:
-    minutes = int(digest.lateness.longest.total_seconds() // 60)
-    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
 
 
 def _tick(app: App, digest: str, slot: Slot, outcome: TickOutcome, *, number: int | None = None, why: str = "") -> Tick:

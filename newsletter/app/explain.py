@@ -16,6 +16,7 @@ from newsletter.model import (
     Consent,
     Delivery,
     DeliveryState,
+    DraftState,
     Format,
     Issue,
     Pause,
@@ -204,6 +205,8 @@ def _of_digests(app: App, person: Subscriber, standing: _Standing) -> list[str]:
         form = "as plain text" if person.format is Format.text else "with HTML"
         language = person.language or app.config.language
         sentences.insert(0, f"The next issue of {' and '.join(going)} goes to {person.email}, {form}, in {language}.")
+        waiting = [kept for name in going if (kept := app.store.open_draft(name)) and kept.state is DraftState.waiting]
+        sentences += [f"Issue {one.number} of {one.digest} is a draft that waits for its approval." for one in waiting]
     return sentences
 
 

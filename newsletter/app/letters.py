@@ -22,7 +22,7 @@ from newsletter.demo.feeds import SAMPLES
 from newsletter.errors import NewsletterError
 from newsletter.issues.illustrate import standalone
 from newsletter.issues.render import SizeReport
-from newsletter.model import Canary, DeliveryState, Draft, Feed, FetchResult, Format, Subscriber
+from newsletter.model import Canary, DeliveryState, Draft, Feed, FetchResult, Format, StoredDraft, Subscriber
 from newsletter.people.roster import gets
 from newsletter.stages import Publication
 from newsletter.store import Store
@@ -123,7 +123,8 @@ async def _letter(
     parts = replace(app.parts(store), digests_of=digests_of)
     fetched = tuple(await pipeline.fetch(parts, publication.feeds)) if fetch_first else ()
     shelf: pipeline.PictureShelf | None = {} if with_pictures else None
-    return await next_letter(app, publication, reader, store, fetched, shelf=shelf)
+    kept = store.open_draft(publication.rules.name)
+    return await next_letter(app, publication, reader, store, fetched, shelf=shelf, kept=kept)
 
 
 async def next_letter(
@@ -134,6 +135,7 @@ async def next_letter(
     fetched: tuple[FetchResult, ...] = (),
     *,
     shelf: pipeline.PictureShelf | None,
+    kept: StoredDraft | None = None,
 ) -> Letter:
     """Build, freeze and compose the next issue for one reader, in a scratch copy that is spoilt by it.
 
@@ -144,12 +146,13 @@ async def next_letter(
         store: the copy; it has what the feeds said.
         fetched: how the feeds answered, to be passed on.
         shelf: where pictures that were fetched before are, and go; None: the letter brings none along.
+        kept: the draft that it is to be built from, instead of what waits now.
 
     Raises:
         TemplateError: a template cannot be rendered.
     """
     parts = app.parts(store, people=lambda _: [reader])
-    draft = pipeline.build(parts, publication)
+    draft = pipeline.build(parts, publication, kept)
     if draft.total == 0:
         return Letter(draft=draft, fetched=fetched, reader=reader)
     if shelf is not None:
@@ -244,7 +247,7 @@ class Plan:
     """What a send would do now; `subject` is None where it would send nothing new.
 
     `size` is what the size budget did to the rendering that lost most by it;
-    `canary` is who would go first.
+    `canary` is who would go first, `kept` the draft that it would be made from.
     """
 
     draft: Draft
@@ -255,6 +258,7 @@ class Plan:
     unfinished: tuple[str, ...]
     size: SizeReport | None = None
     canary: Canary | None = None
+    kept: StoredDraft | None = None
 
 
 async def plan(app: App, digest: str | None, *, note: str | None = None, canary: str | None = None) -> Plan:
@@ -278,8 +282,9 @@ async def plan(app: App, digest: str | None, *, note: str | None = None, canary:
     with app.scratch() as store:
         parts = app.parts(store)
         fetched = tuple(await pipeline.fetch(parts, publication.feeds))
-        draft = pipeline.build(parts, publication)
-        if draft.total < publication.rules.min_entries:
+        kept = store.open_draft(name)
+        draft = pipeline.build(parts, publication, kept)
+        if draft.total < (publication.rules.min_entries if kept is None else 1):
             return Plan(draft=draft, fetched=fetched, subject=None, recipients=0, suppressed=0, unfinished=waiting)
         people = parts.recipients(name)
         if people == 0:
@@ -304,6 +309,7 @@ async def plan(app: App, digest: str | None, *, note: str | None = None, canary:
             unfinished=waiting,
             size=max(sizes.values(), key=lambda report: (report.counted, report.bytes_before), default=None),
             canary=issue.canary,
+            kept=kept,
         )
 
 

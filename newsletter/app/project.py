@@ -197,6 +197,7 @@ class App:
                 from_email=config.from_address.email,
                 digest_name=digest.name,
                 digest_title=title,
+                subject=digest.subject,
                 generator=f"newsletter {__version__}",
             ),
             templates=self.templates(digest),

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from newsletter import pipeline
 from newsletter.app.due import Looks, send_due
+from newsletter.app.notices import Telling, tell
 from newsletter.app.project import App
 from newsletter.app.schedules import upcoming
 from newsletter.clock import Clock, SystemClock
@@ -144,6 +145,8 @@ class _Runner:
             raise NewsletterError(f"newsletter.yaml cannot be read: {error.strerror}") from error
         if any(digest.schedule for digest in app.config.digests):
             self._listener.looked(await send_due(app, None, watch=self._watch, stop=stop))
+        elif (telling := await tell(app)) != Telling():
+            self._listener.looked(Looks(finished=(), looked=(), telling=telling))
         if not stop.is_set() and app.config.feeds:
             results = await pipeline.fetch(app.parts(), app.config.feeds, kind=Round.due)
             if results:

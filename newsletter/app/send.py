@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from newsletter import pipeline
+from newsletter.app.drafts import refuse_while_open
 from newsletter.app.letters import nobody_to_mail
 from newsletter.app.project import App
 from newsletter.config import canary_given
@@ -69,12 +70,14 @@ async def send(
         BusyError: another send is at work on this project.
         ConfigError: the project or its people have mistakes; nobody has been mailed.
         NewsletterError: there is nobody to mail; no entry is used up.
+        UsageError: a draft of it waits for its editor, or for its slot.
     """
     publication = app.publication(digest, note=note)
     if canary is not None:
         publication = replace(publication, canary=canary_given(canary, publication.canary))
     smtp = app.smtp_for_issues()
     with app.sending():
+        refuse_while_open(app, publication.rules.name)
         slot = app.slot(app.clock.now(), app.config.digest(digest))
         sent = await pipeline.send(app.parts(), publication, smtp, slot=slot, watch=watch, stop=stop)
     if sent.recipients == 0:

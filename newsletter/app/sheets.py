@@ -1,7 +1,7 @@
 """Making one letter after another from a scratch copy, and spoiling a copy of that for each."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,7 @@ from newsletter.config.selection import feeds_in_order
 from newsletter.errors import UsageError
 from newsletter.feeds.settling import settled, settling_words
 from newsletter.issues.filters import slow_words
-from newsletter.model import Draft, FetchResult, LeftOut, Settling, StoredEntry, Subscriber
+from newsletter.model import Draft, FetchResult, LeftOut, Settling, StoredDraft, StoredEntry, Subscriber
 from newsletter.preview.answers import EntryRow, SectionRow
 from newsletter.preview.choice import Choice
 from newsletter.stages import Publication
@@ -34,7 +34,7 @@ class Sheet:
     """One letter: the message, and what a view of it is made of besides.
 
     `shown` is how many entries it carries; `sample` says that older ones stand
-    in for new ones, `past` that the issue is frozen.
+    in for new ones, `past` that the issue is frozen.  `kept` is the draft that it is of.
     """
 
     copy: Copy
@@ -47,6 +47,7 @@ class Sheet:
     notices: tuple[str, ...] = ()
     sample: bool = False
     past: bool = False
+    kept: StoredDraft | None = None
 
 
 class SheetMaker:
@@ -109,13 +110,19 @@ class SheetMaker:
         words: tuple[str, ...] = ()
         sample = False
         with self._scratch(app.clock, choice.as_of) as store:
+            kept = store.open_draft(name) if choice.as_of is None else None
             waiting, settling = settled(store.waiting(name, urls), publication.feeds, now=app.clock.now())
+            if kept is not None:
+                waiting = [one.stored for one in store.drafted(kept) if not one.is_mention]
+                settling = ()
+                if choice.order:
+                    kept = _in_order(kept, waiting, [feed.url for feed in publication.feeds])
             left_out = [*map(_of_settling, settling), *store.left_out(name, urls, _LEFT_OUT)]
             edited = bool(publication.mention_edits and store.edited(name, urls))
             if choice.hidden and waiting and all(one.id in choice.hidden for one in waiting):
                 raise UsageError("every entry is hidden", hint="show one of them again")
             if waiting or edited:
-                letter = self._letter(app, publication, reader, store)
+                letter = self._letter(app, publication, reader, store, kept)
             else:
                 letter, words, waiting = self._stand_in(app, publication, reader)
                 sample = True
@@ -131,14 +138,19 @@ class SheetMaker:
             number=draft.number,
             date=draft.date,
             shown=draft.total,
-            entries=entry_rows(draft, waiting, left_out, titles, choice.hidden),
+            entries=entry_rows(
+                draft, waiting, left_out, titles, choice.hidden | (kept.changes.hidden if kept else frozenset())
+            ),
             sections=section_rows(draft, publication.feeds),
             notices=(*words, *_unsigned(letter), *draft.notices, *self._before(publication, draft, sample=sample)),
             sample=sample,
+            kept=kept,
         )
 
-    def _letter(self, app: App, publication: Publication, reader: Subscriber, store: Store) -> Letter:
-        return asyncio.run(next_letter(app, publication, reader, store, shelf=self._shelf))
+    def _letter(
+        self, app: App, publication: Publication, reader: Subscriber, store: Store, kept: StoredDraft | None = None
+    ) -> Letter:
+        return asyncio.run(next_letter(app, publication, reader, store, shelf=self._shelf, kept=kept))
 
     def _stand_in(
         self, app: App, publication: Publication, reader: Subscriber
@@ -220,6 +232,14 @@ class SheetMaker:
         store = self.looking.store.scratch(clock=clock, since=moment)
         store.rewind(moment)
         return store
+
+
+def _in_order(kept: StoredDraft, entries: Sequence[StoredEntry], urls: Sequence[str]) -> StoredDraft:
+    """A draft with its entries moved as the page has moved their sections."""
+    ranks = {url: rank for rank, url in enumerate(urls)}
+    feeds = {one.id: ranks.get(one.feed_url, len(ranks)) for one in entries}
+    order = sorted(kept.changes.order, key=lambda id_: feeds.get(id_, len(ranks)))
+    return replace(kept, changes=replace(kept.changes, order=tuple(order)))
 
 
 def _unsigned(copy: Copy) -> tuple[str, ...]:

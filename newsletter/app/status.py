@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from newsletter.address import parse_address
+from newsletter.app.drafts import DraftRow, open_drafts
 from newsletter.app.project import App
 from newsletter.app.schedules import upcoming
 from newsletter.errors import UsageError
@@ -94,6 +95,7 @@ class Status:
     """Everything `status` shows."""
 
     digests: tuple[DigestRow, ...]
+    drafts: tuple[DraftRow, ...]
     issues: tuple[IssueRow, ...]
     feeds: tuple[FeedRow, ...]
     growth: tuple[Audience, ...]
@@ -135,6 +137,7 @@ def status(app: App) -> Status:
     shown = sorted((latest | unfinished).values(), key=lambda issue: issue.id, reverse=True)
     return Status(
         digests=tuple(digests),
+        drafts=tuple(open_drafts(app)),
         issues=tuple(issue_row(app, issue) for issue in shown),
         feeds=tuple(feed_rows(app)),
         growth=tuple(with_store.recipients(_GROWTH)),

@@ -89,6 +89,7 @@ def _none_due(session: Session) -> None:
 def status(session: Session) -> int:
     """Show the last issues, what is waiting, the outbox, and feeds in trouble."""
     from newsletter.app.status import status as look
+    from newsletter.cli.draft import say_drafts
 
     picture = look(session.app)
     if session.json:
@@ -109,6 +110,9 @@ def status(session: Session) -> int:
             for d in picture.digests
         ],
     )
+    if picture.drafts:
+        out.line("")
+        say_drafts(out, picture.drafts)
     if picture.issues:
         out.line("")
         out.table(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli import draft
 from newsletter.cli.completing import digest_names, issue_numbers
 from newsletter.cli.report import moment
 from newsletter.cli.session import PARTLY, Session, command
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(
     name="issue",
-    help="Look at issues, export them, send one again, pause or cancel one.",
+    help="Look at issues, export them, send one again, pause or cancel one; change and approve drafts.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -31,10 +32,13 @@ _FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
 
 
 def list_(session: Session, digest: DigestFlag = None) -> None:
-    """List issues, newest first."""
+    """List issues, newest first; drafts that wait for their editor above them."""
+    from newsletter.app.drafts import open_drafts
     from newsletter.app.status import issue_rows
 
     rows = issue_rows(session.app, digest)
+    if not session.json:
+        draft.say_drafts(session.out, [row for row in open_drafts(session.app) if digest in (None, row.digest)])
     if session.json:
         session.out.data(rows)
         return
@@ -48,9 +52,13 @@ def list_(session: Session, digest: DigestFlag = None) -> None:
 
 
 def show(session: Session, number: Number, digest: DigestFlag = None) -> None:
-    """Show one issue: its entries, and what became of its messages."""
+    """Show one issue: its entries, and what became of its messages; or a draft that waits for its editor."""
+    from newsletter.app.drafts import draft_row, find_draft
     from newsletter.app.status import issue_details
 
+    if (kept := find_draft(session.app, number, digest)) is not None:
+        draft.show_draft(session, draft_row(session.app, kept))
+        return
     row, entries = issue_details(session.app, number, digest)
     if session.json:
         session.out.data({**row.as_dict(), "list": entries})
@@ -116,10 +124,19 @@ def resume(session: Session, number: Number, digest: DigestFlag = None) -> None:
 
 
 def cancel(session: Session, number: Number, digest: DigestFlag = None) -> None:
-    """Send no more of an issue; if nothing of it went out, its entries wait again."""
+    """Send no more of an issue, or nothing for a draft; if nothing of it went out, its entries wait again."""
+    from newsletter.app.drafts import cancel_draft, find_draft
     from newsletter.app.edit import cancel as cancel_issue
     from newsletter.app.status import find_issue
 
+    if (kept := find_draft(session.app, number, digest)) is not None:
+        closed = cancel_draft(session.app, kept)
+        _say(
+            session,
+            f"draft of issue {closed.number} of {closed.digest}",
+            f"cancelled; nothing goes out for {closed.slot}",
+        )
+        return
     issue = find_issue(session.app, number, digest)
     released = cancel_issue(session.app, issue)
     _tell(session, "cancelled; its entries wait for the next one" if released else "cancelled", issue)
@@ -168,12 +185,16 @@ def resend(
 
 
 def _tell(session: Session, words: str, issue: "Issue") -> None:
-    name = f"{issue.number} of {issue.digest}"
+    _say(session, f"issue {issue.number} of {issue.digest}", words)
+
+
+def _say(session: Session, name: str, words: str) -> None:
     if session.json:
-        session.out.data({"issue": name, "done": words})
-    session.out.say(f"issue {name} {words}")
+        session.out.data({"issue": name.removeprefix("issue "), "done": words})
+    session.out.say(f"{name} {words}")
 
 
+draft.register(group)
 command(group, "list")(list_)
 command(group, "show")(show)
 command(group, "export")(export)

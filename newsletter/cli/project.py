@@ -92,8 +92,19 @@ def check(
             "--online", help="Also ask the feeds, the mail server, the DNS, the public pages.", show_default=False
         ),
     ] = False,
+    max_age: Annotated[
+        str | None,
+        typer.Option(
+            "--max-age",
+            metavar="TIME",
+            help="For monitors: only whether every scheduled digest has gone out within this time (26h); exit 1 if not.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """Check the config, the people, and the built message: what, where, why, how to fix. Exit 3: the letter has errors."""
+    if max_age is not None:
+        return _check_age(session, max_age, online=online)
     from newsletter.app.check import Level
     from newsletter.app.check import check as look
 
@@ -114,3 +125,24 @@ def check(
             if finding.hint:
                 session.out.line(f"         hint: {finding.hint}")
     return code
+
+
+def _check_age(session: Session, max_age: str, *, online: bool) -> int:
+    from datetime import timedelta
+
+    from newsletter.app.lateness import standings
+    from newsletter.config.intervals import lateness
+
+    if online:
+        raise UsageError("--max-age asks the memory alone: it cannot go with --online")
+    try:
+        oldest = timedelta(seconds=lateness(max_age))
+    except ValueError as error:
+        raise UsageError(f"--max-age {error}", hint="newsletter check --max-age 26h") from error
+    found = standings(session.app, oldest)
+    if session.json:
+        session.out.data(found)
+    else:
+        for one in found:
+            session.out.line(f"{'late' if one.is_late else 'ok':<8} {one.digest}: {one.words}")
+    return 1 if any(one.is_late for one in found) else 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from newsletter.cli.draft import kept_words, say_kept
 from newsletter.cli.log import LogForm
 from newsletter.cli.meter import Meter, duration
 from newsletter.cli.options import DigestArgument, NoteFlag
@@ -34,7 +35,7 @@ from newsletter.text import one_line
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from newsletter.app.due import Looks
+    from newsletter.app.due import Looked, Looks
     from newsletter.app.letters import Plan
     from newsletter.clock import Clock
     from newsletter.delivery.deliver import Progress
@@ -122,10 +123,16 @@ def _due(session: Session, digest: str | None) -> int:
         session.out.data(
             {
                 "digests": [
-                    {"digest": one.digest, "tick": None if one.tick is None else tick_json(one.tick)}
+                    {
+                        "digest": one.digest,
+                        "tick": None if one.tick is None else tick_json(one.tick),
+                        "draft": one.sent.kept.number if one.sent and one.sent.kept else None,
+                    }
                     for one in found.looked
                 ],
                 "issues": [report_json(report) for report in reports],
+                "told": [{"words": one.words, "is_over": one.is_over} for one in found.telling.told],
+                "not_told": list(found.telling.errors),
             }
         )
     tell_looks(session.out, found)
@@ -140,15 +147,30 @@ def tell_looks(out: Output, found: "Looks", *, also_nothing: bool = True) -> Non
     for report in (*found.finished, *(one.sent.report for one in found.looked if one.sent and one.sent.report)):
         _tell(out, report)
     for one in found.looked:
-        if one.error is not None:
-            slot = one.tick.slot if one.tick else None
-            out.error(f"{one.digest}: {one.error}", one.error.hint, event="slot.failed", digest=one.digest, slot=slot)
-        elif one.tick is None:
-            if also_nothing:
-                out.say(f"{one.digest}: nothing is due", event="slot.none", digest=one.digest)
-        elif one.tick.number is None:
-            text = f"{one.digest}, {one.tick.slot}: {one.tick.why}; nothing to send"
-            out.say(text, event="slot.nothing", digest=one.digest, slot=one.tick.slot, outcome=one.tick.outcome)
+        _tell_looked(out, one, also_nothing=also_nothing)
+    for notice in found.telling.told:
+        out.say(f"told the owner: {notice.words}", event="owner.told", matter=notice.key, over=notice.is_over)
+    for error in found.telling.errors:
+        out.warn(f"the owner could not be told: {error}", "it is tried again in a while", event="owner.untold")
+
+
+def _tell_looked(out: Output, one: "Looked", *, also_nothing: bool) -> None:
+    slot = one.tick.slot if one.tick else None
+    if one.error is not None:
+        out.error(f"{one.digest}: {one.error}", one.error.hint, event="slot.failed", digest=one.digest, slot=slot)
+    elif one.sent is not None and one.sent.kept is not None:
+        say_kept(out, one.sent.kept)
+    elif one.tick is None:
+        if also_nothing:
+            out.say(f"{one.digest}: nothing is due", event="slot.none", digest=one.digest)
+    elif one.tick.outcome == "held":
+        # Said when it began to wait; whoever stays up looks every minute.
+        if also_nothing:
+            text = f"{one.digest}, {slot}: {one.tick.why}"
+            out.say(text, event="slot.held", digest=one.digest, slot=slot)
+    elif one.tick.number is None:
+        text = f"{one.digest}, {slot}: {one.tick.why}; nothing to send"
+        out.say(text, event="slot.nothing", digest=one.digest, slot=slot, outcome=one.tick.outcome)
 
 
 def watching(out: Output, clock: "Clock", *, ask: bool) -> "_Watch":
@@ -357,6 +379,7 @@ def _dry_run(session: Session, digest: str | None, note: str | None, canary: str
                 "unfinished": plan.unfinished,
                 "size": plan.size,
                 "canary": plan.canary,
+                "draft": None if plan.kept is None else {"slot": plan.kept.slot, "state": plan.kept.state},
                 "pictures": pictures_json(plan.draft),
             }
         )
@@ -373,14 +396,7 @@ def _tell_plan(out: Output, plan: "Plan") -> None:
         out.line(_nothing(plan.draft))
         return
     out.line(f"would send issue {plan.draft.number} of {plan.draft.digest}: {plan.subject}")
-    if plan.draft.note:
-        out.line(f"  note: {one_line(plan.draft.note.markdown, 80)}")
-    for section in plan.draft.sections:
-        out.line(f"  {section.title}")
-        for entry in section.entries:
-            out.line(f"    {entry.title}")
-        for entry in section.more:
-            out.line(f"    {entry.title} (headline)")
+    _tell_letter(out, plan)
     if plan.size is not None:
         out.line(plan.size.words)
     if plan.draft.pictures:
@@ -393,6 +409,19 @@ def _tell_plan(out: Output, plan: "Plan") -> None:
         )
     skipped = f", {plan.suppressed} suppressed" if plan.suppressed else ""
     out.line(f"to {plural(plan.recipients, 'subscriber')}{skipped}; nothing has been sent or recorded")
+
+
+def _tell_letter(out: Output, plan: "Plan") -> None:
+    if plan.kept is not None:
+        out.line(f"  as {kept_words(plan.kept)}")
+    if plan.draft.note:
+        out.line(f"  note: {one_line(plan.draft.note.markdown, 80)}")
+    for section in plan.draft.sections:
+        out.line(f"  {section.title}")
+        for entry in section.entries:
+            out.line(f"    {entry.title}")
+        for entry in section.more:
+            out.line(f"    {entry.title} (headline)")
 
 
 def _test(session: Session, digest: str | None, email: str, note: str | None) -> int:

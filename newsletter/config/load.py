@@ -14,6 +14,7 @@ from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.bounces import bounces_config, check_bounces
 from newsletter.config.feed import check_feed, feed_from, is_there, path_in, secret_of
 from newsletter.config.keep import keep_of
+from newsletter.config.notifying import approval_rule, check_approve, check_notify, notify_config
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
     Config,
@@ -32,6 +33,7 @@ from newsletter.config.schema import (
     DigestBlock,
     DkimBlock,
     FeedBlock,
+    NotifyBlock,
     ProjectBlock,
     SmtpBlock,
 )
@@ -48,7 +50,7 @@ CONFIG_NAME = "newsletter.yaml"
 #: Overrides `store`, path or address.
 STORE_VARIABLE = "NEWSLETTER_STORE"
 
-_Part = TypeVar("_Part", FeedBlock, DigestBlock, SmtpBlock, BouncesBlock)
+_Part = TypeVar("_Part", FeedBlock, DigestBlock, SmtpBlock, BouncesBlock, NotifyBlock)
 _PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 _FILE_ENDINGS = (".xml", ".rss", ".atom", ".json", ".rdf", ".txt", ".html", ".feed")
 
@@ -157,21 +159,29 @@ def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
     _check_feeds(check, blocks, feeds)
     digests = raw.get("digests")
     if isinstance(digests, dict) and None not in feeds:
-        bodies = _parts(DigestBlock, [body if isinstance(body, dict) else {} for body in digests.values()])
-        for name, body in zip(digests, bodies, strict=True):
-            if body is not None:
-                _check_selection(check, name, body, [feed for feed in feeds if feed is not None])
-                _check_theme(check, name, body)
-                _check_pictures(check, name, body)
-                _check_sections(check, name, body, [feed for feed in feeds if feed is not None])
+        _check_digests(check, digests, [feed for feed in feeds if feed is not None])
     for smtp in _parts(SmtpBlock, [raw["smtp"]] if isinstance(raw.get("smtp"), dict) else []):
         if smtp is not None:
             _check_smtp(check, smtp)
     for bounces in _parts(BouncesBlock, [raw["bounces"]] if isinstance(raw.get("bounces"), dict) else []):
         if bounces is not None:
             check_bounces(bounces, check.wrong)
+    for notify in _parts(NotifyBlock, [raw["notify"]] if isinstance(raw.get("notify"), dict) else []):
+        if notify is not None:
+            check_notify(check.wrong, notify)
     if isinstance(store := raw.get("store"), str):
         _check_store(check, store)
+
+
+def _check_digests(check: _Checker, digests: dict[str, Any], feeds: list[Feed]) -> None:
+    bodies = _parts(DigestBlock, [body if isinstance(body, dict) else {} for body in digests.values()])
+    for name, body in zip(digests, bodies, strict=True):
+        if body is not None:
+            _check_selection(check, name, body, feeds)
+            _check_theme(check, name, body)
+            _check_pictures(check, name, body)
+            check_approve(check.wrong, name, body)
+            _check_sections(check, name, body, feeds)
 
 
 def _list(value: Any) -> list[Any]:
@@ -337,6 +347,8 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 pictures=body.pictures,
                 note=None if body.note is None else path_in(folder, body.note),
                 canary=None if body.canary is None else _canary(body.canary),
+                approve=approval_rule(body.approve),
+                subject=body.subject,
             )
             for digest, body in (whole.digests or {"daily": DigestBlock()}).items()
         ),
@@ -345,6 +357,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         follow_copies=whole.on_copy == "send",
         keep=keep_of(whole.keep, has_pages=whole.base_url is not None),
         subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
+        notify=notify_config(whole, folder),
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 from newsletter.address import Address
 from newsletter.config.secret import FeedSecret, PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
-from newsletter.model import BounceRules, CanaryRule, Feed, Keep, OnUnknown
+from newsletter.model import ApprovalRule, BounceRules, CanaryRule, Feed, Keep, OnUnknown
 from newsletter.schedule import Lateness
 from newsletter.urls import canonical_url
 from newsletter.yamlfile import did_you_mean, shown_path
@@ -124,7 +125,7 @@ class DigestConfig:
 
     `schedule` is as written; `max_entries` and `per_feed` are None for no limit;
     `list_id` is the whole List-Id (RFC 2919), the same for good.  `note` is the
-    file of the editor's note, which need not be there.
+    file of the editor's note, which need not be there; `subject` is a template.
     """
 
     name: str
@@ -142,6 +143,8 @@ class DigestConfig:
     pictures: Pictures = "link"
     note: Path | None = None
     canary: CanaryRule | None = None
+    approve: ApprovalRule | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,21 @@ class SubscribeConfig:
 
     confirm: bool = True
     form: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyConfig:
+    """Who hears of what needs them, and when: `owners` by mail, services of Apprise by the addresses at `apprise`.
+
+    `failures` is the share of an issue's messages that may fail unsaid, `overdue` after how
+    long without an issue a digest is late, `per_day` how many mails of this kind there may be.
+    """
+
+    owners: tuple[Address, ...] = ()
+    apprise: PasswordSource | None = field(default=None, repr=False)
+    failures: float = 0.05
+    overdue: timedelta = timedelta(hours=26)
+    per_day: int = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +209,7 @@ class Config:
     failing_after: int = 3
     follow_copies: bool = False
     keep: Keep = field(default_factory=Keep)
+    notify: NotifyConfig = field(default_factory=NotifyConfig)
 
     @property
     def mail_address(self) -> Address:

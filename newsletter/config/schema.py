@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
+from newsletter.config.approving import USUAL_AHEAD, ahead_time, short_approve
 from newsletter.config.block import Block
 from newsletter.config.canary import (
     USUAL_STOP,
@@ -24,9 +25,10 @@ from newsletter.config.canary import (
     short_canary,
 )
 from newsletter.config.filters import Rules
-from newsletter.config.intervals import poll_interval
+from newsletter.config.intervals import lateness, poll_interval
 from newsletter.config.keep import KeepBlock
 from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
+from newsletter.config.signing import selector, signing_domain
 from newsletter.errors import AddressError
 from newsletter.schedule import Schedule
 from newsletter.text import one_line
@@ -43,11 +45,6 @@ _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)  # RFC 2
 _DIGEST_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _THEME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _RATE = re.compile(r"[1-9][0-9]{0,6}/(?:s|m|h|d)", re.ASCII)
-_LATENESS = re.compile(r"([0-9]{1,6}) ?(m|h|d)", re.ASCII)
-_SECONDS = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_LATEST = 31 * 86_400.0
-_SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*", re.ASCII)
-_LONGEST_SELECTOR = 63
 #: The themes that are always there; any folder in the project's templates/ is one, too.
 BUILT_IN_THEMES = ("default", "compact", "plain")
 
@@ -94,17 +91,6 @@ def _sendable(text: str, address: Address) -> str:
 def _schedule(text: str) -> str:
     """A rule for when a digest goes out; its time zone is another setting."""
     return Schedule.parse(_line(text), ZoneInfo("UTC")).text
-
-
-def _lateness(value: Any) -> float:
-    """Seconds, written as `30m`, `6h` or `2d`."""
-    found = _LATENESS.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a time such as 30m, 6h or 2d")
-    seconds = int(found[1]) * _SECONDS[found[2]]
-    if seconds > _LATEST:
-        raise ValueError("must be at most 31d")
-    return seconds
 
 
 def _base_url(text: str) -> str:
@@ -215,26 +201,6 @@ def _host(text: str) -> str:
     return text.removeprefix("[").removesuffix("]")
 
 
-def _signing_domain(text: str) -> str:
-    """A domain as the DNS has it: in ASCII and small letters."""
-    try:
-        domain = parse_address(f"x@{text.strip().removesuffix('.')}").domain
-    except AddressError as error:
-        raise ValueError("is not a domain such as example.com") from error
-    if "_" in domain:
-        raise ValueError("is not a domain such as example.com")
-    return domain
-
-
-def _selector(text: str) -> str:
-    found = text.strip().lower()
-    if "_domainkey" in found:
-        raise ValueError("must be what stands before ._domainkey in the DNS, and no more")
-    if not _SELECTOR.fullmatch(found) or len(found) > _LONGEST_SELECTOR:
-        raise ValueError("must be of letters, digits and -, as it stands in the DNS before ._domainkey")
-    return found
-
-
 def _one_or_two(value: Any) -> Any:
     if isinstance(value, str | int | float):
         raise ValueError("must be settings: domain, selector and key_file")  # noqa: TRY004 - pydantic's way
@@ -300,6 +266,13 @@ class CanaryBlock(Block):
     stop_at: Annotated[float, PlainValidator(percent)] = USUAL_STOP
 
 
+class ApproveBlock(Block):
+    """An issue that an editor looks at before it goes out; how long ahead is the short form."""
+
+    ahead: Annotated[float, PlainValidator(ahead_time)] = USUAL_AHEAD
+    without_answer: Literal["send", "hold", "cancel"] = "hold"
+
+
 class DigestBlock(Block):
     """One digest: which feeds, when, how much."""
 
@@ -307,7 +280,7 @@ class DigestBlock(Block):
     tags: list[Line] | None = None
     schedule: Annotated[str, AfterValidator(_schedule)] | None = None
     timezone: Timezone | None = None
-    max_lateness: Annotated[float, PlainValidator(_lateness)] = 6 * 3600.0
+    max_lateness: Annotated[float, PlainValidator(lateness)] = 6 * 3600.0
     catch_up: Literal["skip", "one"] = "skip"
     theme: Annotated[str, _matching(_THEME, "a theme is named by letters, digits, - and _")] = "default"
     max_entries: Number | None = None
@@ -318,14 +291,16 @@ class DigestBlock(Block):
     sections: list[Line] | None = None
     pictures: Pictures = "link"
     note: Line | None = None
+    subject: Annotated[Line, Field(max_length=1000)] | None = None
     canary: Annotated[CanaryBlock | None, BeforeValidator(short_canary)] = None
+    approve: Annotated[ApproveBlock | None, BeforeValidator(short_approve)] = None
 
 
 class DkimBlock(Block):
     """One DKIM key: whose signature, and where the DNS and the disk have its halves."""
 
-    domain: Annotated[str, AfterValidator(_signing_domain)]
-    selector: Annotated[str, AfterValidator(_selector)]
+    domain: Annotated[str, AfterValidator(signing_domain)]
+    selector: Annotated[str, AfterValidator(selector)]
     key_file: Line
 
 
@@ -386,6 +361,21 @@ class SubscribeBlock(Block):
     form: bool = True
 
 
+def _owners(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class NotifyBlock(Block):
+    """How the owner hears of what needs them, and of how much of it."""
+
+    apprise_env: EnvironmentName | None = None
+    apprise_file: Line | None = None
+    apprise_command: PasswordCommand | None = None
+    failures: Annotated[float, PlainValidator(percent)] = 0.05
+    overdue: Annotated[float, PlainValidator(lateness)] = 26 * 3600.0
+    per_day: Annotated[int, Field(ge=1, le=100)] = 10
+
+
 class ProjectBlock(Block):
     """The whole file."""
 
@@ -426,14 +416,20 @@ class ProjectBlock(Block):
     bounces: BouncesBlock | None = None
     subscribe: SubscribeBlock = SubscribeBlock()
     keep: KeepBlock = KeepBlock()
+    owner: Annotated[
+        list[Annotated[str, AfterValidator(_address)]], BeforeValidator(_owners), Field(max_length=10)
+    ] = []
+    notify: NotifyBlock = NotifyBlock()
 
 
 #: Settings of the design that this version does not follow yet; better refused than ignored.
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset(),
-    DigestBlock: frozenset({"approve", "send_window", "subject"}),
+    DigestBlock: frozenset({"send_window"}),
     CanaryBlock: frozenset(),
+    ApproveBlock: frozenset(),
+    NotifyBlock: frozenset(),
     SmtpBlock: frozenset(),
     DkimBlock: frozenset(),
     BouncesBlock: frozenset(),

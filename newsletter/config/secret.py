@@ -62,7 +62,7 @@ class PasswordSource:
     `protocol` is what it is for ("SMTP", "IMAP"); NEWSLETTER_SMTP_PASSWORD in the
     environment, or the other's, wins over what the project says.  A password of
     which a project has several is looked for only where it says: `block` names
-    the settings that do.
+    the settings that do, and `stem` is what their names begin with.
     """
 
     protocol: str = "SMTP"
@@ -71,6 +71,7 @@ class PasswordSource:
     command: tuple[str, ...] | None = None
     folder: Path = Path()
     block: str | None = None
+    stem: str = "password"
 
     def read(self) -> Secret:
         """Get the password.
@@ -79,7 +80,7 @@ class PasswordSource:
             NewsletterError: saying where it was looked for; never with what was found.
         """
         usual = PASSWORD_VARIABLE.replace("SMTP", self.protocol)
-        nothing = f"no {self.protocol} password"
+        nothing = f"no {self.protocol} password" if self.stem == "password" else f"no address for {self.protocol}"
         given = os.environ.get(usual) if self.block is None else None
         if given:
             return _checked(given, usual, nothing)
@@ -93,7 +94,7 @@ class PasswordSource:
             block = self.block or ("smtp" if self.protocol == "SMTP" else f"bounces.{self.protocol.lower()}")
             raise NewsletterError(
                 f"{nothing}: the environment variable {variable} is not set",
-                hint=f"export {variable}=…, or name a password_file or password_command under {block}",
+                hint=f"export {variable}=…, or name a {self.stem}_file or {self.stem}_command under {block}",
             )
         return _checked(found, variable, nothing)
 

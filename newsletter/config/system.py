@@ -1,4 +1,4 @@
-"""What the system tells a program by its environment: where a user's settings are, who that is, who waits for news."""
+"""What the system tells a program by its environment: where a user's settings are, who that is, what they write with, who waits for news."""
 
 import hmac
 import os
@@ -17,6 +17,11 @@ def settings_folder() -> Path:
 def user() -> str:
     """The user's name, or their number."""
     return os.environ.get("USER") or str(os.getuid())
+
+
+def editor() -> str:
+    """The command of the program that this user edits text with."""
+    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
 
 
 def notify_socket() -> str:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from newsletter.issues.filters import LOOKED_AT, Filters
 from newsletter.issues.language import direction, language_tag
 from newsletter.issues.nesting import attributes
-from newsletter.issues.note import note_html
+from newsletter.issues.note import markdown_html, note_html
 from newsletter.issues.pictures import fetchable_url, picture_url, telling_alt
 from newsletter.issues.plaintext import count_words, excerpt, html_text
 from newsletter.issues.sanitize import clean_html, without_pictures
@@ -28,6 +28,8 @@ from newsletter.model import (
     Draft,
     DraftEntry,
     Enclosure,
+    Entry,
+    EntryEdit,
     Feed,
     FeedHealth,
     Link,
@@ -70,7 +72,10 @@ class DigestRules:
 
 @dataclass(slots=True)
 class _Candidate:
-    """A waiting entry and what becomes of it; `note` is to be said of it whatever that is."""
+    """A waiting entry and what becomes of it; `note` is to be said of it whatever that is.
+
+    `place` is where the editor has put it, among those that were moved.
+    """
 
     stored: StoredEntry
     feed: Feed
@@ -80,6 +85,8 @@ class _Candidate:
     why: str = ""
     note: str = ""
     also_in: tuple[Link, ...] = ()
+    edit: EntryEdit | None = None
+    place: int | None = None
 
     @property
     def reasons(self) -> str:
@@ -103,6 +110,8 @@ def build(
     now: datetime,
     note: str = "",
     hidden: Collection[int] = (),
+    order: Sequence[int] = (),
+    edits: Mapping[int, EntryEdit] | None = None,
     filters: Filters | None = None,
 ) -> Draft:
     """Make the next issue's draft.
@@ -117,6 +126,8 @@ def build(
         now: an entry dated later is taken for as old as we have known it.
         note: the editor's, as Markdown.
         hidden: ids of entries that the editor leaves out.
+        order: ids of entries as the editor has them stand; sections follow the first of theirs.
+        edits: what the editor has written instead of entries' titles and texts.
         filters: what tries the rules of the feeds; one on this machine's clock by default.
 
     Raises:
@@ -127,6 +138,7 @@ def build(
     filters = filters or Filters()
     _filter(candidates, filters)
     _hide(candidates, hidden)
+    _edit(candidates, edits or {}, order)
     _join_duplicates(candidates, sources)
     _cap(candidates, rules, sources)
     shown = [c for c in candidates if c.fate in (Disposition.shown, Disposition.headline)]
@@ -205,6 +217,15 @@ def _hide(candidates: Iterable[_Candidate], hidden: Collection[int]) -> None:
             candidate.fate, candidate.why = Disposition.excluded, "hidden by the editor"
 
 
+def _edit(candidates: Iterable[_Candidate], edits: Mapping[int, EntryEdit], order: Sequence[int]) -> None:
+    places = {id_: place for place, id_ in enumerate(order)}
+    for candidate in candidates:
+        candidate.place = places.get(candidate.stored.id, len(places)) if places else None
+        candidate.edit = edits.get(candidate.stored.id)
+        if candidate.edit is not None:
+            candidate.note = "; ".join(filter(None, (candidate.note, "its text is the editor's")))
+
+
 def _join_duplicates(candidates: Sequence[_Candidate], sources: _Sources) -> None:
     """Let one of several feeds show a story they share, and name the others there."""
     stories: dict[str, list[_Candidate]] = {}
@@ -260,7 +281,12 @@ def _cap(candidates: Iterable[_Candidate], rules: DigestRules, sources: _Sources
 
 def _sections(shown: Sequence[_Candidate], rules: DigestRules, sources: _Sources, now: datetime) -> tuple[Section, ...]:
     groups: dict[str, list[_Candidate]] = {}
-    for candidate in sorted(shown, key=lambda c: c.rank):  # stable: within a feed the order stays
+    if any(c.place is not None for c in shown):
+        shown = sorted(shown, key=lambda c: c.place or 0)
+        ranked = shown
+    else:
+        ranked = sorted(shown, key=lambda c: c.rank)  # stable: within a feed the order stays
+    for candidate in ranked:
         groups.setdefault(_group(candidate, rules), []).append(candidate)
     if rules.group_by != "feed":
         place = {id(c): n for n, c in enumerate(shown)}
@@ -325,7 +351,7 @@ def _without_language(entry: DraftEntry, language: str) -> DraftEntry:
 
 def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: bool) -> DraftEntry:
     """An entry as templates get it; without its text where it stands as a headline."""
-    stored, entry = candidate.stored, candidate.stored.entry
+    stored, entry = candidate.stored, _as_edited(candidate)
     base = entry.base_url or entry.url or stored.feed_url
     languages = (entry.language, sources.language(stored.feed_url), sources.usual_language)
     summary = narrow_tables(clean_html(entry.summary, base=base, languages=languages)) if full else ""
@@ -339,7 +365,7 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
     image = picture_url(entry.image, base) or next((p.url for p in pictures if not p.is_small), None)
     if image is None:
         image = next((picture_url(e.url, None) for e in enclosures if _is_picture(e)), None)
-    title = _title(candidate, sources, text)
+    title = _title(entry, stored, sources, text)
     alt = next((p.alt for p in pictures if p.url == image), "")
     return DraftEntry(
         id=stored.id,
@@ -358,12 +384,22 @@ def _entry(candidate: _Candidate, sources: _Sources, now: datetime, *, full: boo
         tags=tuple(tag for tag in (one_line(tag, 60) for tag in entry.tags[:10]) if tag),
         also_in=candidate.also_in,
         reading_time=max(1, round(count_words(text) / _WORDS_PER_MINUTE)),
+        is_edited=candidate.edit is not None and candidate.edit.markdown is not None,
     )
 
 
-def _title(candidate: _Candidate, sources: _Sources, text: str) -> str:
+def _as_edited(candidate: _Candidate) -> Entry:
+    """The entry with what the editor wrote in place of what the feed says."""
+    entry, edit = candidate.stored.entry, candidate.edit
+    if edit is not None and edit.title is not None:
+        entry = replace(entry, title=edit.title)
+    if edit is not None and edit.markdown is not None:
+        entry = replace(entry, content=markdown_html(edit.markdown), summary="")
+    return entry
+
+
+def _title(entry: Entry, stored: StoredEntry, sources: _Sources, text: str) -> str:
     """An entry's title; where it has none, its first words, or where it is from."""
-    stored, entry = candidate.stored, candidate.stored.entry
     title = one_line(entry.title, _TITLE_LIMIT)
     if not title:
         text = text or html_text((entry.content or entry.summary)[:LOOKED_AT])

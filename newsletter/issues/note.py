@@ -30,6 +30,11 @@ def _reader() -> "MarkdownIt":
     return MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
+def markdown_html(markdown: str) -> str:
+    """Convert what an editor wrote to HTML that is still to be cleaned."""
+    return str(_reader().render(markdown))
+
+
 def note_html(markdown: str, *, language: str | None = None) -> str:
     """Convert a note to HTML that may stand in a letter; "" for one that says nothing.
 
@@ -37,7 +42,7 @@ def note_html(markdown: str, *, language: str | None = None) -> str:
         markdown: the note.
         language: of the words for what becomes a link, such as a video.
     """
-    return clean_html(_reader().render(markdown), base=None, heading_offset=_HEADING_OFFSET, languages=(language,))
+    return clean_html(markdown_html(markdown), base=None, heading_offset=_HEADING_OFFSET, languages=(language,))
 
 
 def note_faults(markdown: str) -> Iterator[tuple[int | None, str]]:
@@ -48,6 +53,11 @@ def note_faults(markdown: str) -> Iterator[tuple[int | None, str]]:
     if len(markdown) > NOTE_LIMIT:
         yield None, f"is longer than {NOTE_LIMIT:,} characters"
         return
+    yield from link_faults(markdown)
+
+
+def link_faults(markdown: str) -> Iterator[tuple[int | None, str]]:
+    """The links and pictures of a text that lead nowhere from a mailbox, each with its line, from 1."""
     for block in _reader().parse(markdown):
         for token in block.children or ():
             address = token.attrGet("href" if token.type == "link_open" else "src")

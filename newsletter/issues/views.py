@@ -239,7 +239,7 @@ def _section(section: Section, masthead: Masthead) -> SectionView:
 
 
 def _entry(entry: DraftEntry, language: str, masthead: Masthead) -> EntryView:
-    body, is_excerpt = _body(entry)
+    body, is_excerpt = shown_text(entry)
     language = entry.language or language
     return EntryView(
         title=entry.title,
@@ -264,8 +264,10 @@ def _entry(entry: DraftEntry, language: str, masthead: Masthead) -> EntryView:
     )
 
 
-def _body(entry: DraftEntry) -> tuple[str, bool]:
+def shown_text(entry: DraftEntry) -> tuple[str, bool]:
     """What a letter shows of an entry's text, as HTML, and whether it is only its beginning."""
+    if entry.is_edited:
+        return entry.content, False
     for html in (entry.content, entry.summary):
         if html and count_words(html_text(html)) <= SHORT_TEXT:
             return without_pictures(html), False

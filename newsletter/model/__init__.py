@@ -19,6 +19,16 @@ from newsletter.model.deliveries import (
     ServerLimits,
     Settlement,
 )
+from newsletter.model.drafts import (
+    OPEN_DRAFTS,
+    ApprovalRule,
+    DraftChanges,
+    DraftedEntry,
+    DraftState,
+    EntryEdit,
+    StoredDraft,
+    WithoutAnswer,
+)
 from newsletter.model.feeds import (
     Decision,
     Document,
@@ -65,6 +75,7 @@ from newsletter.model.issues import (
     SlowRule,
 )
 from newsletter.model.keeping import TOMBSTONE, Keep, Tidied
+from newsletter.model.notices import Matter, Notice
 from newsletter.model.people import (
     EVERY_DIGEST,
     REASONS_BY_STRENGTH,
@@ -86,10 +97,12 @@ from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
     "EVERY_DIGEST",
+    "OPEN_DRAFTS",
     "REASONS_BY_STRENGTH",
     "TOMBSTONE",
     "UNSETTLED",
     "Ahead",
+    "ApprovalRule",
     "Audience",
     "Bar",
     "Barred",
@@ -109,9 +122,13 @@ __all__ = [
     "Disposition",
     "Document",
     "Draft",
+    "DraftChanges",
     "DraftEntry",
+    "DraftState",
+    "DraftedEntry",
     "Enclosure",
     "Entry",
+    "EntryEdit",
     "Envelope",
     "Failed",
     "Feed",
@@ -135,6 +152,7 @@ __all__ = [
     "LeftOut",
     "Link",
     "Mark",
+    "Matter",
     "MissingPicture",
     "NewBounce",
     "NewDelivery",
@@ -142,6 +160,7 @@ __all__ = [
     "NewSuppression",
     "NotModified",
     "Note",
+    "Notice",
     "OnUnknown",
     "Outage",
     "Pause",
@@ -163,6 +182,7 @@ __all__ = [
     "SignUp",
     "SlowRule",
     "Spared",
+    "StoredDraft",
     "StoredEntry",
     "Subscriber",
     "Suppression",
@@ -173,5 +193,6 @@ __all__ = [
     "Trouble",
     "Validators",
     "Wish",
+    "WithoutAnswer",
     "subscriber_of",
 ]

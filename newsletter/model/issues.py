@@ -78,6 +78,7 @@ class DraftEntry:
     `feed_title` is what the feed is called, for sections that are not one feed's.
     `to_embed` is where the picture is that the letter is to bring along; `image`
     is None until it does.  `image_width` is in pixels, where it is known.
+    `is_edited` says that the editor wrote the text: a letter shows all of it.
     """
 
     id: int
@@ -98,6 +99,7 @@ class DraftEntry:
     feed_title: str = ""
     to_embed: str | None = None
     image_width: int | None = None
+    is_edited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

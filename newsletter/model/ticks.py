@@ -6,12 +6,14 @@ from enum import StrEnum
 
 
 class TickOutcome(StrEnum):
-    """What came of a slot; only `failed` is tried again."""
+    """What came of a slot; `failed` is tried again, and `held` waits for the editor's answer."""
 
     sent = "sent"
     nothing = "nothing"
     late = "late"
     failed = "failed"
+    held = "held"
+    cancelled = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

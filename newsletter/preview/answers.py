@@ -112,6 +112,21 @@ class SectionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DraftView:
+    """A draft that waits for its editor's answer, or has it (`approved`); `fingerprint` is of the letter on screen.
+
+    `can_keep` says that entries are hidden or moved on the page, and not in the draft.
+    """
+
+    number: int
+    slot: str
+    approved: bool
+    fingerprint: str
+    words: str
+    can_keep: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LetterView:
     """A letter and all that is worth knowing about it; only a fault, where there is none.
 
@@ -143,6 +158,7 @@ class LetterView:
     personal: bool = False
     entries: tuple[EntryRow, ...] = ()
     sections: tuple[SectionRow, ...] = ()
+    draft: DraftView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

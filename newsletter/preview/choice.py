@@ -1,6 +1,7 @@
 """What the page asks for: one letter out of all that could be shown."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +38,14 @@ class Choice(BaseModel):
     as_of: Annotated[datetime | None, AfterValidator(_aware)] = None
     hidden: Annotated[frozenset[int], Field(max_length=10_000)] = frozenset()
     order: Annotated[tuple[Annotated[str, Field(max_length=4 * _LONGEST)], ...], Field(max_length=10_000)] = ()
+
+
+class Answer(StrEnum):
+    """What an editor may do about a draft on the page."""
+
+    approve = "approve"
+    cancel = "cancel"
+    keep = "keep"
 
 
 def read_choice(document: object) -> Choice:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from newsletter.preview.answers import FindingRow, LetterView, ReaderView, Snippet
-from newsletter.preview.choice import Choice
+from newsletter.preview.choice import Answer, Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,13 @@ class Desk(Protocol):
 
     def snippet(self, choice: Choice) -> Snippet:
         """Settings that do what the choice's `hidden` and `order` do."""
+        ...
+
+    def answer(self, choice: Choice, answer: Answer, fingerprint: str) -> str:
+        """Approve or cancel the draft of a choice, or keep in it what the page has hidden and moved; in words.
+
+        The one question that changes the project.  `fingerprint` is of the letter that was on screen.
+        """
         ...
 
     def fetch(self) -> str:

@@ -23,7 +23,7 @@ from aiohttp import web
 from newsletter.asjson import as_json
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.preview.answers import fault_of
-from newsletter.preview.choice import Choice, read_choice
+from newsletter.preview.choice import Answer, Choice, read_choice
 from newsletter.preview.desk import Desk
 from newsletter.preview.watching import changes
 
@@ -97,6 +97,7 @@ class Preview:
                 web.post("/api/findings", self._chosen(self._findings)),
                 web.post("/api/test", self._chosen(self._test)),
                 web.post("/api/config", self._chosen(lambda choice, _: self._desk.snippet(choice))),
+                web.post("/api/draft", self._chosen(self._draft)),
                 web.post("/api/fetch", self._fetch),
                 web.get("/{name}", self._file),
             ]
@@ -184,7 +185,7 @@ class Preview:
                 raise web.HTTPBadRequest(text="that is no JSON") from error
             if not isinstance(document, dict):
                 raise web.HTTPBadRequest(text="that is no choice")
-            more = {"email": document.pop("email", None)}
+            more = {name: document.pop(name, None) for name in ("email", "answer", "fingerprint")}
             return await self._told(lambda: question(read_choice(document), more))
 
         return answer
@@ -207,6 +208,13 @@ class Preview:
         if not isinstance(email, str) or not email.strip():
             raise UsageError("to which address?", hint="give one, such as you@example.com")
         return {"words": self._desk.test(choice, email.strip())}
+
+    def _draft(self, choice: Choice, more: Mapping[str, Any]) -> object:
+        try:
+            answer = Answer(more["answer"])
+        except ValueError as error:
+            raise UsageError("a draft is approved, cancelled, or keeps what was changed") from error
+        return {"words": self._desk.answer(choice, answer, str(more["fingerprint"] or ""))}
 
     async def _people(self, request: web.Request) -> web.Response:
         search, digest = request.query.get("q", ""), request.query.get("digest") or None

@@ -16,15 +16,19 @@ from newsletter.model import (
     Consumed,
     DeliveryState,
     Disposition,
+    DraftState,
     Envelope,
     Issue,
     IssueState,
     NewDelivery,
     Picture,
     Rendering,
+    StoredDraft,
 )
 from newsletter.store import tables as t
 from newsletter.store.bulk import insert_new
+from newsletter.store.connect import Database
+from newsletter.store.drafts import answer_draft, drafted_versions, forget_drafted
 from newsletter.store.links import Links
 from newsletter.store.pauses import paused_among
 from newsletter.store.rows import envelope_record, in_chunks, issue_of
@@ -53,6 +57,7 @@ class Freeze(Suppressions, Links):
         note: str = "",
         pictures: Sequence[Picture] = (),
         canary: Canary | None = None,
+        drafted: StoredDraft | None = None,
         link_of: Callable[[str], str] | None = None,
         shortened: Callable[[], Mapping[int, str]] = dict,
         trace: Callable[[str], None] = silent,
@@ -78,6 +83,7 @@ class Freeze(Suppressions, Links):
             note: the editor's, as written.
             pictures: what travels inside the messages, in the order of the letter.
             canary: who get it before the others, and what would stop it.
+            drafted: the draft that this issue is made of, entries as they were then, and that ends with it.
             link_of: from a person's key to the token of their links, which are known from then on.
             shortened: asked at the end what the size budget made of which entry, in words.
             trace: told "freeze:before-commit" and "freeze:after-commit".
@@ -85,8 +91,8 @@ class Freeze(Suppressions, Links):
         Transaction: one write.
 
         Raises:
-            StoreError: number or slot are taken, an entry is not waiting, or
-                a delivery names a rendering that is not there.
+            StoreError: number or slot are taken, an entry is not waiting, the draft
+                has been changed since, or a delivery names a rendering that is not there.
         """
         message_id = message_ids(self.secret("message-id"), digest, number, envelope)
         erased = self._erased_secret()
@@ -115,8 +121,13 @@ class Freeze(Suppressions, Links):
             known: set[str] = set()
             _write_renderings(connection, issue_id, renderings, known)
             _write_pictures(connection, issue_id, pictures)
-            _consume(connection, issue_id, digest, consumed)
-            _mention(connection, issue_id, digest, mentioned)
+            versions = _versions(connection, [one.entry_id for one in consumed])
+            told = _versions(connection, mentioned)
+            if drafted is not None:
+                answer_draft(connection, drafted, state=DraftState.frozen)
+                _keep_as_drafted(self._database, connection, drafted, versions, told)
+            _consume(connection, issue_id, digest, consumed, versions)
+            _mention(connection, issue_id, digest, told)
             for chunk in in_chunks(deliveries):
                 _write_renderings(connection, issue_id, renderings, known)
                 keys = [one.key for one in chunk]
@@ -154,10 +165,14 @@ def _refuse_taken(connection: Connection, digest: str, number: int, slot: str) -
         )
 
 
-def _consume(connection: Connection, issue_id: int, digest: str, consumed: Sequence[Consumed]) -> None:
-    """Mark entries as used up by the issue; each must be waiting, and be named once."""
-    versions = _versions(connection, [one.entry_id for one in consumed])
-    for chunk in in_chunks(versions):
+def _consume(
+    connection: Connection, issue_id: int, digest: str, consumed: Sequence[Consumed], versions: Mapping[int, int]
+) -> None:
+    """Mark entries as used up by the issue, in these versions; each must be waiting."""
+    by_version: dict[int, list[int]] = {}
+    for id_, version in versions.items():
+        by_version.setdefault(version, []).append(id_)
+    for version, chunk in ((version, chunk) for version, ids in by_version.items() for chunk in in_chunks(ids)):
         waiting = connection.execute(
             sa.update(t.offers)
             .where(
@@ -166,10 +181,7 @@ def _consume(connection: Connection, issue_id: int, digest: str, consumed: Seque
                 t.offers.c.issue_id.is_(None),
                 t.offers.c.skipped.is_(None),
             )
-            .values(
-                issue_id=issue_id,
-                version=sa.select(t.entries.c.version).where(t.entries.c.id == t.offers.c.entry_id).scalar_subquery(),
-            )
+            .values(issue_id=issue_id, version=version)
         ).rowcount
         if waiting != len(chunk):
             raise StoreError(
@@ -201,9 +213,8 @@ def _note_shortened(connection: Connection, issue_id: int, shortened: Mapping[in
         connection.execute(statement, [{"entry": id_, "words": words} for id_, words in chunk])
 
 
-def _mention(connection: Connection, issue_id: int, digest: str, mentioned: Sequence[int]) -> None:
+def _mention(connection: Connection, issue_id: int, digest: str, versions: Mapping[int, int]) -> None:
     """Note which edits of earlier entries the issue tells of."""
-    versions = _versions(connection, mentioned)
     told = (
         sa.update(t.offers)
         .where(t.offers.c.digest == digest, t.offers.c.entry_id == sa.bindparam("entry"))
@@ -215,6 +226,21 @@ def _mention(connection: Connection, issue_id: int, digest: str, mentioned: Sequ
             sa.insert(t.mentions),
             [{"issue_id": issue_id, "entry_id": id_, "version": version} for id_, version in chunk],
         )
+
+
+def _keep_as_drafted(database: Database, connection: Connection, drafted: StoredDraft, *found: dict[int, int]) -> None:
+    """Put the versions of a draft in place of present ones that are newer, and keep the texts that it alone has."""
+    then = drafted_versions(connection, drafted.id)
+    older = []
+    for versions in found:
+        for id_ in versions.keys() & then.keys():
+            row = then[id_]
+            if row.version != versions[id_]:
+                versions[id_] = row.version
+                older.append({"entry_id": id_, "version": row.version, "entry": row.entry})
+    if older:
+        insert_new(database, connection, t.entry_versions, older, unique=["entry_id", "version"])
+    forget_drafted(connection, drafted.id)
 
 
 def _versions(connection: Connection, entry_ids: Sequence[int]) -> dict[int, int]:

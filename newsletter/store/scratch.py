@@ -33,6 +33,8 @@ _COPIED: Final = (
     t.suppressions,
     t.pauses,
     t.secrets,
+    t.drafts,
+    t.draft_entries,
 )
 
 

@@ -24,6 +24,7 @@ from newsletter.store.bounces import Bounces
 from newsletter.store.canaries import Canaries
 from newsletter.store.connect import Database, Memory, SqliteFile, connect, locate
 from newsletter.store.deliveries import Deliveries
+from newsletter.store.drafts import Drafts
 from newsletter.store.erasing import Erasing
 from newsletter.store.freeze import Freeze
 from newsletter.store.history import History
@@ -31,6 +32,7 @@ from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
 from newsletter.store.memory import Elsewhere
 from newsletter.store.moving import Moving
+from newsletter.store.notices import Notices
 from newsletter.store.outages import Outages
 from newsletter.store.people import People
 from newsletter.store.polling import Polling
@@ -61,6 +63,8 @@ class Store(
     Freeze,
     Deliveries,
     Canaries,
+    Drafts,
+    Notices,
     Repeating,
     Bounces,
     Statistics,

@@ -4,7 +4,8 @@ Kinds of fact, kept apart: what feeds said (`feeds` … `outages`), what
 became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
 `mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`),
 what people have said (`suppressions` … `pauses`), what came back (`reports`
-… `answers`), and who is on the list (`people`).  Decisions are rows with their reason, so that `explain` can
+… `answers`), who is on the list (`people`), and what
+an editor is yet to answer or the owner to hear (`drafts`, `notices`).  Decisions are rows with their reason, so that `explain` can
 tell them later.
 """
 
@@ -33,8 +34,10 @@ from newsletter.model import (
 )
 from newsletter.store.asked import outages, polls
 from newsletter.store.columns import Id, metadata
+from newsletter.store.drafted import draft_entries, drafts
 from newsletter.store.kept import belonging, tallies
 from newsletter.store.listed import people, people_home
+from newsletter.store.noticed import notices, tellings
 from newsletter.store.returned import answers, bounces, reports, scanned
 from newsletter.store.slots import schedules, ticks
 from newsletter.store.types import Json, Moment, Text, Word
@@ -385,6 +388,8 @@ __all__ = [
     "consents",
     "deliveries",
     "digest_feeds",
+    "draft_entries",
+    "drafts",
     "entries",
     "entry_keys",
     "entry_notes",
@@ -396,6 +401,7 @@ __all__ = [
     "links",
     "mentions",
     "metadata",
+    "notices",
     "offers",
     "outages",
     "pauses",
@@ -413,5 +419,6 @@ __all__ = [
     "signups",
     "suppressions",
     "tallies",
+    "tellings",
     "ticks",
 ]

@@ -10,6 +10,9 @@ from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.rows import Row, in_chunks
 
+#: What may yet become something else.
+_NOT_OVER = (TickOutcome.failed, TickOutcome.held)
+
 
 class Ticks(Part):
     """Slots that were looked at, by digest."""
@@ -19,11 +22,8 @@ class Ticks(Part):
 
         Transaction: one read; one write where the schedule is new.
         """
-        row = t.schedules.c
-        with self._database.read() as connection:
-            known = connection.execute(sa.select(t.schedules).where(row.digest == digest)).first()
-        if known is not None and (known.rule, known.timezone) == (rule, timezone):
-            since: datetime = known.since
+        since = self.schedule_known_since(digest, rule, timezone)
+        if since is not None:
             return since
         values = {"rule": rule, "timezone": timezone, "since": self._clock.now()}
         with self._database.write() as connection:
@@ -44,8 +44,18 @@ class Ticks(Part):
             since: datetime | None = connection.execute(sa.select(row.since).where(row.digest == digest)).scalar()
         return since
 
+    def schedule_known_since(self, digest: str, rule: str, timezone: str) -> datetime | None:
+        """Since when a digest has this schedule; None where nobody has looked at it yet.
+
+        Transaction: one read.
+        """
+        row = t.schedules.c
+        wanted = sa.select(row.since).where(row.digest == digest, row.rule == rule, row.timezone == timezone)
+        with self._database.read() as connection:
+            return connection.execute(wanted).scalar()
+
     def record_ticks(self, ticks: Iterable[Tick]) -> None:
-        """Write what came of slots; of one that has failed before, what came of it now.
+        """Write what came of slots; of one that had failed or was held, what came of it now.
 
         Transaction: one write.
         """
@@ -62,12 +72,12 @@ class Ticks(Part):
                     self._database.insert(t.ticks)
                     .values(digest=tick.digest, slot=tick.slot, **values)
                     .on_conflict_do_update(
-                        index_elements=["digest", "slot"], set_=values, where=t.ticks.c.outcome == TickOutcome.failed
+                        index_elements=["digest", "slot"], set_=values, where=t.ticks.c.outcome.in_(_NOT_OVER)
                     )
                 )
 
     def settled_slots(self, digest: str, slots: Iterable[str]) -> frozenset[str]:
-        """Those of these slots that are over and done with: anything but failed came of them, or an issue is theirs.
+        """Those of these slots that are over and done with: something final came of them, or an issue is theirs.
 
         Transaction: one read.
         """
@@ -76,7 +86,7 @@ class Ticks(Part):
         with self._database.read() as connection:
             for chunk in in_chunks(dict.fromkeys(slots)):
                 over = sa.select(row.slot).where(
-                    row.digest == digest, row.slot.in_(chunk), row.outcome != TickOutcome.failed
+                    row.digest == digest, row.slot.in_(chunk), row.outcome.not_in(_NOT_OVER)
                 )
                 frozen = sa.select(issue.slot).where(issue.digest == digest, issue.slot.in_(chunk))
                 found.update(connection.execute(over).scalars())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from newsletter.config import Config, find_project, load_project, parse_project
-from newsletter.config.schema import LATER, DigestBlock, FeedBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import LATER, DigestBlock, FeedBlock, NotifyBlock, ProjectBlock, SmtpBlock
 from newsletter.errors import ConfigError, UsageError
 from newsletter.model import Feed, OnUnknown, Rule
 
@@ -386,7 +386,10 @@ def test_mistakes_of_yaml_and_of_settings_are_told_together() -> None:
         (HEAD + "settle: true\n", "newsletter.yaml:3: settle: must be a time"),
         (HEAD + "feeds: [{url: https://a.example, settle: 5}]\n", "newsletter.yaml:3: feeds[0].settle: must be a time"),
         (HEAD + "max_entries: 3\n", "newsletter.yaml:3: max_entries: no such setting here: it belongs under feeds"),
-        (HEAD + "digests: {a: {subject: x}}\n", "newsletter.yaml:3: digests.a.subject: not in this version yet"),
+        (
+            HEAD + "digests: {a: {send_window: x}}\n",
+            "newsletter.yaml:3: digests.a.send_window: not in this version yet",
+        ),
         (HEAD + 'title2: "\\e[31m"\n', "newsletter.yaml:3: the control character U+001B is not allowed here"),
     ],
 )
@@ -405,13 +408,14 @@ def test_everything_the_design_names_is_followed_or_put_off() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
         "first_run edits settle on_unknown reply_to list_id user_agent bounces subscribe failing_after "
-        "on_copy keep",
+        "on_copy keep owner notify",
         FeedBlock: "url title language tags max_entries include exclude headers allow_private settle poll username "
         "password_env password_file password_command",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "
         "sections pictures note send_window catch_up max_lateness canary approve",
         SmtpBlock: "host port tls username password_env password_file password_command connections rate window timeout "
         "per_connection per_domain insecure dkim",
+        NotifyBlock: "apprise_env apprise_file apprise_command failures overdue per_day",
     }
     for block, words in design.items():
         known = {field.alias or name for name, field in block.model_fields.items()} | LATER[block]

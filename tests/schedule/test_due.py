@@ -208,7 +208,7 @@ def test_the_command_tells_what_it_did_and_status_shows_it(wire: Wire) -> None:
     status = wire("status")
 
     assert (0, 1) == (sent.code, len(wire.inbox()))
-    assert [{"digest": "daily", "tick": None}] == again.data["digests"]
+    assert [{"digest": "daily", "tick": None, "draft": None}] == again.data["digests"]
     assert "daily: nothing is due" in again.err
     assert f"{now:%H:%M}: issue 1" in status.out
     assert 2 == wire("send", "--due", "-n").code

@@ -7,7 +7,7 @@ from datetime import datetime
 from newsletter import pipeline
 from newsletter.app.project import App
 from newsletter.feeds.settling import settled
-from newsletter.model import Consumed, Disposition, Feed, FeedHealth, StoredEntry
+from newsletter.model import Consumed, Disposition, Feed, FeedHealth, StoredDraft, StoredEntry
 from newsletter.store.history import EntryStory, Fate
 
 
@@ -143,7 +143,16 @@ def used_words(disposition: Disposition, why: str, shortened: str) -> str:
 
 
 def _of_waiting(app: App, name: str, stored: StoredEntry) -> InDigest:
-    """What the next issue would do with it, by the rules as they are now."""
+    """What the next issue would do with it, by the rules as they are now; a draft is what it will be."""
+    if (kept := app.store.open_draft(name)) is not None:
+        fate = next((one for one in drafted_fates(app, kept) if one.entry_id == stored.id), None)
+        issue = f"the draft of issue {kept.number}, for {kept.slot}"
+        if fate is None:
+            return InDigest(
+                digest=name, word="waiting", sentence=f"came after {issue}, so it waits for the issue after it"
+            )
+        words = used_words(fate.disposition, fate.why, "")
+        return InDigest(digest=name, word="drafted", sentence=f"in {issue}, which is {kept.state}: {words}")
     fates, ready = next_issue(app, name)
     if (at := ready.get(stored.id)) is not None:
         until = f"waits until it has not changed for a while (settle): until {day(at)}, if it stays as it is"
@@ -153,6 +162,11 @@ def _of_waiting(app: App, name: str, stored: StoredEntry) -> InDigest:
         return InDigest(digest=name, word="waiting", sentence="waits for the next issue")
     words = used_words(fate.disposition, fate.why, "")
     return InDigest(digest=name, word="waiting", sentence=f"waits; the next issue would have it {words}")
+
+
+def drafted_fates(app: App, kept: StoredDraft) -> tuple[Consumed, ...]:
+    """What an open draft makes of each of its entries."""
+    return pipeline.build(app.parts(), app.publication(kept.digest, note=""), kept).consumed
 
 
 def next_issue(app: App, name: str) -> tuple[Mapping[int, Consumed], Mapping[int, datetime]]:

@@ -95,6 +95,12 @@ def _issue(app: App, number: int, digest: str | None) -> Issue:
         choices = ", ".join(f"{one.digest}/{number}" for one in found)
         raise UsageError(f"{len(found)} digests have an issue {number}", hint=f"say which: {choices}")
     if not found:
+        for kept in filter(None, map(app.store.open_draft, names)):
+            if kept.number == number:
+                raise UsageError(
+                    f"issue {number} of {kept.digest} is a draft for {kept.slot}, which is {kept.state}",
+                    hint=f"newsletter issue show {number} --digest {kept.digest}",
+                )
         last = {name: app.store.next_number(name) - 1 for name in names}
         known = ", ".join(f"{name}/{number}" for name, number in last.items() if number)
         hint = f"the last one is {known}" if known else "no issue has been sent yet"

@@ -164,7 +164,9 @@
           !fixed() && el("span", { class: "pair" },
             el("button", { id: "as-config", type: "button", "data-key": "config", click: asConfig, title: "The settings that do the same in newsletter.yaml" }, "Copy as config"),
             el("button", { id: "reset", type: "button", "data-key": "reset", disabled: !changed, click: () => Page.choose({ hidden: [], order: [] }) }, "Reset")) || ""),
-        !fixed() && changed ? el("p", { class: "quiet" }, "Hidden entries and moved sections are so in this preview only; what is sent follows newsletter.yaml.") : "",
+        !fixed() && changed ? el("p", { class: "quiet" }, letter.draft
+          ? "Hidden entries and moved sections are so in this preview only, until you keep them in the draft."
+          : "Hidden entries and moved sections are so in this preview only; what is sent follows newsletter.yaml.") : "",
         list);
       if (typing) search.focus({ preventScroll: true });
     });

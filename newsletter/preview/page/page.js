@@ -150,6 +150,7 @@
     problem(null);
     Page.letter = letter;
     notices(letter.notices);
+    Page.draft.show(letter);
     inbox(letter);
     meter(letter.size);
     Page.chooser.show();
@@ -367,6 +368,7 @@
     Page.letters.begin();
     Page.dashboard.begin();
     Page.chooser.begin();
+    Page.draft.begin(Page.choose);
     const frozen = $("frozen");
     $("copy-html").disabled = $("download").disabled = true;
     open(Page.view.tab);
