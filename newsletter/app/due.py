@@ -63,7 +63,7 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
     smtp = cache(app.smtp_for_issues)
     with app.store.lock():
         finished: tuple[SendReport, ...] = ()
-        if app.store.unfinished():
+        if pipeline.to_finish(app.parts()):
             finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop))
         looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
     return Looks(finished=finished, looked=tuple(looked))
@@ -110,7 +110,8 @@ def _outcome(app: App, digest: str, slot: Slot, sent: Sent) -> Tick:
     """What a send that has come to its end means for its slot."""
     report, draft = sent.report, sent.draft
     if report is not None:
-        return _tick(app, digest, slot, TickOutcome.sent, number=report.issue.number, why=report.stopped or "")
+        waits = f"{report.waiting} wait for their hours" if report.waiting else ""
+        return _tick(app, digest, slot, TickOutcome.sent, number=report.issue.number, why=report.stopped or waits)
     if draft is None:
         stopped = next((one.stopped for one in sent.finished if one.stopped), "an earlier issue is not finished")
         return _tick(app, digest, slot, TickOutcome.failed, why=stopped)

@@ -158,4 +158,9 @@ class _Runner:
             for poll in app.store.polls([feed.url for feed in app.config.feeds]).values()
             if poll.next_at is not None and poll.paused is None
         ]
-        return min([*slots, *polls], default=now + timedelta(seconds=_LONGEST_REST))
+        openings = [
+            opens_at
+            for issue in app.store.unfinished()
+            if (opens_at := app.store.postponed(issue.id)[1]) is not None and not issue.waits_for_a_person
+        ]
+        return min([*slots, *polls, *openings], default=now + timedelta(seconds=_LONGEST_REST))

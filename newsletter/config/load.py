@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -37,6 +38,7 @@ from newsletter.config.schema import (
 from newsletter.config.secret import PasswordSource
 from newsletter.config.selection import feeds_in_order, meant_feeds, named_feeds
 from newsletter.errors import ConfigError, Problem
+from newsletter.hours import Hours
 from newsletter.model import CanaryRule, Feed, OnUnknown
 from newsletter.schedule import Lateness
 from newsletter.text import one_line
@@ -162,6 +164,7 @@ def _check_together(check: _Checker, raw: dict[str, Any]) -> None:
                 _check_selection(check, name, body, [feed for feed in feeds if feed is not None])
                 _check_theme(check, name, body)
                 _check_pictures(check, name, body)
+                _check_hours(check, name, body)
                 _check_sections(check, name, body, [feed for feed in feeds if feed is not None])
     for smtp in _parts(SmtpBlock, [raw["smtp"]] if isinstance(raw.get("smtp"), dict) else []):
         if smtp is not None:
@@ -251,6 +254,14 @@ def _check_pictures(check: _Checker, name: str, body: DigestBlock) -> None:
         check.wrong(("digests", name, "pictures"), text)
 
 
+def _check_hours(check: _Checker, name: str, body: DigestBlock) -> None:
+    try:
+        _hours(body, "UTC")
+    except ValueError as error:
+        text = f"{error}: send_window has no minute that is not in them" if body.send_window else str(error)
+        check.wrong(("digests", name, "quiet_hours"), text)
+
+
 def _check_theme(check: _Checker, name: str, body: DigestBlock) -> None:
     try:
         own = [path.name for path in (check.folder / "templates").iterdir() if path.is_dir()]
@@ -327,6 +338,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
                 timezone=body.timezone or whole.timezone,
                 schedule=body.schedule,
                 lateness=Lateness(longest=timedelta(seconds=body.max_lateness), catch_up=body.catch_up == "one"),
+                hours=_hours(body, body.timezone or whole.timezone),
                 theme=body.theme,
                 max_entries=body.max_entries,
                 per_feed=body.per_feed,
@@ -343,6 +355,11 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         bounces=bounces_config(whole.bounces, folder, path_in),
         subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
     )
+
+
+def _hours(body: DigestBlock, timezone: str) -> Hours | None:
+    by_person = body.clock == "subscriber"
+    return Hours.parse(body.send_window, body.quiet_hours, ZoneInfo(timezone), by_person=by_person)
 
 
 def _canary(block: CanaryBlock) -> CanaryRule:

@@ -10,6 +10,7 @@ from typing import Literal
 from newsletter.address import Address
 from newsletter.config.secret import FeedSecret, PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
+from newsletter.hours import Hours
 from newsletter.model import BounceRules, CanaryRule, Feed, OnUnknown
 from newsletter.schedule import Lateness
 from newsletter.urls import canonical_url
@@ -19,6 +20,7 @@ Tls = Literal["starttls", "implicit", "none"]
 Sort = Literal["newest", "oldest"]
 GroupBy = Literal["feed", "tag", "none"]
 Pictures = Literal["link", "none", "cid"]
+WhoseClock = Literal["digest", "subscriber"]
 
 
 def is_loopback(host: str) -> bool:
@@ -124,7 +126,8 @@ class DigestConfig:
 
     `schedule` is as written; `max_entries` and `per_feed` are None for no limit;
     `list_id` is the whole List-Id (RFC 2919), the same for good.  `note` is the
-    file of the editor's note, which need not be there.
+    file of the editor's note, which need not be there.  `hours` are when it may be
+    mailed; None: at any time.
     """
 
     name: str
@@ -133,6 +136,7 @@ class DigestConfig:
     timezone: str
     schedule: str | None = None
     lateness: Lateness = field(default_factory=Lateness)
+    hours: Hours | None = None
     theme: str = "default"
     max_entries: int | None = None
     per_feed: int | None = None

@@ -8,7 +8,6 @@ import re
 import shlex
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
@@ -24,9 +23,9 @@ from newsletter.config.canary import (
 )
 from newsletter.config.filters import Rules
 from newsletter.config.intervals import poll_interval
-from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
+from newsletter.config.project import GroupBy, Pictures, Sort, Tls, WhoseClock, is_loopback
+from newsletter.config.timing import hours_range, lateness, one_or_several, schedule_rule
 from newsletter.errors import AddressError
-from newsletter.schedule import Schedule
 from newsletter.text import one_line
 from newsletter.urls import safe_url
 from newsletter.yamlfile import Unclear, language_tag, time_zone
@@ -41,9 +40,6 @@ _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)  # RFC 2
 _DIGEST_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _THEME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _RATE = re.compile(r"[1-9][0-9]{0,6}/(?:s|m|h|d)", re.ASCII)
-_LATENESS = re.compile(r"([0-9]{1,6}) ?(m|h|d)", re.ASCII)
-_SECONDS = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_LATEST = 31 * 86_400.0
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*", re.ASCII)
 _LONGEST_SELECTOR = 63
 #: The themes that are always there; any folder in the project's templates/ is one, too.
@@ -87,22 +83,6 @@ def _sendable(text: str, address: Address) -> str:
     if address.needs_smtputf8:
         raise ValueError("the part before the @ must be ASCII, or most servers will refuse your mail")
     return text.strip()
-
-
-def _schedule(text: str) -> str:
-    """A rule for when a digest goes out; its time zone is another setting."""
-    return Schedule.parse(_line(text), ZoneInfo("UTC")).text
-
-
-def _lateness(value: Any) -> float:
-    """Seconds, written as `30m`, `6h` or `2d`."""
-    found = _LATENESS.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a time such as 30m, 6h or 2d")
-    seconds = int(found[1]) * _SECONDS[found[2]]
-    if seconds > _LATEST:
-        raise ValueError("must be at most 31d")
-    return seconds
 
 
 def _base_url(text: str) -> str:
@@ -268,6 +248,7 @@ EnvironmentName = Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*", re.ASCII)
 PasswordCommand = Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
 Settle = Annotated[float, PlainValidator(settle_time)]
+Ranges = Annotated[list[Annotated[str, AfterValidator(hours_range)]], BeforeValidator(one_or_several)]
 
 
 class Block(BaseModel):
@@ -309,10 +290,13 @@ class DigestBlock(Block):
 
     feeds: list[Line] | None = None
     tags: list[Line] | None = None
-    schedule: Annotated[str, AfterValidator(_schedule)] | None = None
+    schedule: Annotated[str, AfterValidator(schedule_rule)] | None = None
     timezone: Timezone | None = None
-    max_lateness: Annotated[float, PlainValidator(_lateness)] = 6 * 3600.0
+    max_lateness: Annotated[float, PlainValidator(lateness)] = 6 * 3600.0
     catch_up: Literal["skip", "one"] = "skip"
+    clock: WhoseClock = "digest"
+    send_window: Ranges = []
+    quiet_hours: Ranges = []
     theme: Annotated[str, _matching(_THEME, "a theme is named by letters, digits, - and _")] = "default"
     max_entries: Number | None = None
     per_feed: Number | None = None
@@ -434,7 +418,7 @@ class ProjectBlock(Block):
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset(),
-    DigestBlock: frozenset({"approve", "send_window", "subject"}),
+    DigestBlock: frozenset({"approve", "subject"}),
     CanaryBlock: frozenset(),
     SmtpBlock: frozenset(),
     DkimBlock: frozenset(),

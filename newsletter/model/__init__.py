@@ -44,6 +44,7 @@ from newsletter.model.feeds import (
     Validators,
 )
 from newsletter.model.issues import (
+    BY_PERSON,
     Canary,
     CanaryRule,
     Consumed,
@@ -82,6 +83,7 @@ from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhyth
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
+    "BY_PERSON",
     "EVERY_DIGEST",
     "REASONS_BY_STRENGTH",
     "UNSETTLED",
