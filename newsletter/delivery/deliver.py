@@ -106,11 +106,9 @@ async def deliver(
 
 def _put_off(issue: Issue, outbox: Outbox, hours: Hours, closed: Collection[str | None], now: datetime) -> None:
     """Let those wait whose hours were closed to them; so nobody looks at them again before."""
-    if closed and not hours.by_person:
-        outbox.postpone(issue.id, hours.opening(now))
-    elif closed:
-        for timezone in closed:
-            outbox.postpone(issue.id, hours.opening(now, timezone), [timezone])
+    if closed:
+        theirs = {timezone: hours.opening(now, timezone) for timezone in closed}
+        outbox.postpone(issue.id, theirs if hours.by_person else hours.opening(now))
 
 
 async def send_one(message: bytes, *, sender: str, recipient: str, smtp: SmtpSettings) -> str:

@@ -1,7 +1,7 @@
 """What delivery asks of others (a store, a connection) and what it tells them, no more than it needs."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,7 +74,7 @@ class Outbox(Protocol):
         """How many deliveries wait for their hours, and until when the first of them does."""
         ...
 
-    def postpone(self, issue_id: int, until: datetime, timezones: Collection[str | None] | None = None) -> int:
+    def postpone(self, issue_id: int, until: datetime | Mapping[str | None, datetime]) -> int:
         """Let everybody, or people of these time zones, wait for their hours."""
         ...
 
