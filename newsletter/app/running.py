@@ -6,14 +6,16 @@ them at once, and `send --due` from cron beside it, come to the same.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
 from newsletter import pipeline
 from newsletter.app.due import Looks, send_due
+from newsletter.app.notify import watched_by_systemd
 from newsletter.app.project import App
+from newsletter.app.pulse import Pulse
 from newsletter.app.schedules import upcoming
 from newsletter.clock import Clock, SystemClock
 from newsletter.errors import BusyError, NewsletterError
@@ -30,6 +32,9 @@ class Listener(Protocol):
 
     def began(self, app: App) -> None:
         """The project is open, for the first time or as it has been changed."""
+
+    def monitored(self, address: str) -> None:
+        """Monitors are answered there."""
 
     def looked(self, found: Looks) -> None:
         """All digests were looked at."""
@@ -50,6 +55,7 @@ async def run(
     watch: Watch,
     listener: Listener,
     stop: asyncio.Event,
+    listen: tuple[str, int] | None = None,
     clock: Clock | None = None,
     rest: Callable[[float], Awaitable[None]] | None = None,
 ) -> None:
@@ -63,26 +69,36 @@ async def run(
         watch: sees each send happen.
         listener: is told the rest.
         stop: ends it.
+        listen: host and port at which monitors are answered, /healthz and /metrics; None: nowhere.
         clock: what time it is.
         rest: waits for seconds; until `stop` is set, unless somebody says otherwise.
 
     Raises:
         ConfigError: the project has mistakes at the start.
         StoreError: its store cannot be used at the start.
+        NewsletterError: nobody can listen there.
     """
     clock = clock or SystemClock()
     trouble = ""
-    runner = _Runner(path, clock, watch, listener)
-    with closing(runner):
+    pulse = Pulse(clock)
+    runner = _Runner(path, clock, watch, pulse, listener)
+    async with AsyncExitStack() as around:
+        around.callback(runner.close)
         runner.open()
+        if listen is not None:
+            listener.monitored(await around.enter_async_context(pulse.monitored(*listen)))
+        await around.enter_async_context(watched_by_systemd(lambda: not pulse.is_late))
         while not stop.is_set():
             try:
                 until = await runner.look(stop)
+                pulse.looked()
             except BusyError:
+                pulse.looked()
                 # Somebody sends by hand, or cron does: they do what we would.
                 until = clock.now() + timedelta(seconds=_LONGEST_REST)
             except NewsletterError as error:
                 runner.close()
+                pulse.looked(error)
                 until = clock.now() + timedelta(seconds=_LONGEST_REST)
                 if str(error) != trouble:
                     trouble = str(error)
@@ -109,10 +125,11 @@ def _until(stop: asyncio.Event) -> Callable[[float], Awaitable[None]]:
 class _Runner:
     """The project, opened anew when its file has changed."""
 
-    def __init__(self, path: Path | None, clock: Clock, watch: Watch, listener: Listener) -> None:
+    def __init__(self, path: Path | None, clock: Clock, watch: Watch, pulse: Pulse, listener: Listener) -> None:
         self._path = path
         self._clock = clock
-        self._watch = watch
+        self._watch = pulse.hearing(watch)
+        self._pulse = pulse
         self._listener = listener
         self._app: App | None = None
         self._text = b""
@@ -127,17 +144,20 @@ class _Runner:
         # Only a store that can be used is a beginning.
         app.store.info()
         self._app = app
+        self._pulse.opened(app)
         self._listener.began(app)
         return app
 
     def close(self) -> None:
         """Let go of the store."""
         if self._app is not None:
+            self._pulse.opened(None)
             self._app.close()
             self._app = None
 
     async def look(self, stop: asyncio.Event) -> datetime:
         """Send what is due, ask the feeds that are due; when to look again at the latest."""
+        self._pulse.beat()
         try:
             app = self.open()
         except OSError as error:
@@ -145,7 +165,9 @@ class _Runner:
         if any(digest.schedule for digest in app.config.digests):
             self._listener.looked(await send_due(app, None, watch=self._watch, stop=stop))
         if not stop.is_set() and app.config.feeds:
-            results = await pipeline.fetch(app.parts(), app.config.feeds, kind=Round.due)
+            results = await pipeline.fetch(
+                app.parts(), app.config.feeds, kind=Round.due, on_result=lambda _: self._pulse.beat()
+            )
             if results:
                 self._listener.polled(results)
         return self._next(app)

@@ -1,13 +1,14 @@
 """`run`: stay up and send every digest on its schedule."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from newsletter.cli.output import Output
 from newsletter.cli.report import fetch_detail, fetch_summary, moment
 from newsletter.cli.session import Session, command
+from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.app import App
@@ -16,12 +17,26 @@ if TYPE_CHECKING:
     from newsletter.model import FetchResult
 
 
+_LAST_PORT: Final = 65_535
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     command(app, "run")(run)
 
 
-def run(session: Session) -> int:
+def run(
+    session: Session,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="[HOST:]PORT",
+            help="Answer monitors there: /healthz and /metrics. Without a host: this machine only.",
+            show_default=False,
+        ),
+    ] = None,
+) -> int:
     """Stay up: ask each feed when its time has come, and send every digest on its schedule.
 
     What happens is said on stderr, with -v also how each feed was polled.  A change of
@@ -35,14 +50,27 @@ def run(session: Session) -> int:
     from newsletter.cli.stopping import until_stopped
     from newsletter.clock import SystemClock
 
+    place = None if listen is None else _place(listen)
     listener = _Listener(session.out)
     try:
         with watching(session.out, SystemClock(), ask=False) as watch:
-            asyncio.run(until_stopped(lambda stop: stay_up(session.config, watch=watch, listener=listener, stop=stop)))
+            asyncio.run(
+                until_stopped(
+                    lambda stop: stay_up(session.config, watch=watch, listener=listener, stop=stop, listen=place)
+                )
+            )
     finally:
         tell_systemd("STOPPING=1")
     session.out.say("stopped when asked to")
     return 0
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Host and port of `9464`, `0.0.0.0:9464` or `[::1]:9464`."""
+    host, _, port = text.strip().rpartition(":")
+    if not port.isdecimal() or int(port) > _LAST_PORT:
+        raise UsageError(f"--listen {text!r} is no port", hint="write --listen 9464, or --listen 127.0.0.1:9464")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
 class _Listener:
@@ -61,6 +89,9 @@ class _Listener:
             for one in upcoming(app.config, app.clock.now(), count=1)
         ]
         self._out.say(f"{app.config.title}: {len(app.config.feeds)} feeds; next: {', '.join(slots)}")
+
+    def monitored(self, address: str) -> None:
+        self._out.say(f"monitors are answered at {address}/healthz and {address}/metrics")
 
     def looked(self, found: "Looks") -> None:
         from newsletter.cli.send import tell_looks

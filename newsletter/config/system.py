@@ -17,3 +17,11 @@ def user() -> str:
 def notify_socket() -> str:
     """Where systemd waits to hear how a service is doing (sd_notify(3)); "" where nobody does."""
     return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def watchdog_seconds() -> float:
+    """How often systemd wants to hear that a service works (sd_watchdog_enabled(3)); 0 where it does not."""
+    interval, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not interval.isdecimal() or process not in ("", str(os.getpid())):
+        return 0.0
+    return int(interval) / 1_000_000

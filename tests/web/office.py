@@ -225,6 +225,7 @@ class Opened:
         base: what the project calls its pages; None: the very address they are served at.
         more: further lines of newsletter.yaml.
         clock: another than the tests' own, for browsers, which look at the time themselves.
+        connections: at most so many at once.
     """
 
     def __init__(
@@ -234,10 +235,12 @@ class Opened:
         base: str | None = f"https://{NAME}",
         more: str = "",
         clock: Any = None,
+        connections: int = 500,
     ) -> None:
         self._folder = folder
         self._base = base
         self._more = more
+        self._connections = connections
         self._clock = clock or FakeClock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -257,7 +260,11 @@ class Opened:
         (self._folder / "subscribers.yaml").touch()
         app = App.open(self._folder, clock=self._clock, ids=counting_ids("web"))
         said: list[str] = []
-        settings = ServerSettings(port=port if self._base is None else 0, behind_proxy=self._base is not None)
+        settings = ServerSettings(
+            port=port if self._base is None else 0,
+            behind_proxy=self._base is not None,
+            connections=self._connections,
+        )
         office = Office(self._folder, app, self._clock, self._sink, self._loop, said)
         office.server = public_server(app, settings, log=said.append, warn=said.append)
         self._serving = office.server.serving()
