@@ -110,7 +110,7 @@ def _outcome(app: App, digest: str, slot: Slot, sent: Sent) -> Tick:
     """What a send that has come to its end means for its slot."""
     report, draft = sent.report, sent.draft
     if report is not None:
-        waits = f"{report.waiting} wait for their hours" if report.waiting else ""
+        waits = f"{report.waiting} go later, in their hours" if report.waiting else ""
         return _tick(app, digest, slot, TickOutcome.sent, number=report.issue.number, why=report.stopped or waits)
     if draft is None:
         stopped = next((one.stopped for one in sent.finished if one.stopped), "an earlier issue is not finished")

@@ -38,15 +38,17 @@ _GROWTH = 60
 class DigestRow:
     """One digest: what waits for its next issue, how much of that is settling (see `settle`), and its last one.
 
-    `last_ticks` say what came of the last slots of its schedule, the latest first.
+    `next_slots` are its next ones, on the wall of its time zone; `last_ticks` say what
+    came of the last ones, the latest first.
     """
 
     name: str
     waiting: int
     settling: int
     schedule: str | None
+    timezone: str
     next_at: datetime | None
-    next_slots: tuple[datetime, ...]
+    next_slots: tuple[str, ...]
     last_tick: Tick | None
     last_ticks: tuple[Tick, ...]
     last_number: int | None
@@ -135,15 +137,16 @@ def _digest_row(app: App, digest: DigestConfig) -> DigestRow:
     last = next(iter(store.issues(digest.name, 1)), None)
     waiting = store.waiting(digest.name, [feed.url for feed in digest.feeds])
     _, settling = settled(waiting, digest.feeds, now=now)
-    slots = tuple(slot.at for one in upcoming(app.config, now, count=_NEXT, digest=digest.name) for slot in one.slots)
+    slots = [slot for one in upcoming(app.config, now, count=_NEXT, digest=digest.name) for slot in one.slots]
     ticks = tuple(store.ticks(digest.name, _LAST_TICKS))
     return DigestRow(
         name=digest.name,
         waiting=len(waiting),
         settling=len(settling),
         schedule=digest.schedule,
-        next_at=slots[0] if slots else None,
-        next_slots=slots,
+        timezone=digest.timezone,
+        next_at=slots[0].at if slots else None,
+        next_slots=tuple(slot.name for slot in slots),
         last_tick=ticks[0] if ticks else None,
         last_ticks=ticks,
         last_number=last.number if last else None,

@@ -107,7 +107,7 @@ def status(session: Session) -> int:
             for d in picture.digests
         ],
     )
-    slots = [tick for d in picture.digests for tick in d.last_ticks]
+    slots = [tick for d in picture.digests for tick in d.last_ticks[:3]]
     if len(slots) > len(picture.digests):
         out.line("")
         out.table(

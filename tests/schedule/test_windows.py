@@ -1,6 +1,7 @@
 """What waits for its hours goes when they open, to each once, whatever is changed meanwhile."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -72,7 +73,7 @@ def test_an_issue_is_frozen_in_its_slot_and_mailed_when_its_window_opens(wire: W
     tick = look(wire, clock, "2026-03-02 06:01").looked[0].tick
 
     assert tick is not None
-    assert (1, "6 wait for their hours") == (tick.number, tick.why)
+    assert (1, "6 go later, in their hours") == (tick.number, tick.why)
     assert [] == wire.inbox()
     assert [("waits for its hours", datetime(2026, 3, 2, 7, 0, tzinfo=UTC))] == words(wire, clock)
     # What is new since then is for the next issue.
@@ -288,3 +289,41 @@ def test_a_canary_is_drawn_from_those_who_may_have_it_first(wire: Wire, clock: F
     assert ["b0@example.com", "b1@example.com"] == sorted(wire.inbox())
     look(wire, clock, "2026-03-02 17:00")
     assert 22 == len(set(wire.inbox())) == len(wire.inbox())
+
+
+# ------------------------------------------------------------------ what a publisher sees
+
+
+def test_schedule_next_and_status_say_what_waits_and_until_when(wire: Wire) -> None:
+    slot, opens, closes = (datetime.now(UTC) + timedelta(hours=hours) for hours in (2, 5, 6))
+    configure(wire, f"timezone: UTC, send_window: '{opens:%H:%M}-{closes:%H:%M}'", rule=f"daily {slot:%H:%M}")
+    slots = wire("schedule", "next", "-n", "1")
+    [said] = wire("schedule", "next", "-n", "1", "--json").data
+
+    assert "waits until" in slots.out
+    assert re.search(rf"{slot:%a %Y-%m-%d %H:%M} .*UTC +{opens:%a %Y-%m-%d %H:%M}", slots.out)
+    assert f"{opens:%Y-%m-%dT%H:%M:00+00:00}" == said["slots"][0]["begins"]
+    refused = wire("send", "-y")
+    assert 1 == refused.code
+    assert "daily is not mailed at this hour: its hours begin " in refused.err
+    assert "--now sends it all the same" in refused.err
+    assert "not at this hour: its hours begin" in wire("send", "-n").out
+    assert 2 == wire("send", "--due", "--now").code
+    assert 0 == wire("send", "-y", "--now").code
+    assert PEOPLE == sorted(wire.inbox())
+
+
+def test_status_names_the_last_slots_and_the_next(wire: Wire, clock: FakeClock) -> None:
+    configure(wire, "send_window: 12:00-13:00")
+    look(wire, clock)
+    look(wire, clock, "2026-03-02 06:01")
+    look(wire, clock, "2026-03-03 06:01")
+
+    with closing(App.open(wire.folder, clock=clock)) as app:
+        [digest] = status(app).digests
+    said = wire("status").out
+
+    assert ("2026-03-04 07:00", "2026-03-05 07:00", "2026-03-06 07:00") == digest.next_slots
+    assert ["2026-03-03 07:00", "2026-03-02 07:00"] == [tick.slot for tick in digest.last_ticks]
+    assert re.search(r"2026-03-02 07:00 +daily +issue 1 +6 go later, in their hours", said)
+    assert re.search(r"2026-03-03 07:00 +daily +nothing +nothing is new", said)
