@@ -11,6 +11,7 @@ import pytest
 
 from newsletter.app import App
 from newsletter.app.due import Looks, send_due
+from newsletter.app.explain import explain
 from newsletter.app.send import Watcher, send
 from newsletter.app.status import status
 from newsletter.delivery.ports import Progress
@@ -204,6 +205,21 @@ def test_each_subscriber_gets_it_at_the_hour_of_the_slot_on_their_own_wall(wire:
         ("02 12:00", "york"),
         ("02 18:00", "pago"),
     ] == sorted(found)
+
+
+def test_explain_says_until_when_somebody_waits_and_by_whose_clock(wire: Wire, clock: FakeClock) -> None:
+    configure(wire, "clock: subscriber", people=world())
+    look(wire, clock)
+    look(wire, clock, "2026-03-02 06:00")
+
+    with closing(App.open(wire.folder, clock=clock)) as app:
+        said = explain(app, "york@example.com").next_send
+
+    local = datetime(2026, 3, 2, 12, 0, tzinfo=UTC).astimezone()
+    assert (
+        f"Issue 1 of daily waits for its hours: it goes out from {local:%Y-%m-%d %H:%M} on, "
+        "by the clock of America/New_York."
+    ) in said
 
 
 def test_those_who_wait_keep_nobody_from_the_next_issue_and_get_both(wire: Wire, clock: FakeClock) -> None:
