@@ -51,9 +51,11 @@ async def monitored(
     ) -> web.StreamResponse:
         # A page in somebody's browser must not read figures by calling this machine by another name.
         if names and request.host not in names:
-            return web.Response(status=421, text="that is not what we are called here\n")
-        response = await handler(request)
+            response: web.StreamResponse = web.Response(status=421, text="that is not what we are called here\n")
+        else:
+            response = await handler(request)
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Server"] = "newsletter"
         return response
 
     async def health(_: web.Request) -> web.Response:

@@ -62,7 +62,7 @@ class Asked:
                 async with session.get(f"{self.address}{path}") as answer:
                     self.answers.append((answer.status, await answer.text()))
             async with session.get(f"{self.address}/metrics", headers={"Host": "evil.example"}) as answer:
-                assert 421 == answer.status
+                assert (421, "newsletter") == (answer.status, answer.headers["Server"])
         self._clock.advance(timedelta(minutes=11))
         if not self._steps:
             self._stop.set()
