@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
@@ -25,6 +26,7 @@ from newsletter.delivery.smtp import SmtpSettings
 from newsletter.feeds.fetch import fetch_each
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
 from newsletter.feeds.settling import settled
+from newsletter.hours import Hours
 from newsletter.intake import Intake
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
@@ -51,6 +53,7 @@ from newsletter.model import (
 )
 from newsletter.people.bounces.failures import judge_failures
 from newsletter.rounds import Counter, begin, end, news
+from newsletter.schedule import wall_of
 from newsletter.stages import Parts, Publication, Sent, Watch
 
 # --------------------------------------------------------------- fetch and parse
@@ -228,6 +231,7 @@ def freeze(
         links_secret=parts.store.links_secret(),
     )
     renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
+    hours = parts.hours.get(draft.digest)
     issue = parts.store.freeze(
         digest=draft.digest,
         number=draft.number,
@@ -236,7 +240,8 @@ def freeze(
         envelope=envelope,
         consumed=draft.consumed,
         mentioned=[entry.id for entry in draft.updated],
-        deliveries=_deliveries(renderings, parts.people(draft.digest)),
+        deliveries=_deliveries(renderings, parts.people(draft.digest), _waits(parts, hours, slot)),
+        hours=hours.text if hours else "",
         note=draft.note.markdown if draft.note else "",
         renderings=renderings,
         pictures=draft.pictures,
@@ -254,8 +259,13 @@ def _link_of(parts: Parts, digest: str, envelope: Envelope) -> Callable[[str], s
     return Tokens(parts.store.secret(envelope.links_secret), digest).of
 
 
-def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterator[NewDelivery]:
+def _deliveries(
+    renderings: Renderings,
+    people: Iterable[Subscriber],
+    wait: Callable[[str | None], tuple[str | None, datetime | None]],
+) -> Iterator[NewDelivery]:
     for subscriber in people:
+        timezone, not_before = wait(subscriber.timezone)
         rendering = renderings.for_subscriber(subscriber, language=subscriber.language)
         yield NewDelivery(
             email=subscriber.email,
@@ -265,21 +275,52 @@ def _deliveries(renderings: Renderings, people: Iterable[Subscriber]) -> Iterato
             format=subscriber.format,
             rendering=rendering.key,
             merge=merge_values(rendering.fields, subscriber),
+            timezone=timezone,
+            not_before=not_before,
         )
+
+
+def _waits(parts: Parts, hours: Hours | None, slot: str) -> Callable[[str | None], tuple[str | None, datetime | None]]:
+    """From a person's time zone to whose clock their hours are read on, and until when they wait; None for at once."""
+    now, wall = parts.clock.now(), wall_of(slot)
+
+    @cache
+    def wait(timezone: str | None) -> tuple[str | None, datetime | None]:
+        if hours is None:
+            return None, None
+        mine = timezone if hours.by_person else None
+        first = hours.begin(now, mine, wall=wall)
+        return mine, first if first > now else None
+
+    return wait
 
 
 # ----------------------------------------------------------------------- deliver
 
 
-async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> list[SendReport]:
-    """Take up every issue that has deliveries left, oldest first.
+def to_finish(parts: Parts) -> list[Issue]:
+    """Issues of which a delivery is left that may go now, oldest first.
 
     An issue that the program paused (a wrong password, say) gets another try;
-    one that a person paused waits for `issue resume`.
+    one that a person paused waits for `issue resume`.  Deliveries that wait for
+    their hours wait by those that the digest has now.
     """
+    store = parts.store
+    for issue in store.unfinished():
+        # Of a digest that the project does not have any more, the hours stay as they were.
+        hours = parts.hours.get(issue.digest)
+        rule = hours.text if hours else ""
+        if issue.digest in parts.hours and issue.hours != rule:
+            wait = _waits(parts, hours, issue.slot)
+            store.change_hours(issue.id, rule, lambda timezone, wait=wait: wait(timezone)[1])  # type: ignore[misc]
+    return [issue for issue in store.unfinished(ready=True) if not issue.waits_for_a_person]
+
+
+async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> list[SendReport]:
+    """Take up every issue of which something can be done now, oldest first (see `to_finish`)."""
     reports = []
-    for issue in parts.store.unfinished():
-        if stop.is_set() or issue.waits_for_a_person:
+    for issue in to_finish(parts):
+        if stop.is_set():
             continue
         watch.finishing(issue)
         parts.store.resume(issue.id)
@@ -434,6 +475,7 @@ async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch,
         on_progress=watch.delivered,
         on_watch=watch.watching,
         stop=stop,
+        hours=parts.hours.get(issue.digest),
     )
     judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
     return report

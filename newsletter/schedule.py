@@ -30,6 +30,7 @@ _NAMES: Final = {
 #: Cron counts the days of a week from Sunday.
 _CRON_DAY: Final = {day: (at + 1) % 7 for at, day in enumerate(_DAYS)}
 _GROUPS: Final = {"daily": "*", "day": "*", "weekdays": "1-5", "weekday": "1-5", "weekends": "0,6", "weekend": "0,6"}
+_GROUP_DAYS: Final = {"*": range(7), "1-5": range(5), "0,6": range(5, 7)}
 _TIMES = re.compile(r"\d{1,2}:\d{2}(?:\s*,\s*\d{1,2}:\d{2})*", re.ASCII)
 _EVERY = re.compile(r"every\s+(\d{1,4})\s*(m|min|minutes?|h|hours?)", re.ASCII)
 _ORDINAL = re.compile(r"([1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)", re.ASCII)
@@ -122,12 +123,7 @@ class Schedule:
         return (wall for wall, _ in groupby(merge(*walls, reverse=is_past)))
 
     def _slot(self, wall: datetime) -> Slot:
-        """The slot of a time on the wall: its first coming, or the moment when the clocks jump over it."""
-        first, second = (wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-        if first > second:
-            # It does not come: read by either offset it is on the wrong side of the change, which lies between.
-            return Slot(wall=wall, at=_change(self.zone, second, first))
-        return Slot(wall=wall, at=first)
+        return Slot(wall=wall, at=on_wall(wall, self.zone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +176,22 @@ def due(
     return Due(slot=slot, missed=tuple(left[1:] if slot else left))
 
 
-def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+def on_wall(wall: datetime, zone: ZoneInfo) -> datetime:
+    """When a time stands on the wall (UTC): its first coming, or the moment when the clocks jump over it."""
+    first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    # One that does not come is, read by either offset, on the wrong side of the change, which lies between.
+    return change_of_clocks(zone, second, first) if first > second else first
+
+
+def wall_of(slot: str) -> datetime | None:
+    """The time on the wall that a slot is called by (`Slot.name`); None of one that somebody made by hand."""
+    try:
+        return datetime.strptime(slot, "%Y-%m-%d %H:%M")  # noqa: DTZ007 - a time on the wall
+    except ValueError:
+        return None
+
+
+def change_of_clocks(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
     """The moment between two others, in UTC, from which a zone has the later one's offset."""
     offset = after.astimezone(zone).utcoffset()
     while after - before > timedelta(seconds=1):
@@ -237,14 +248,20 @@ def _interval(count: int, *, is_hours: bool) -> str:
 def _clock_times(text: str) -> list[tuple[int, int]]:
     if not _TIMES.fullmatch(text):
         raise ValueError(f"{one_line(text, 40)!r} is not a time of day: write it like 07:30, or 07:30, 16:00")
-    found = []
-    for time in re.split(r"\s*,\s*", text):
-        hour, minute = map(int, time.split(":"))
-        if hour > 23 or minute > 59:  # noqa: PLR2004 - hours and minutes
-            midnight = "; midnight is 00:00 of the next day" if (hour, minute) == (24, 0) else ""
-            raise ValueError(f"there is no {time} on a clock{midnight}")
-        found.append((hour, minute))
-    return found
+    return [clock_time(time) for time in re.split(r"\s*,\s*", text)]
+
+
+def clock_time(text: str) -> tuple[int, int]:
+    """Hour and minute of `07:30`.
+
+    Raises:
+        ValueError: no clock shows it.
+    """
+    hour, minute = map(int, text.split(":"))
+    if hour > 23 or minute > 59:  # noqa: PLR2004 - hours and minutes
+        midnight = "; midnight is 00:00 of the next day" if (hour, minute) == (24, 0) else ""
+        raise ValueError(f"there is no {text} on a clock{midnight}")
+    return hour, minute
 
 
 def _days(text: str) -> tuple[str, str]:
@@ -261,7 +278,7 @@ def _days(text: str) -> tuple[str, str]:
     parts = re.split(r"\s*,\s*", text)
     if all(_ORDINAL.fullmatch(part) for part in parts):
         return ",".join(_day_of_month(part) for part in parts), "*"
-    return "*", ",".join(_weekdays(part) for part in parts)
+    return "*", ",".join(str(_CRON_DAY[_DAYS[day]]) for day in weekdays(text))
 
 
 def _week(word: str, day: int) -> str:
@@ -283,11 +300,22 @@ def _day_of_month(word: str) -> str:
     return found[1]
 
 
-def _weekdays(text: str) -> str:
-    ends = [_NAMES.get(name.strip()) for name in text.split("-")]
-    if len(ends) > 2 or None in ends:  # noqa: PLR2004 - from, to
-        raise ValueError(f"{one_line(text, 40)!r} is no day: write daily, mon-fri, sat,sun, 1st mon, 15th or last day")
-    first, last = (_DAYS.index(str(ends[0])), _DAYS.index(str(ends[-1])))
-    # A range may go over the end of the week: fri-mon.
-    count = (last - first) % 7 + 1
-    return ",".join(str(_CRON_DAY[_DAYS[(first + step) % 7]]) for step in range(count))
+def weekdays(text: str) -> list[int]:
+    """The days of `mon-fri`, `sat,sun` or `weekends`, in the order in which they are named, Monday being 0.
+
+    Raises:
+        ValueError: those are none.
+    """
+    if text in _GROUPS:
+        return list(_GROUP_DAYS[_GROUPS[text]])
+    found: list[int] = []
+    for part in re.split(r"\s*,\s*", text):
+        ends = [_NAMES.get(name.strip()) for name in part.split("-")]
+        if len(ends) > 2 or None in ends:  # noqa: PLR2004 - from, to
+            raise ValueError(
+                f"{one_line(part, 40)!r} is no day: write daily, mon-fri, sat,sun, 1st mon, 15th or last day"
+            )
+        first, last = (_DAYS.index(str(ends[0])), _DAYS.index(str(ends[-1])))
+        # A range may go over the end of the week: fri-mon.
+        found += [(first + step) % 7 for step in range((last - first) % 7 + 1)]
+    return list(dict.fromkeys(found))

@@ -9,6 +9,7 @@ from newsletter.clock import Clock, Ids
 from newsletter.delivery.ports import Progress
 from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.workers import Here, Reader
+from newsletter.hours import Hours
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates
 from newsletter.model import (
@@ -63,7 +64,8 @@ class Parts:
     `reader` reads documents: here, unless somebody picks processes for it;
     `bounce_rules` say which refusals stop mail to a person.  `secrets` are, by
     feed address, what fetches the headers that hold its password; `failing_after`
-    is after how many failures in a row a feed is in trouble.
+    is after how many failures in a row a feed is in trouble; `hours` are, by digest,
+    those in which it may be mailed, None for always.
     """
 
     store: Store
@@ -79,6 +81,7 @@ class Parts:
     secrets: Mapping[str, Secret] = field(default_factory=dict[str, Secret], repr=False)
     failing_after: int = 3
     count: Callable[[str], int] | None = None
+    hours: Mapping[str, Hours | None] = field(default_factory=dict[str, "Hours | None"])
 
     def recipients(self, digest: str) -> int:
         """How many people get a digest."""

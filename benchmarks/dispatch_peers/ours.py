@@ -99,7 +99,7 @@ class _NoLedger:
         self._given = 0
         self.issue, self.rendering, self.pictures = store.issue, store.rendering, store.pictures
         self.counts, self.next_attempt, self.pause = store.counts, store.next_attempt, store.pause
-        self.settled_since = store.settled_since
+        self.settled_since, self.postponed, self.postpone = store.settled_since, store.postponed, store.postpone
         self.server_limits, self.learn_limits = store.server_limits, store.learn_limits
 
     def secret(self, name: str) -> bytes:

@@ -67,7 +67,7 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
     smtp = cache(app.smtp_for_issues)
     with app.sending():
         finished: tuple[SendReport, ...] = ()
-        if app.store.unfinished():
+        if pipeline.to_finish(app.parts()):
             finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop))
         looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
         if not stop.is_set():
@@ -146,7 +146,8 @@ def _outcome(app: App, digest: str, slot: Slot, sent: Sent) -> Tick:
     if kept is not None:
         return _tick(app, digest, slot, TickOutcome.held, why=kept.reason or waits(kept))
     if report is not None:
-        return _tick(app, digest, slot, TickOutcome.sent, number=report.issue.number, why=report.stopped or "")
+        later = f"{report.waiting} go later, in their hours" if report.waiting else ""
+        return _tick(app, digest, slot, TickOutcome.sent, number=report.issue.number, why=report.stopped or later)
     if draft is None:
         stopped = next((one.stopped for one in sent.finished if one.stopped), "an earlier issue is not finished")
         return _tick(app, digest, slot, TickOutcome.failed, why=stopped)

@@ -150,9 +150,12 @@ def _of_unsettled(app: App, history: Sequence[Delivery], suppressions: Sequence[
 
 def _of_waiting(delivery: Delivery, issue: Issue, name: str, now: datetime) -> str:
     after = delivery.next_attempt_at
-    if delivery.state is DeliveryState.deferred and after is not None and after > now:
+    if after is not None and after > now:
         local = after.astimezone().strftime("%Y-%m-%d %H:%M")
-        return f"The server asked us to try {name} later: a send after {local} does."
+        if delivery.state is DeliveryState.deferred:
+            return f"The server asked us to try {name} later: a send after {local} does."
+        clock = f", by the clock of {delivery.timezone}" if delivery.timezone else ""
+        return f"{name.capitalize()} waits for its hours: it goes out from {local} on{clock}."
     if issue.state_reason:
         return f"The next send tries {name} again, which stopped because: {issue.state_reason}."
     return f"The next send mails {name} first."

@@ -331,7 +331,7 @@ def nobody_to_mail(app: App, digest: str) -> NewsletterError:
 def _unfinished(app: App) -> tuple[str, ...]:
     if not Store.exists(app.config.store):
         return ()
-    return tuple(f"issue {issue.number} of {issue.digest}" for issue in app.store.unfinished())
+    return tuple(f"issue {issue.number} of {issue.digest}" for issue in app.store.unfinished(ready=True))
 
 
 def invented_reader() -> Subscriber:

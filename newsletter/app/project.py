@@ -23,6 +23,7 @@ from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import ConfigError, NewsletterError
 from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.workers import workers
+from newsletter.hours import Hours
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
 from newsletter.model import Barred, Feed, Subscriber
@@ -141,9 +142,16 @@ class App:
             reader=workers(),
             bounce_rules=self.config.bounces.rules,
             count=self.recipients if people is None else None,
+            # A rehearsal waits for nobody's hours.
+            hours=self.hours if store is None and people is None else {},
             secrets=self.secrets,
             failing_after=self.config.failing_after,
         )
+
+    @property
+    def hours(self) -> dict[str, Hours | None]:
+        """By digest, in which hours it may be mailed; None: always."""
+        return {digest.name: digest.hours for digest in self.config.digests}
 
     @property
     def secrets(self) -> dict[str, Secret]:

@@ -6,7 +6,7 @@ them at once, and `send --due` from cron beside it, come to the same.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -14,7 +14,9 @@ from typing import Final, Protocol
 from newsletter import pipeline
 from newsletter.app.due import Looks, send_due
 from newsletter.app.notices import Telling, tell
+from newsletter.app.notify import watched_by_systemd
 from newsletter.app.project import App
+from newsletter.app.pulse import Pulse
 from newsletter.app.schedules import upcoming
 from newsletter.clock import Clock, SystemClock
 from newsletter.errors import BusyError, NewsletterError
@@ -31,6 +33,9 @@ class Listener(Protocol):
 
     def began(self, app: App) -> None:
         """The project is open, for the first time or as it has been changed."""
+
+    def monitored(self, address: str) -> None:
+        """Monitors are answered there."""
 
     def looked(self, found: Looks) -> None:
         """All digests were looked at."""
@@ -51,6 +56,7 @@ async def run(
     watch: Watch,
     listener: Listener,
     stop: asyncio.Event,
+    listen: tuple[str, int] | None = None,
     clock: Clock | None = None,
     rest: Callable[[float], Awaitable[None]] | None = None,
 ) -> None:
@@ -64,26 +70,36 @@ async def run(
         watch: sees each send happen.
         listener: is told the rest.
         stop: ends it.
+        listen: host and port at which monitors are answered, /healthz and /metrics; None: nowhere.
         clock: what time it is.
         rest: waits for seconds; until `stop` is set, unless somebody says otherwise.
 
     Raises:
         ConfigError: the project has mistakes at the start.
         StoreError: its store cannot be used at the start.
+        NewsletterError: nobody can listen there.
     """
     clock = clock or SystemClock()
     trouble = ""
-    runner = _Runner(path, clock, watch, listener)
-    with closing(runner):
+    pulse = Pulse(clock)
+    runner = _Runner(path, clock, watch, pulse, listener)
+    async with AsyncExitStack() as around:
+        around.callback(runner.close)
         runner.open()
+        if listen is not None:
+            listener.monitored(await around.enter_async_context(pulse.monitored(*listen)))
+        await around.enter_async_context(watched_by_systemd(lambda: not pulse.is_late))
         while not stop.is_set():
             try:
                 until = await runner.look(stop)
+                pulse.looked()
             except BusyError:
+                pulse.looked()
                 # Somebody sends by hand, or cron does: they do what we would.
                 until = clock.now() + timedelta(seconds=_LONGEST_REST)
             except NewsletterError as error:
                 runner.close()
+                pulse.looked(error)
                 until = clock.now() + timedelta(seconds=_LONGEST_REST)
                 if str(error) != trouble:
                     trouble = str(error)
@@ -110,10 +126,11 @@ def _until(stop: asyncio.Event) -> Callable[[float], Awaitable[None]]:
 class _Runner:
     """The project, opened anew when its file has changed."""
 
-    def __init__(self, path: Path | None, clock: Clock, watch: Watch, listener: Listener) -> None:
+    def __init__(self, path: Path | None, clock: Clock, watch: Watch, pulse: Pulse, listener: Listener) -> None:
         self._path = path
         self._clock = clock
-        self._watch = watch
+        self._watch = pulse.hearing(watch)
+        self._pulse = pulse
         self._listener = listener
         self._app: App | None = None
         self._text = b""
@@ -128,17 +145,20 @@ class _Runner:
         # Only a store that can be used is a beginning.
         app.store.info()
         self._app = app
+        self._pulse.opened(app)
         self._listener.began(app)
         return app
 
     def close(self) -> None:
         """Let go of the store."""
         if self._app is not None:
+            self._pulse.opened(None)
             self._app.close()
             self._app = None
 
     async def look(self, stop: asyncio.Event) -> datetime:
         """Send what is due, ask the feeds that are due; when to look again at the latest."""
+        self._pulse.beat()
         try:
             app = self.open()
         except OSError as error:
@@ -148,7 +168,9 @@ class _Runner:
         elif (telling := await tell(app)) != Telling():
             self._listener.looked(Looks(finished=(), looked=(), telling=telling))
         if not stop.is_set() and app.config.feeds:
-            results = await pipeline.fetch(app.parts(), app.config.feeds, kind=Round.due)
+            results = await pipeline.fetch(
+                app.parts(), app.config.feeds, kind=Round.due, on_result=lambda _: self._pulse.beat()
+            )
             if results:
                 self._listener.polled(results)
         return self._next(app)
@@ -161,4 +183,9 @@ class _Runner:
             for poll in app.store.polls([feed.url for feed in app.config.feeds]).values()
             if poll.next_at is not None and poll.paused is None
         ]
-        return min([*slots, *polls], default=now + timedelta(seconds=_LONGEST_REST))
+        openings = [
+            opens_at
+            for issue in app.store.unfinished()
+            if (opens_at := app.store.postponed(issue.id)[1]) is not None and not issue.waits_for_a_person
+        ]
+        return min([*slots, *polls, *openings], default=now + timedelta(seconds=_LONGEST_REST))

@@ -6,18 +6,25 @@ from datetime import datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from newsletter.config import Config
+from newsletter.config import Config, DigestConfig
 from newsletter.schedule import Schedule, Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upcoming:
-    """The next slots of one digest; none where it has no `schedule`."""
+    """The next slots of one digest; none where it has no `schedule`.
+
+    `begins` are the moments from which each may be mailed: later than the slot
+    where its hours are closed then.  `by_person` says that each subscriber's own
+    clock counts; then `begins` are those of the digest's time zone.
+    """
 
     digest: str
     schedule: str | None
     timezone: str
     slots: tuple[Slot, ...]
+    begins: tuple[datetime, ...]
+    by_person: bool
 
 
 def upcoming(config: Config, now: datetime, *, count: int, digest: str | None = None) -> Sequence[Upcoming]:
@@ -32,15 +39,19 @@ def upcoming(config: Config, now: datetime, *, count: int, digest: str | None = 
     Raises:
         UsageError: there is no such digest.
     """
-    wanted = config.digests if digest is None else (config.digest(digest),)
-    return [
-        Upcoming(
-            digest=one.name,
-            schedule=one.schedule,
-            timezone=one.timezone,
-            slots=()
-            if one.schedule is None
-            else tuple(islice(Schedule.parse(one.schedule, ZoneInfo(one.timezone)).after(now), count)),
-        )
-        for one in wanted
-    ]
+    return [_upcoming(one, now, count) for one in (config.digests if digest is None else (config.digest(digest),))]
+
+
+def _upcoming(digest: DigestConfig, now: datetime, count: int) -> Upcoming:
+    slots: tuple[Slot, ...] = ()
+    if digest.schedule is not None:
+        slots = tuple(islice(Schedule.parse(digest.schedule, ZoneInfo(digest.timezone)).after(now), count))
+    hours = digest.hours
+    return Upcoming(
+        digest=digest.name,
+        schedule=digest.schedule,
+        timezone=digest.timezone,
+        slots=slots,
+        begins=tuple(slot.at if hours is None else hours.opening(slot.at) for slot in slots),
+        by_person=hours is not None and hours.by_person,
+    )

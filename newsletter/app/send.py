@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from newsletter import pipeline
 from newsletter.app.drafts import refuse_while_open
@@ -11,6 +12,7 @@ from newsletter.app.letters import nobody_to_mail
 from newsletter.app.project import App
 from newsletter.config import canary_given
 from newsletter.delivery.deliver import Progress
+from newsletter.errors import NewsletterError
 from newsletter.model import Draft, FeedNews, FetchProgress, FetchResult, Issue
 from newsletter.stages import Sent, Watch
 
@@ -47,6 +49,20 @@ class Watcher:
         """So many have got the issue before the others; what servers say of it is watched until then."""
 
 
+def closed_until(app: App, digest: str | None) -> datetime | None:
+    """When the hours of a digest open; None where they are open now, or each person has their own.
+
+    Args:
+        app: the project.
+        digest: its name, or None for the only one.
+
+    Raises:
+        UsageError: there is no such digest, or several to choose from.
+    """
+    hours, now = app.config.digest(digest).hours, app.clock.now()
+    return None if hours is None or hours.by_person or hours.are_open(now) else hours.opening(now)
+
+
 async def send(
     app: App,
     digest: str | None,
@@ -55,6 +71,7 @@ async def send(
     stop: asyncio.Event,
     note: str | None = None,
     canary: str | None = None,
+    at_any_hour: bool = False,
 ) -> Sent:
     """Finish what is unfinished, then fetch, freeze and deliver a digest.
 
@@ -65,21 +82,32 @@ async def send(
         stop: once set, what is in flight is finished and the rest waits.
         note: the editor's, instead of the file that the project names (`App.publication`).
         canary: how many get it first ("1%", "50", "off"), instead of what the digest says.
+        at_any_hour: also outside of the digest's send window, and in quiet hours.
 
     Raises:
         BusyError: another send is at work on this project.
         ConfigError: the project or its people have mistakes; nobody has been mailed.
-        NewsletterError: there is nobody to mail; no entry is used up.
+        NewsletterError: there is nobody to mail, or it is outside of the digest's hours; no entry is used up.
         UsageError: a draft of it waits for its editor, or for its slot.
     """
     publication = app.publication(digest, note=note)
     if canary is not None:
         publication = replace(publication, canary=canary_given(canary, publication.canary))
+    name = publication.rules.name
+    if not at_any_hour and (opens_at := closed_until(app, name)) is not None:
+        zone = app.config.digest(name).timezone
+        raise NewsletterError(
+            f"{name} is not mailed at this hour: its hours begin {opens_at.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} ({zone})",
+            hint="--now sends it all the same",
+        )
+    parts = app.parts()
+    if at_any_hour:
+        parts = replace(parts, hours={**parts.hours, name: None})
     smtp = app.smtp_for_issues()
     with app.sending():
         refuse_while_open(app, publication.rules.name)
         slot = app.slot(app.clock.now(), app.config.digest(digest))
-        sent = await pipeline.send(app.parts(), publication, smtp, slot=slot, watch=watch, stop=stop)
+        sent = await pipeline.send(parts, publication, smtp, slot=slot, watch=watch, stop=stop)
     if sent.recipients == 0:
-        raise nobody_to_mail(app, publication.rules.name)
+        raise nobody_to_mail(app, name)
     return sent

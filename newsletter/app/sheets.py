@@ -222,7 +222,7 @@ class SheetMaker:
             yield f"fewer than min_entries ({publication.rules.min_entries}): a send would wait for more"
         yield from map(slow_words, draft.slow_rules)
         yield from map(str, draft.missing_pictures)
-        for issue in self.looking.store.unfinished():
+        for issue in self.looking.store.unfinished(ready=True):
             yield f"a send would first finish issue {issue.number} of {issue.digest}"
 
     def _scratch(self, clock: Clock, moment: datetime | None) -> Store:

@@ -9,6 +9,7 @@ from newsletter.address import parse_address
 from newsletter.app.drafts import DraftRow, open_drafts
 from newsletter.app.project import App
 from newsletter.app.schedules import upcoming
+from newsletter.config import DigestConfig
 from newsletter.errors import UsageError
 from newsletter.feeds.settling import settled
 from newsletter.model import (
@@ -27,6 +28,8 @@ from newsletter.rounds import troubles
 from newsletter.store.bounces import BounceCounts
 
 _LAST_ISSUES = 10
+_LAST_TICKS = 5
+_NEXT = 3
 #: How many days of a feed, and how many issues of a list, are worth drawing.
 _DAYS = 30
 _FORTNIGHT = 14
@@ -35,21 +38,31 @@ _GROWTH = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRow:
-    """One digest: what waits for its next issue, how much of that is settling (see `settle`), and its last one."""
+    """One digest: what waits for its next issue, how much of that is settling (see `settle`), and its last one.
+
+    `next_slots` are its next ones, on the wall of its time zone; `last_ticks` say what
+    came of the last ones, the latest first.
+    """
 
     name: str
     waiting: int
     settling: int
     schedule: str | None
+    timezone: str
     next_at: datetime | None
+    next_slots: tuple[str, ...]
     last_tick: Tick | None
+    last_ticks: tuple[Tick, ...]
     last_number: int | None
     last_frozen_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueRow:
-    """One issue, and what became of its messages, counted from the rows of the outbox."""
+    """One issue, and what became of its messages, counted from the rows of the outbox.
+
+    `opens_at` is until when it waits for its hours, or the first of its messages does.
+    """
 
     digest: str
     number: int
@@ -63,6 +76,7 @@ class IssueRow:
     failed: int
     counts: Mapping[str, int]
     next_attempt_at: datetime | None
+    opens_at: datetime | None
     note: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,35 +122,11 @@ class Status:
 def status(app: App) -> Status:
     """Read the whole picture."""
     with_store = app.store
-    digests = []
-    for digest in app.config.digests:
-        last = with_store.issues(digest.name, 1)
-        waiting = with_store.waiting(digest.name, [feed.url for feed in digest.feeds])
-        _, settling = settled(waiting, digest.feeds, now=app.clock.now())
-        digests.append(
-            DigestRow(
-                name=digest.name,
-                waiting=len(waiting),
-                settling=len(settling),
-                schedule=digest.schedule,
-                next_at=next(
-                    (
-                        slot.at
-                        for one in upcoming(app.config, app.clock.now(), count=1, digest=digest.name)
-                        for slot in one.slots
-                    ),
-                    None,
-                ),
-                last_tick=next(iter(with_store.ticks(digest.name, 1)), None),
-                last_number=last[0].number if last else None,
-                last_frozen_at=last[0].frozen_at if last else None,
-            )
-        )
     unfinished = {issue.id: issue for issue in with_store.unfinished()}
     latest = {issue.id: issue for issue in with_store.issues(limit=_LAST_ISSUES)}
     shown = sorted((latest | unfinished).values(), key=lambda issue: issue.id, reverse=True)
     return Status(
-        digests=tuple(digests),
+        digests=tuple(_digest_row(app, digest) for digest in app.config.digests),
         drafts=tuple(open_drafts(app)),
         issues=tuple(issue_row(app, issue) for issue in shown),
         feeds=tuple(feed_rows(app)),
@@ -145,6 +135,28 @@ def status(app: App) -> Status:
         suppressions=len(with_store.suppressions()),
         bounces=with_store.bounce_counts(app.clock.now() - timedelta(days=_DAYS)),
         barred=app.barred(),
+    )
+
+
+def _digest_row(app: App, digest: DigestConfig) -> DigestRow:
+    store, now = app.store, app.clock.now()
+    last = next(iter(store.issues(digest.name, 1)), None)
+    waiting = store.waiting(digest.name, [feed.url for feed in digest.feeds])
+    _, settling = settled(waiting, digest.feeds, now=now)
+    slots = [slot for one in upcoming(app.config, now, count=_NEXT, digest=digest.name) for slot in one.slots]
+    ticks = tuple(store.ticks(digest.name, _LAST_TICKS))
+    return DigestRow(
+        name=digest.name,
+        waiting=len(waiting),
+        settling=len(settling),
+        schedule=digest.schedule,
+        timezone=digest.timezone,
+        next_at=slots[0].at if slots else None,
+        next_slots=tuple(slot.name for slot in slots),
+        last_tick=ticks[0] if ticks else None,
+        last_ticks=ticks,
+        last_number=last.number if last else None,
+        last_frozen_at=last.frozen_at if last else None,
     )
 
 
@@ -191,31 +203,36 @@ def issue_row(app: App, issue: Issue) -> IssueRow:
     """Count an issue's deliveries."""
     counts = app.store.counts(issue.id)
     unsettled = sum(counts.get(state, 0) for state in UNSETTLED)
+    waiting, opens_at = app.store.postponed(issue.id) if counts.get(DeliveryState.queued) else (0, None)
     return IssueRow(
         digest=issue.digest,
         number=issue.number,
         subject=issue.subject,
         entries=issue.entries,
         frozen_at=issue.frozen_at,
-        words=_words(issue, unsettled),
+        words=_words(issue, unsettled, waiting),
         sent=counts.get(DeliveryState.sent, 0),
         unsettled=unsettled,
         held=counts.get(DeliveryState.held, 0),
         failed=counts.get(DeliveryState.failed, 0),
         counts={state.value: counts[state] for state in DeliveryState if counts.get(state)},
         next_attempt_at=app.store.next_attempt(issue.id),
+        opens_at=opens_at,
         note=issue.note,
     )
 
 
-def _words(issue: Issue, unsettled: int) -> str:
+def _words(issue: Issue, unsettled: int, waiting: int) -> str:
     if issue.state is IssueState.cancelled:
         return "cancelled"
     if not unsettled:
         return "finished"
     if issue.state is IssueState.paused:
         return f"paused: {issue.state_reason}" if issue.state_reason else "paused"
-    return "unfinished"
+    if not waiting:
+        return "unfinished"
+    words = "people's own hours" if issue.by_person else "its hours"
+    return f"waits for {words}" if waiting == unsettled else f"unfinished; {waiting} wait for {words}"
 
 
 def issue_rows(app: App, digest: str | None) -> list[IssueRow]:

@@ -110,6 +110,16 @@ def status(session: Session) -> int:
             for d in picture.digests
         ],
     )
+    slots = [tick for d in picture.digests for tick in d.last_ticks[:3]]
+    if len(slots) > len(picture.digests):
+        out.line("")
+        out.table(
+            ("slot", "of", "what came of it", "why"),
+            [
+                (t.slot, t.digest, t.outcome.value if t.number is None else f"issue {t.number}", t.why)
+                for t in sorted(slots, key=lambda t: t.due_at, reverse=True)
+            ],
+        )
     if picture.drafts:
         out.line("")
         say_drafts(out, picture.drafts)
@@ -126,7 +136,7 @@ def status(session: Session) -> int:
                     i.unsettled,
                     i.held,
                     i.failed,
-                    i.words,
+                    i.words if i.opens_at is None else f"{i.words}, from {moment(i.opens_at)}",
                 )
                 for i in picture.issues
             ],

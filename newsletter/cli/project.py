@@ -131,7 +131,7 @@ def _check_age(session: Session, max_age: str, *, online: bool) -> int:
     from datetime import timedelta
 
     from newsletter.app.lateness import standings
-    from newsletter.config.intervals import lateness
+    from newsletter.config.timing import lateness
 
     if online:
         raise UsageError("--max-age asks the memory alone: it cannot go with --online")

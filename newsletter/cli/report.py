@@ -212,6 +212,8 @@ def report_json(report: "SendReport") -> dict[str, object]:
         "sent_now": report.sent_now,
         "seconds": round(report.seconds, 3),
         "next_attempt_at": report.next_attempt_at,
+        "waiting": report.waiting,
+        "opens_at": report.opens_at,
         "stopped": report.stopped,
         "hint": report.hint,
         "learned": list(report.learned),

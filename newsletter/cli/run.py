@@ -1,7 +1,7 @@
 """`run`: stay up and send every digest on its schedule."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -9,6 +9,7 @@ from newsletter.cli.log import LogForm
 from newsletter.cli.output import Output
 from newsletter.cli.report import detail_polls, moment, say_polls
 from newsletter.cli.session import LogFlag, Session, command
+from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.app import App
@@ -17,12 +18,27 @@ if TYPE_CHECKING:
     from newsletter.model import FetchResult
 
 
+_LAST_PORT: Final = 65_535
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     command(app, "run")(run)
 
 
-def run(session: Session, log: LogFlag = LogForm.human) -> int:
+def run(
+    session: Session,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="[HOST:]PORT",
+            help="Answer monitors there: /healthz and /metrics. Without a host: this machine only.",
+            show_default=False,
+        ),
+    ] = None,
+    log: LogFlag = LogForm.human,
+) -> int:
     """Stay up: ask each feed when its time has come, and send every digest on its schedule.
 
     What happens is said on stderr, with -v also how each feed was polled.  A change of
@@ -37,14 +53,27 @@ def run(session: Session, log: LogFlag = LogForm.human) -> int:
     from newsletter.clock import SystemClock
 
     session.log_as(log)
+    place = None if listen is None else _place(listen)
     listener = _Listener(session.out)
     try:
         with watching(session.out, SystemClock(), ask=False) as watch:
-            asyncio.run(until_stopped(lambda stop: stay_up(session.config, watch=watch, listener=listener, stop=stop)))
+            asyncio.run(
+                until_stopped(
+                    lambda stop: stay_up(session.config, watch=watch, listener=listener, stop=stop, listen=place)
+                )
+            )
     finally:
         tell_systemd("STOPPING=1")
     session.out.say("stopped when asked to", event="run.stopped")
     return 0
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Host and port of `9464`, `0.0.0.0:9464` or `[::1]:9464`."""
+    host, _, port = text.strip().rpartition(":")
+    if not port.isdecimal() or int(port) > _LAST_PORT:
+        raise UsageError(f"--listen {text!r} is no port", hint="write --listen 9464, or --listen 127.0.0.1:9464")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
 class _Listener:
@@ -66,6 +95,9 @@ class _Listener:
             feeds=len(app.config.feeds),
             next={one.digest: one.slots[0].at for one in ahead if one.slots},
         )
+
+    def monitored(self, address: str) -> None:
+        self._out.say(f"monitors are answered at {address}/healthz and {address}/metrics")
 
     def looked(self, found: "Looks") -> None:
         from newsletter.cli.send import tell_looks

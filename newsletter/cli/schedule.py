@@ -11,6 +11,10 @@ from newsletter.cli.session import Session, command
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from newsletter.app.schedules import Upcoming
+    from newsletter.cli.output import Output
     from newsletter.schedule import Slot
 
 group = typer.Typer(name="schedule", help="When digests go out.", no_args_is_help=True, rich_markup_mode=None)
@@ -38,24 +42,43 @@ def upcoming(
                     "digest": one.digest,
                     "schedule": one.schedule,
                     "timezone": one.timezone,
-                    "slots": [{"slot": slot.name, "at": slot.at} for slot in one.slots],
+                    "clock": "subscriber" if one.by_person else "digest",
+                    "slots": [
+                        {"slot": slot.name, "at": slot.at, "begins": begin}
+                        for slot, begin in zip(one.slots, one.begins, strict=True)
+                    ],
                 }
                 for one in found
             ]
         )
         return
-    rows = [
-        (one.digest, _local(slot.at, one.timezone), _ahead(slot, now), one.timezone)
-        for one in found
-        for slot in one.slots
-    ]
-    if rows:
-        session.out.table(("digest", "goes out", "in", "time zone"), rows)
+    _table(session.out, found, now)
     for one in found:
+        if one.by_person:
+            session.out.say(f"{one.digest} goes out by each subscriber's own clock: shown is that of {one.timezone}")
         if one.schedule is None:
             session.out.say(
                 f"{one.digest} has no schedule: it goes out when somebody says newsletter send {one.digest}"
             )
+
+
+def _table(out: "Output", found: "Sequence[Upcoming]", now: datetime) -> None:
+    head = ["digest", "goes out", "in", "time zone"]
+    rows = [
+        [one.digest, _local(slot.at, one.timezone), _ahead(slot, now), one.timezone]
+        for one in found
+        for slot in one.slots
+    ]
+    begins = [
+        "" if begin == slot.at else _local(begin, one.timezone)
+        for one in found
+        for slot, begin in zip(one.slots, one.begins, strict=True)
+    ]
+    if any(begins):
+        head.append("waits until")
+        rows = [[*row, begin] for row, begin in zip(rows, begins, strict=True)]
+    if rows:
+        out.table(head, rows)
 
 
 @command(group)

@@ -17,6 +17,7 @@ from newsletter.cli.polled import news_json, tell_news, waiting_note
 from newsletter.cli.report import (
     detail_polls,
     fetch_json,
+    moment,
     pictures_json,
     pictures_words,
     plural,
@@ -77,13 +78,17 @@ def send(
         bool,
         typer.Option("--due", help="Send every digest whose time has come, once; never asks.", show_default=False),
     ] = False,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Also outside of the send window, and in quiet hours.", show_default=False),
+    ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
     log: LogFlag = LogForm.human,
 ) -> int:
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
     session.log_as(log)
     if due:
-        if dry_run or test or note is not None or canary is not None:
+        if dry_run or test or note is not None or canary is not None or now:
             raise UsageError("--due goes by the project's settings: of the other options only --yes may be with it")
         return _due(session, digest)
     if dry_run and test:
@@ -98,13 +103,26 @@ def send(
         raise UsageError("not on a terminal, so there is nobody to ask", hint="add --yes (-y) to send without asking")
     import asyncio
 
+    from newsletter.app.send import closed_until
     from newsletter.app.send import send as send_digest
     from newsletter.cli.stopping import until_stopped
 
+    if not now and not yes and (opens_at := closed_until(session.app, digest)) is not None:
+        name = session.app.config.digest(digest).name
+        now = typer.confirm(
+            f"{name} is not mailed at this hour: its hours begin {moment(opens_at)}. Send it all the same?",
+            default=False,
+            err=True,
+        )
+        if not now:
+            session.out.say("not sent; nothing has changed")
+            return 0
     with _Watch(session.out, session.app.clock, ask=not yes) as watch:
         sent = asyncio.run(
             until_stopped(
-                lambda stop: send_digest(session.app, digest, watch=watch, stop=stop, note=note, canary=canary)
+                lambda stop: send_digest(
+                    session.app, digest, watch=watch, stop=stop, note=note, canary=canary, at_any_hour=now
+                )
             )
         )
     return _report(session, sent)
@@ -332,6 +350,15 @@ def _tell(out: Output, report: "SendReport") -> None:
         when = report.next_attempt_at.astimezone().strftime("%H:%M")
         text = f"some servers asked us to try later: run newsletter send again after {when}"
         out.say(text, event="issue.waits", **about, until=report.next_attempt_at)
+    if report.waiting:
+        out.say(
+            f"{plural(report.waiting, 'message waits', 'messages wait')} for their hours, the first until "
+            f"{moment(report.opens_at)}: newsletter run and send --due go on by themselves",
+            event="issue.asleep",
+            **about,
+            waiting=report.waiting,
+            until=report.opens_at,
+        )
 
 
 def _nothing(draft: "Draft") -> str:
@@ -343,22 +370,20 @@ def _nothing(draft: "Draft") -> str:
 def _incomplete(report: "SendReport") -> bool:
     from newsletter.model import DeliveryState
 
-    bad = (
-        DeliveryState.failed,
-        DeliveryState.held,
-        DeliveryState.deferred,
-        DeliveryState.queued,
-        DeliveryState.unknown,
-    )
-    return any(report.counts.get(state) for state in bad)
+    bad = (DeliveryState.failed, DeliveryState.held, DeliveryState.deferred, DeliveryState.unknown)
+    # What waits for its hours is as it should be.
+    left = report.counts.get(DeliveryState.queued, 0) > report.waiting
+    return left or any(report.counts.get(state) for state in bad)
 
 
 def _dry_run(session: Session, digest: str | None, note: str | None, canary: str | None) -> int:
     import asyncio
 
     from newsletter.app.letters import plan as make_plan
+    from newsletter.app.send import closed_until
 
     plan = asyncio.run(make_plan(session.app, digest, note=note, canary=canary))
+    opens_at = closed_until(session.app, digest)
     for result in plan.fetched:
         if result.error:
             session.out.warn(f"{result.feed.url}: {result.error}", result.hint)
@@ -381,10 +406,13 @@ def _dry_run(session: Session, digest: str | None, note: str | None, canary: str
                 "canary": plan.canary,
                 "draft": None if plan.kept is None else {"slot": plan.kept.slot, "state": plan.kept.state},
                 "pictures": pictures_json(plan.draft),
+                "opens_at": opens_at,
             }
         )
         return 0
     _tell_plan(session.out, plan)
+    if opens_at is not None:
+        session.out.line(f"not at this hour: its hours begin {moment(opens_at)} (--now sends it all the same)")
     return 0
 
 

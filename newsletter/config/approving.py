@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from newsletter.config.intervals import lateness
+from newsletter.config.timing import lateness
 
 #: Seconds, where nothing else is said.
 USUAL_AHEAD = 2 * 3600.0

@@ -1,12 +1,10 @@
-"""How often a feed is polled, and how late is too late, as a project writes it."""
+"""How often a feed is polled, as a project writes it."""
 
 import re
 from typing import Any
 
 _INTERVAL = re.compile(r"([1-9][0-9]{0,5}) ?(m|h|d)", re.ASCII)
 _SECONDS = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_LATENESS = re.compile(r"([0-9]{1,6}) ?(m|h|d)", re.ASCII)
-_LATEST = 31 * 86_400.0
 _SHORTEST = 5 * 60.0
 _LONGEST = 30 * 86_400.0
 
@@ -27,19 +25,4 @@ def poll_interval(value: Any) -> float | None:
         raise ValueError("must be at least 5m: nobody likes to be asked more often")
     if seconds > _LONGEST:
         raise ValueError("must be at most 30d; newsletter feed pause stops asking a feed")
-    return seconds
-
-
-def lateness(value: Any) -> float:
-    """Seconds, written as `30m`, `6h` or `2d`.
-
-    Raises:
-        ValueError: it is none, or more than a month.
-    """
-    found = _LATENESS.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a time such as 30m, 6h or 2d")
-    seconds = int(found[1]) * _SECONDS[found[2]]
-    if seconds > _LATEST:
-        raise ValueError("must be at most 31d")
     return seconds

@@ -3,7 +3,6 @@
 import os
 import re
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -12,9 +11,10 @@ from pydantic import ValidationError
 
 from newsletter.address import parse_address, parse_mailbox
 from newsletter.config.bounces import bounces_config, check_bounces
+from newsletter.config.digests import check_digest, hours_of, selected
 from newsletter.config.feed import check_feed, feed_from, is_there, path_in, secret_of
 from newsletter.config.keep import keep_of
-from newsletter.config.notifying import approval_rule, check_approve, check_notify, notify_config
+from newsletter.config.notifying import approval_rule, check_notify, notify_config
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
     Config,
@@ -23,10 +23,8 @@ from newsletter.config.project import (
     SmtpConfig,
     SubscribeConfig,
     is_loopback,
-    shown_url,
 )
 from newsletter.config.schema import (
-    BUILT_IN_THEMES,
     DATABASE,
     BouncesBlock,
     CanaryBlock,
@@ -38,13 +36,13 @@ from newsletter.config.schema import (
     SmtpBlock,
 )
 from newsletter.config.secret import PasswordSource
-from newsletter.config.selection import feeds_in_order, meant_feeds, named_feeds
+from newsletter.config.selection import feeds_in_order
 from newsletter.errors import ConfigError, Problem
 from newsletter.model import CanaryRule, Feed, OnUnknown
 from newsletter.schedule import Lateness
 from newsletter.text import one_line
 from newsletter.urls import canonical_url
-from newsletter.yamlfile import MapNode, Node, Problems, Tree, did_you_mean, parse_tree, read_tree, shown_path
+from newsletter.yamlfile import MapNode, Node, Problems, Tree, parse_tree, read_tree, shown_path
 
 CONFIG_NAME = "newsletter.yaml"
 #: Overrides `store`, path or address.
@@ -177,11 +175,7 @@ def _check_digests(check: _Checker, digests: dict[str, Any], feeds: list[Feed]) 
     bodies = _parts(DigestBlock, [body if isinstance(body, dict) else {} for body in digests.values()])
     for name, body in zip(digests, bodies, strict=True):
         if body is not None:
-            _check_selection(check, name, body, feeds)
-            _check_theme(check, name, body)
-            _check_pictures(check, name, body)
-            check_approve(check.wrong, name, body)
-            _check_sections(check, name, body, feeds)
+            check_digest(check.wrong, check.folder, name, body, feeds)
 
 
 def _list(value: Any) -> list[Any]:
@@ -218,59 +212,6 @@ def _looks_like_host(text: str) -> bool:
     host, slash, _ = text.partition("/")
     is_name = re.fullmatch(r"(?:[\w-]+\.)+[a-z]{2,}", host, re.IGNORECASE) is not None
     return is_name and (bool(slash) or not host.lower().endswith(_FILE_ENDINGS))
-
-
-def _check_selection(check: _Checker, name: str, body: DigestBlock, feeds: list[Feed]) -> None:
-    titles = [feed.title for feed in feeds if feed.title]
-    for index, word in enumerate(body.feeds or ()):
-        found = named_feeds(check.folder, feeds, word)
-        if len(found) != 1:
-            place = ("digests", name, "feeds", index)
-            if found:
-                check.wrong(place, f"{len(found)} feeds are called {one_line(word, 100)}: write the address instead")
-            else:
-                guess = did_you_mean(word, [*titles, *(shown_url(feed.url) for feed in feeds)])
-                check.wrong(place, f"there is no feed {one_line(shown_url(word), 100)}{guess}")
-    tags = {tag for feed in feeds for tag in feed.tags}
-    for index, tag in enumerate(body.tags or ()):
-        if tag not in tags:
-            text = f"no feed has the tag {one_line(tag, 100)}{did_you_mean(tag, tags)}"
-            check.wrong(("digests", name, "tags", index), text)
-    for key, value in (("feeds", body.feeds), ("tags", body.tags)):
-        if value == []:
-            check.wrong(("digests", name, key), "is empty: leave it out for all feeds")
-
-
-def _check_sections(check: _Checker, name: str, body: DigestBlock, feeds: list[Feed]) -> None:
-    if not body.sections:
-        return
-    if body.group_by == "none":
-        check.wrong(("digests", name, "sections"), "means nothing with `group_by: none`: there is one section only")
-        return
-    chosen = _selected(check.folder, tuple(feeds), body)
-    for index, word in enumerate(body.sections):
-        if not meant_feeds(check.folder, chosen, word):
-            known = [word for feed in chosen for word in (feed.title, *feed.tags) if word]
-            guess = did_you_mean(word, known)
-            text = f"there is no feed and no tag {one_line(shown_url(word), 100)} in this digest{guess}"
-            check.wrong(("digests", name, "sections", index), text)
-
-
-def _check_pictures(check: _Checker, name: str, body: DigestBlock) -> None:
-    if body.pictures == "cid" and find_spec("PIL") is None:
-        text = 'cid needs Pillow, which is not installed: pip install "newsletter-press[pictures]"'
-        check.wrong(("digests", name, "pictures"), text)
-
-
-def _check_theme(check: _Checker, name: str, body: DigestBlock) -> None:
-    try:
-        own = [path.name for path in (check.folder / "templates").iterdir() if path.is_dir()]
-    except OSError:
-        own = []
-    names = list(dict.fromkeys((*BUILT_IN_THEMES, *sorted(own))))
-    if body.theme not in names:
-        guess = did_you_mean(body.theme, names) or f": there are {one_line(', '.join(names), 200)}"
-        check.wrong(("digests", name, "theme"), f"there is no theme {body.theme}{guess}")
 
 
 def _check_smtp(check: _Checker, smtp: SmtpBlock) -> None:
@@ -333,11 +274,12 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         digests=tuple(
             DigestConfig(
                 name=digest,
-                feeds=feeds_in_order(folder, _selected(folder, feeds, body), body.sections or ()),
+                feeds=feeds_in_order(folder, selected(folder, feeds, body), body.sections or ()),
                 list_id=f"{digest}.{list_id}",
                 timezone=body.timezone or whole.timezone,
                 schedule=body.schedule,
                 lateness=Lateness(longest=timedelta(seconds=body.max_lateness), catch_up=body.catch_up == "one"),
+                hours=hours_of(body, body.timezone or whole.timezone),
                 theme=body.theme,
                 max_entries=body.max_entries,
                 per_feed=body.per_feed,
@@ -398,13 +340,6 @@ def _dkim(check: _Checker, index: int, block: DkimBlock) -> DkimConfig:
         line=find(check.root, place)[1],
         place=key_path(place),
     )
-
-
-def _selected(folder: Path, feeds: tuple[Feed, ...], body: DigestBlock) -> tuple[Feed, ...]:
-    if body.feeds is None and body.tags is None:
-        return feeds
-    chosen = {feed.url for word in body.feeds or () for feed in named_feeds(folder, feeds, word)}
-    return tuple(feed for feed in feeds if feed.url in chosen or set(body.tags or ()) & set(feed.tags))
 
 
 def store_is_given() -> bool:

@@ -11,6 +11,7 @@ from typing import Literal
 from newsletter.address import Address
 from newsletter.config.secret import FeedSecret, PasswordSource, Secret
 from newsletter.errors import ConfigError, Problem, UsageError
+from newsletter.hours import Hours
 from newsletter.model import ApprovalRule, BounceRules, CanaryRule, Feed, Keep, OnUnknown
 from newsletter.schedule import Lateness
 from newsletter.urls import canonical_url
@@ -20,6 +21,7 @@ Tls = Literal["starttls", "implicit", "none"]
 Sort = Literal["newest", "oldest"]
 GroupBy = Literal["feed", "tag", "none"]
 Pictures = Literal["link", "none", "cid"]
+WhoseClock = Literal["digest", "subscriber"]
 
 
 def is_loopback(host: str) -> bool:
@@ -126,6 +128,7 @@ class DigestConfig:
     `schedule` is as written; `max_entries` and `per_feed` are None for no limit;
     `list_id` is the whole List-Id (RFC 2919), the same for good.  `note` is the
     file of the editor's note, which need not be there; `subject` is a template.
+    `hours` are when it may be mailed; None: at any time.
     """
 
     name: str
@@ -134,6 +137,7 @@ class DigestConfig:
     timezone: str
     schedule: str | None = None
     lateness: Lateness = field(default_factory=Lateness)
+    hours: Hours | None = None
     theme: str = "default"
     max_entries: int | None = None
     per_feed: int | None = None

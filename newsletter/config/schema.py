@@ -8,7 +8,6 @@ import re
 import shlex
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
@@ -25,12 +24,12 @@ from newsletter.config.canary import (
     short_canary,
 )
 from newsletter.config.filters import Rules
-from newsletter.config.intervals import lateness, poll_interval
+from newsletter.config.intervals import poll_interval
 from newsletter.config.keep import KeepBlock
-from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
+from newsletter.config.project import GroupBy, Pictures, Sort, Tls, WhoseClock, is_loopback
 from newsletter.config.signing import selector, signing_domain
+from newsletter.config.timing import hours_range, lateness, one_or_several, schedule_rule
 from newsletter.errors import AddressError
-from newsletter.schedule import Schedule
 from newsletter.text import one_line
 from newsletter.urls import safe_url
 from newsletter.yamlfile import Unclear, language_tag, time_zone
@@ -86,11 +85,6 @@ def _sendable(text: str, address: Address) -> str:
     if address.needs_smtputf8:
         raise ValueError("the part before the @ must be ASCII, or most servers will refuse your mail")
     return text.strip()
-
-
-def _schedule(text: str) -> str:
-    """A rule for when a digest goes out; its time zone is another setting."""
-    return Schedule.parse(_line(text), ZoneInfo("UTC")).text
 
 
 def _base_url(text: str) -> str:
@@ -236,6 +230,7 @@ EnvironmentName = Annotated[str, _matching(re.compile(r"[A-Za-z_]\w*", re.ASCII)
 PasswordCommand = Annotated[list[str], BeforeValidator(_words), AfterValidator(_command)]
 Number = Annotated[int, Field(ge=1, le=1_000_000)]
 Settle = Annotated[float, PlainValidator(settle_time)]
+Ranges = Annotated[list[Annotated[str, AfterValidator(hours_range)]], BeforeValidator(one_or_several)]
 
 
 class FeedBlock(Block):
@@ -278,10 +273,13 @@ class DigestBlock(Block):
 
     feeds: list[Line] | None = None
     tags: list[Line] | None = None
-    schedule: Annotated[str, AfterValidator(_schedule)] | None = None
+    schedule: Annotated[str, AfterValidator(schedule_rule)] | None = None
     timezone: Timezone | None = None
     max_lateness: Annotated[float, PlainValidator(lateness)] = 6 * 3600.0
     catch_up: Literal["skip", "one"] = "skip"
+    clock: WhoseClock = "digest"
+    send_window: Ranges = []
+    quiet_hours: Ranges = []
     theme: Annotated[str, _matching(_THEME, "a theme is named by letters, digits, - and _")] = "default"
     max_entries: Number | None = None
     per_feed: Number | None = None
@@ -426,7 +424,7 @@ class ProjectBlock(Block):
 LATER: dict[type[Block], frozenset[str]] = {
     ProjectBlock: frozenset(),
     FeedBlock: frozenset(),
-    DigestBlock: frozenset({"send_window"}),
+    DigestBlock: frozenset(),
     CanaryBlock: frozenset(),
     ApproveBlock: frozenset(),
     NotifyBlock: frozenset(),

@@ -40,3 +40,11 @@ def machine() -> str:
     except OSError:
         return ""
     return hmac.digest(b"newsletter: where the state is at home", found, "sha256").hex()[:16] if found else ""
+
+
+def watchdog_seconds() -> float:
+    """How often systemd wants to hear that a service works (sd_watchdog_enabled(3)); 0 where it does not."""
+    interval, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not interval.isdecimal() or process not in ("", str(os.getpid())):
+        return 0.0
+    return int(interval) / 1_000_000

@@ -22,6 +22,7 @@ from newsletter.delivery.deliver import deliver
 from newsletter.delivery.files import FilesTransport
 from newsletter.delivery.ports import Outbox, Progress
 from newsletter.delivery.smtp import SmtpSettings
+from newsletter.hours import Hours
 from newsletter.model import Ahead, Canary, CanaryRule, DeliveryState, Issue, IssueState, OnUnknown, SendReport
 
 #: Seconds between two looks at whether the watch is to go on.
@@ -66,6 +67,7 @@ async def deliver_in_turn(
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_watch: Callable[[datetime, int], None] = lambda _, __: None,
     stop: asyncio.Event | None = None,
+    hours: Hours | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SendReport:
     """Deliver an issue, to its canary first if it still has one (see `deliver`).
@@ -79,6 +81,7 @@ async def deliver_in_turn(
         on_progress: told after every message.
         on_watch: told until when the first are watched, and how many they are.
         stop: when set, what is in flight is finished and nothing else begun.
+        hours: when messages may begin.
         sleep: waits for seconds.
 
     Raises:
@@ -89,7 +92,15 @@ async def deliver_in_turn(
 
     async def run(outbox: Outbox) -> SendReport:
         return await deliver(
-            issue, outbox, settings, clock=clock, on_unknown=on_unknown, on_progress=on_progress, stop=stop, sleep=sleep
+            issue,
+            outbox,
+            settings,
+            clock=clock,
+            on_unknown=on_unknown,
+            on_progress=on_progress,
+            stop=stop,
+            hours=hours,
+            sleep=sleep,
         )
 
     if issue.canary is not None:
@@ -97,9 +108,12 @@ async def deliver_in_turn(
         report = await watch.all(run)
         sent_first = watch.sent
         if report is not None:
+            waiting, opens_at = outbox.postponed(issue.id)
             return replace(
                 report,
                 counts=outbox.counts(issue.id),
+                waiting=waiting,
+                opens_at=opens_at,
                 next_attempt_at=outbox.next_attempt(issue.id),
                 sent_now=sent_first,
                 seconds=clock.monotonic() - began,

@@ -12,7 +12,8 @@ whether they arrived as the window has places: one, if nobody asks for more
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
 
 from newsletter.clock import Clock
 from newsletter.delivery.attempt import AlwaysOpen
@@ -22,7 +23,8 @@ from newsletter.delivery.replies import Verdict
 from newsletter.delivery.run import Run, is_open
 from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
 from newsletter.errors import TransportError
-from newsletter.model import UNSETTLED, Issue, OnUnknown, SendReport
+from newsletter.hours import Hours
+from newsletter.model import UNSETTLED, DeliveryState, Issue, OnUnknown, SendReport
 
 __all__ = ["Outbox", "Progress", "deliver", "send_one"]
 
@@ -39,6 +41,7 @@ async def deliver(
     on_unknown: OnUnknown = OnUnknown.resend,
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: asyncio.Event | None = None,
+    hours: Hours | None = None,
     trace: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SendReport:
@@ -57,6 +60,7 @@ async def deliver(
         on_unknown: what becomes of a message of which nobody knows whether it arrived.
         on_progress: told after every message.
         stop: when set, what is in flight is finished and nothing else begun.
+        hours: when messages may begin; what is left when they close waits for them.
         trace: told every durable step; for tests that crash there.
         sleep: waits for seconds; for tests that will not.
 
@@ -76,11 +80,15 @@ async def deliver(
             on_unknown=on_unknown,
             on_progress=on_progress,
             sleep=sleep,
+            hours=hours,
         )
         await run.all(stop or asyncio.Event())
     if run.must_pause and is_open(outbox, issue):
         outbox.pause(issue.id, run.stopped or "")
+    if hours is not None:
+        _put_off(issue, outbox, hours, run.closed, clock.now())
     counts = outbox.counts(issue.id)
+    waiting, opens_at = outbox.postponed(issue.id) if counts.get(DeliveryState.queued) else (0, None)
     is_done = not any(counts.get(state) for state in UNSETTLED)
     return SendReport(
         issue=issue,
@@ -88,10 +96,19 @@ async def deliver(
         sent_now=run.progress.sent,
         seconds=clock.monotonic() - began,
         next_attempt_at=outbox.next_attempt(issue.id),
+        waiting=waiting,
+        opens_at=opens_at,
         # Whoever asked it to stop when it was done need not be told.
         stopped=None if is_done else run.stopped,
         learned=tuple(run.learned),
     )
+
+
+def _put_off(issue: Issue, outbox: Outbox, hours: Hours, closed: Collection[str | None], now: datetime) -> None:
+    """Let those wait whose hours were closed to them; so nobody looks at them again before."""
+    if closed:
+        theirs = {timezone: hours.opening(now, timezone) for timezone in closed}
+        outbox.postpone(issue.id, theirs if hours.by_person else hours.opening(now))
 
 
 async def send_one(message: bytes, *, sender: str, recipient: str, smtp: SmtpSettings) -> str:

@@ -95,6 +95,8 @@ class Lane:
             try:
                 # Only here: what is learned about rates while waiting for the server must hold for this one too.
                 await intent.take_turn()
+                if not intent.is_asked and run.is_closed_to(delivery):
+                    return None
                 if not self._is_over and (link := self._free_link or await self._linked()) is not None:
                     outcome = await self._attempt(link, intent, message)
             finally:

@@ -1,7 +1,7 @@
 """What delivery asks of others (a store, a connection) and what it tells them, no more than it needs."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +68,14 @@ class Outbox(Protocol):
 
     def next_attempt(self, issue_id: int) -> datetime | None:
         """When the first deferred delivery may be tried again."""
+        ...
+
+    def postponed(self, issue_id: int) -> tuple[int, datetime | None]:
+        """How many deliveries wait for their hours, and until when the first of them does."""
+        ...
+
+    def postpone(self, issue_id: int, until: datetime | Mapping[str | None, datetime]) -> int:
+        """Let everybody, or people of these time zones, wait for their hours."""
         ...
 
     def pause(self, issue_id: int, reason: str) -> None:

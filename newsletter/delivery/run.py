@@ -27,6 +27,7 @@ from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.settling import settle
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import TransportError
+from newsletter.hours import Hours
 from newsletter.model import (
     UNSETTLED,
     Delivery,
@@ -75,6 +76,7 @@ class Run:
         on_unknown: what becomes of a message of which nobody knows whether it arrived.
         on_progress: told after every message.
         sleep: waits for seconds.
+        hours: when messages may begin.
     """
 
     def __init__(
@@ -89,13 +91,18 @@ class Run:
         on_unknown: OnUnknown,
         on_progress: Callable[[Progress], None],
         sleep: Callable[[float], Awaitable[None]],
+        hours: Hours | None = None,
     ) -> None:
         counts = outbox.counts(issue.id)
-        self.progress = Progress(total=sum(counts.get(state, 0) for state in UNSETTLED))
+        waiting = 0 if hours is None else outbox.postponed(issue.id)[0]
+        self.progress = Progress(total=sum(counts.get(state, 0) for state in UNSETTLED) - waiting)
         #: Why the run ended before its rows did; None if it did not.
         self.stopped: str | None = None
         #: Whether nothing more is to be begun.
         self.is_over = False
+        #: In which time zones somebody was left waiting because their hours are closed; None is the digest's.
+        self.closed: set[str | None] = set()
+        self._hours = hours
         #: Whether the next run must wait until somebody has changed something.
         self.must_pause = False
         self.issue = issue
@@ -225,7 +232,21 @@ class Run:
 
     def take(self) -> Delivery | None:
         """The next row to attempt; None when this pass has no more."""
-        if self.is_over:
+        delivery = self._next()
+        while delivery is not None and self.is_closed_to(delivery):
+            delivery = self._next()
+        return delivery
+
+    def is_closed_to(self, delivery: Delivery) -> bool:
+        """Whether the hours are closed in which a message to this person may begin; then its row stays as it is."""
+        hours = self._hours
+        if hours is None or hours.are_open(self.clock.now(), delivery.timezone):
+            return False
+        self.closed.add(delivery.timezone)
+        return True
+
+    def _next(self) -> Delivery | None:
+        if self.is_over or (self.closed and self._hours is not None and not self._hours.by_person):
             return None
         if not self._chunk and not self._is_read:
             self._chunk.extend(self._outbox.due(self.issue.id, after_id=self._after_id, limit=_CHUNK))

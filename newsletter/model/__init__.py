@@ -56,6 +56,7 @@ from newsletter.model.feeds import (
     Validators,
 )
 from newsletter.model.issues import (
+    BY_PERSON,
     Canary,
     CanaryRule,
     Consumed,
@@ -96,6 +97,7 @@ from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhyth
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
+    "BY_PERSON",
     "EVERY_DIGEST",
     "OPEN_DRAFTS",
     "REASONS_BY_STRENGTH",

@@ -36,7 +36,11 @@ class OnUnknown(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """One row to be: written by the freeze transaction."""
+    """One row to be: written by the freeze transaction.
+
+    `timezone` is the one of the person that counts for the hours of the issue;
+    `not_before` when it may go, None for at once.
+    """
 
     email: str
     wire_email: str
@@ -45,6 +49,8 @@ class NewDelivery:
     format: Format
     rendering: str
     merge: Mapping[str, str]
+    timezone: str | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,8 @@ class Delivery:
 
     `merge` holds the values of the rendering's merge fields as they were at
     freeze.  `attempts` counts intents.  `message_id` is without angle brackets.
+    `next_attempt_at` is when a deferred one is tried again, and when a queued one
+    may go that waits for its hours; `timezone` is by whose clock they are read.
     """
 
     id: int
@@ -72,6 +80,7 @@ class Delivery:
     queued_at: datetime
     next_attempt_at: datetime | None
     settled_at: datetime | None
+    timezone: str | None = None
 
     @property
     def domain(self) -> str:
@@ -131,6 +140,7 @@ class ServerLimits:
 class SendReport:
     """What a run of the outbox achieved, counted from the rows; `hint` says what to do where it `stopped`.
 
+    `waiting` messages wait for their hours, the first of them until `opens_at`.
     `learned` is what the run found out about the server's limits, in words.
     """
 
@@ -139,6 +149,8 @@ class SendReport:
     sent_now: int
     seconds: float
     next_attempt_at: datetime | None = None
+    waiting: int = 0
+    opens_at: datetime | None = None
     stopped: str | None = None
     hint: str | None = None
     learned: tuple[str, ...] = ()

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from newsletter.model.feeds import Enclosure, Settling, StoredEntry
 
+#: How the rule of an issue's hours ends where they are read on each subscriber's own clock.
+BY_PERSON = "by each subscriber's clock"
+
 
 class Disposition(StrEnum):
     """How an issue used up an entry."""
@@ -255,7 +258,8 @@ class Issue:
 
     `state_reason` says what the mail server did where the program paused the
     issue, or what stopped its canary; it is empty where a person did.  `note` is
-    the editor's, as written.
+    the editor's, as written.  `hours` is the rule by which its messages wait for
+    their hours, in words; "" where they may go at any time.
     """
 
     id: int
@@ -270,6 +274,12 @@ class Issue:
     frozen_at: datetime
     note: str = ""
     canary: Canary | None = None
+    hours: str = ""
+
+    @property
+    def by_person(self) -> bool:
+        """Whether its hours are read on each subscriber's own clock."""
+        return self.hours.endswith(BY_PERSON)
 
     @property
     def waits_for_a_person(self) -> bool:

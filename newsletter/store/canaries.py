@@ -26,7 +26,8 @@ class Canaries(Part):
         sample = (
             sa.select(d.id, d.state, d.attempts, d.settled_at, d.next_attempt_at, d.last_code, d.last_reply)
             .where(d.issue_id == issue_id, d.state.not_in(_OUT))
-            .order_by(d.message_id)
+            # Those who may have it first, where it waits for people's hours; else all have the same moment.
+            .order_by(d.queued_at, d.message_id)
             .limit(first)
             .subquery()
         )

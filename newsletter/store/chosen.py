@@ -11,7 +11,7 @@ from newsletter.clock import Clock, Ids
 from newsletter.model import Delivery, DeliveryState
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
-from newsletter.store.deliveries import Deliveries
+from newsletter.store.deliveries import Deliveries, is_ready
 from newsletter.store.issues import Issues
 from newsletter.store.limits import Limits
 from newsletter.store.rows import DELIVERY, delivery_of, in_chunks
@@ -30,10 +30,8 @@ class Chosen(Issues, Deliveries, Limits):
         Transaction: one read per thousand of them that are not due.
         """
         found: list[Delivery] = []
-        row = t.deliveries.c
-        ready = (row.state == DeliveryState.queued) | (
-            (row.state == DeliveryState.deferred) & (row.next_attempt_at <= self._clock.now())
-        )
+        row, now = t.deliveries.c, self._clock.now()
+        ready = is_ready(DeliveryState.queued, now) | is_ready(DeliveryState.deferred, now)
         for chunk in in_chunks(self._chosen[bisect_right(self._chosen, after_id) :]):
             wanted = DELIVERY.where(row.issue_id == issue_id, row.id.in_(chunk), ready).order_by(row.id)
             with self._database.read() as connection:

@@ -14,6 +14,7 @@ from newsletter.model import EVERY_DIGEST, Delivery, DeliveryState, IssueState, 
 from newsletter.store import tables as t
 from newsletter.store.freeze import silent
 from newsletter.store.outbox import LoopOutboxWriter, OutboxWriter
+from newsletter.store.postponing import Postponing
 from newsletter.store.prepared import Prepared
 from newsletter.store.rows import DELIVERY, delivery_of
 from newsletter.store.suppressions import ANYBODY_ERASED, Suppressions
@@ -42,6 +43,7 @@ _MAY_GO = (
 )
 
 
+_NOW: Final = sa.bindparam("now", type_=t.deliveries.c.next_attempt_at.type, required=True)
 #: After every id there is.
 _LAST: Final = 2**63 - 1
 
@@ -58,7 +60,15 @@ def _due(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     )
 
 
-class Deliveries(Suppressions):
+def is_ready(state: DeliveryState, now: sa.BindParameter[Any] | datetime) -> sa.ColumnElement[bool]:
+    """Whether a row is in this state, `queued` or `deferred`, and its time has come."""
+    row = t.deliveries.c
+    if state is DeliveryState.deferred:
+        return (row.state == state) & (row.next_attempt_at <= now)
+    return (row.state == state) & (row.next_attempt_at.is_(None) | (row.next_attempt_at <= now))
+
+
+class Deliveries(Suppressions, Postponing):
     """Deliveries; every change of a row while mail goes out is made by the `OutboxWriter`."""
 
     def recover(self, issue_id: int, on_unknown: OnUnknown) -> int:
@@ -95,29 +105,27 @@ class Deliveries(Suppressions):
     def due(self, issue_id: int, *, after_id: int = 0, limit: int) -> list[Delivery]:
         """The next deliveries to attempt, in the order of their ids, from `after_id` on.
 
-        Those are queued ones, and deferred ones whose time has come.  Walking
+        Those are queued ones that do not wait for their hours, and deferred ones whose time has come.  Walking
         through an issue with the last id as `after_id` reads each row once.
 
         Transaction: one read.
         """
-        given = {"issue": issue_id, "after": after_id, "size": limit}
+        given = {"issue": issue_id, "after": after_id, "size": limit, "now": self._clock.now()}
         # Two walks along the index; a single one over both states would have to sort.
         with self._database.read() as connection:
             rows = self._queued.rows(connection, {**given, "before": _LAST})
             before = rows[-1][0] if len(rows) == limit else _LAST
-            rows += self._deferred.rows(connection, {**given, "before": before, "now": self._clock.now()})
+            rows += self._deferred.rows(connection, {**given, "before": before})
         return [delivery_of(row) for row in sorted(rows, key=itemgetter(0))[:limit]]
 
     @cached_property
     def _queued(self) -> Prepared:
         """See `due`, which reads every delivery there is."""
-        return Prepared(_due(t.deliveries.c.state == DeliveryState.queued), self._database.engine.dialect)
+        return Prepared(_due(is_ready(DeliveryState.queued, _NOW)), self._database.engine.dialect)
 
     @cached_property
     def _deferred(self) -> Prepared:
-        now = sa.bindparam("now", type_=t.deliveries.c.next_attempt_at.type, required=True)
-        is_due = t.deliveries.c.next_attempt_at <= now
-        return Prepared(_due((t.deliveries.c.state == DeliveryState.deferred) & is_due), self._database.engine.dialect)
+        return Prepared(_due(is_ready(DeliveryState.deferred, _NOW)), self._database.engine.dialect)
 
     def may_go(self, delivery_id: int) -> bool:
         """Whether a message whose intent was granted may still begin: a look beside the writer, which holds nobody up.

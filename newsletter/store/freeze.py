@@ -58,6 +58,7 @@ class Freeze(Suppressions, Links):
         pictures: Sequence[Picture] = (),
         canary: Canary | None = None,
         drafted: StoredDraft | None = None,
+        hours: str = "",
         link_of: Callable[[str], str] | None = None,
         shortened: Callable[[], Mapping[int, str]] = dict,
         trace: Callable[[str], None] = silent,
@@ -84,6 +85,7 @@ class Freeze(Suppressions, Links):
             pictures: what travels inside the messages, in the order of the letter.
             canary: who get it before the others, and what would stop it.
             drafted: the draft that this issue is made of, entries as they were then, and that ends with it.
+            hours: the rule by which deliveries wait that have a `not_before`.
             link_of: from a person's key to the token of their links, which are known from then on.
             shortened: asked at the end what the size budget made of which entry, in words.
             trace: told "freeze:before-commit" and "freeze:after-commit".
@@ -114,6 +116,7 @@ class Freeze(Suppressions, Links):
                     released=False,
                     note=note,
                     canary=None if canary is None else asdict(canary),
+                    hours=hours,
                 )
             ).inserted_primary_key
             assert inserted is not None
@@ -335,6 +338,9 @@ def delivery_row(
         "state": DeliveryState.queued if barred is None else DeliveryState.suppressed,
         "attempts": 0,
         "last_reply": barred or "",
-        "queued_at": now,
+        # It is patient from the moment when it may go, not from the one when it was frozen.
+        "queued_at": delivery.not_before or now,
+        "next_attempt_at": delivery.not_before if barred is None else None,
+        "timezone": delivery.timezone,
         "settled_at": None if barred is None else now,
     }

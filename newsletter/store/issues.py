@@ -141,15 +141,25 @@ class Issues(Part):
         with self._database.read() as connection:
             return [_used_up(row) for row in connection.execute(wanted)]
 
-    def unfinished(self) -> list[Issue]:
+    def unfinished(self, *, ready: bool = False) -> list[Issue]:
         """Open or paused issues of which some delivery is not settled, oldest first.
+
+        Args:
+            ready: only those of which something can be done now: the others wait for a server or for their hours.
 
         Transaction: one read.
         """
-        unsettled = sa.exists().where(t.deliveries.c.issue_id == t.issues.c.id, t.deliveries.c.state.in_(UNSETTLED))
+        row = t.deliveries.c
+        left: sa.ColumnElement[bool] = row.state.in_(UNSETTLED)
+        if ready:
+            now = sa.bindparam("now", self._clock.now(), type_=row.next_attempt_at.type)
+            left &= row.next_attempt_at.is_(None) | (row.next_attempt_at <= now)
         wanted = (
             sa.select(t.issues)
-            .where(t.issues.c.state.in_((IssueState.open, IssueState.paused)), unsettled)
+            .where(
+                t.issues.c.state.in_((IssueState.open, IssueState.paused)),
+                sa.exists().where(row.issue_id == t.issues.c.id, left),
+            )
             .order_by(t.issues.c.id)
         )
         with self._database.read() as connection:

@@ -177,6 +177,7 @@ def issue_of(row: Row) -> Issue:
         frozen_at=row.frozen_at,
         note=row.note,
         canary=canary,
+        hours=row.hours,
     )
 
 

@@ -207,6 +207,8 @@ issues = Table(
     Column("note", Text, nullable=False, server_default=""),
     # What goes first and what would stop it, until that is decided.
     Column("canary", Json),
+    # The rule by which its messages wait for their hours, in words; "" where they may go at any time.
+    Column("hours", Text, nullable=False, server_default=""),
     UniqueConstraint("digest", "number"),
     UniqueConstraint("digest", "slot"),
 )
@@ -278,10 +280,13 @@ deliveries = Table(
     Column("last_code", Integer),
     Column("last_reply", Text, nullable=False),
     Column("queued_at", Moment, nullable=False),
+    # Of a queued one: it waits for its hours, and may not go before.
     Column("next_attempt_at", Moment),
     Column("settled_at", Moment),
     # An attempt before the last has arrived, or may have; what becomes of later ones does not change that.
     Column("doubtful", Boolean, nullable=False, server_default=false()),
+    # By whose clock its hours are read; NULL: the digest's.
+    Column("timezone", Text),
     # Also finds one person's deliveries: an issue at a time.
     UniqueConstraint("issue_id", "key"),
     ForeignKeyConstraint(

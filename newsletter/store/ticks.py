@@ -93,6 +93,16 @@ class Ticks(Part):
                 found.update(connection.execute(frozen).scalars())
         return frozenset(found)
 
+    def tick_counts(self) -> dict[tuple[str, TickOutcome], int]:
+        """How many slots of each digest came to what.
+
+        Transaction: one read.
+        """
+        row = t.ticks.c
+        wanted = sa.select(row.digest, row.outcome, sa.func.count()).group_by(row.digest, row.outcome)
+        with self._database.read() as connection:
+            return {(digest, outcome): number for digest, outcome, number in connection.execute(wanted)}
+
     def ticks(self, digest: str | None = None, limit: int = 20) -> list[Tick]:
         """The last ticks of a digest, or of all, the latest first.
 

@@ -5,12 +5,9 @@ many of them at once.  What is waiting when the server is asked to end is done f
 """
 
 import asyncio
-import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import web
@@ -21,6 +18,7 @@ from newsletter.web.admission import LARGEST, Admission
 from newsletter.web.asking import Asking
 from newsletter.web.copies import Copies
 from newsletter.web.discretion import Told
+from newsletter.web.listening import DRAIN, listening
 from newsletter.web.members import Members
 from newsletter.web.pages import Pages
 from newsletter.web.personal import PersonalPages
@@ -30,11 +28,6 @@ from newsletter.web.signups import SignUpDesk
 from newsletter.web.site import Site
 from newsletter.web.stamps import SECRET_NAME, Stamps
 
-#: Seconds in which a whole request line with its headers must have come.
-_HEADERS_IN: Final = 10.0
-#: Seconds a connection may last, whoever is slow.
-_LONGEST: Final = 60.0
-_DRAIN: Final = 20.0
 #: How often sign-ups that nobody confirmed are forgotten.
 _FORGET_EVERY: Final = 3600.0
 
@@ -118,43 +111,23 @@ class PublicServer:
         """
         app = web.Application(middlewares=[self._admission.guarded], client_max_size=LARGEST)
         app.add_routes([*self._personal.routes(), *self._public.routes(), *self._small()])
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_DRAIN)
-        await runner.setup()
+        where = self._settings
+        hint = "end the program that listens there, or choose another --port"
         try:
-            server = await self._listen(runner)
-        except OSError as error:
-            await runner.cleanup()
-            self._ask.close()
-            where = f"{self._settings.host}:{self._settings.port}"
-            raise NewsletterError(
-                f"the pages cannot be served at {where}: {(error.strerror or os.strerror(error.errno or 0)).lower()}",
-                hint="end the program that listens there, or choose another --port",
-            ) from error
-        self.port = server.sockets[0].getsockname()[1]
-        self._admission.hosts |= _own_names(self._settings.host, self.port)
-        forgetting = asyncio.create_task(self._forget())
-        try:
-            yield f"http://{_shown(self._settings.host)}:{self.port}{self._site.prefix}/"
+            async with listening(
+                app, where.host, where.port, connections=where.connections, what="the pages", hint=hint
+            ) as place:
+                self.port = place.port
+                self._admission.hosts |= place.names
+                forgetting = asyncio.create_task(self._forget())
+                try:
+                    yield f"{place.address}{self._site.prefix}/"
+                finally:
+                    forgetting.cancel()
+                    await asyncio.gather(forgetting, return_exceptions=True)
         finally:
-            server.close()
-            forgetting.cancel()
-            await asyncio.gather(forgetting, return_exceptions=True)
-            await runner.shutdown()
-            await runner.cleanup()
-            await self._desk.stop(_DRAIN)
+            await self._desk.stop(DRAIN)
             self._ask.close()
-
-    async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        manager = runner.server
-        assert manager is not None
-
-        def visitor() -> asyncio.BaseProtocol:
-            if len(manager.connections) >= self._settings.connections:
-                return _Refused()
-            return _Visitor(manager, loop=loop, keepalive_timeout=_HEADERS_IN, lingering_time=1.0, logger=_SILENT)
-
-        return await loop.create_server(visitor, self._settings.host, self._settings.port)
 
     async def _forget(self) -> None:
         while True:
@@ -183,57 +156,3 @@ class PublicServer:
         prefix = self._site.prefix
         lines = ["User-agent: *", *(f"Disallow: {prefix}/{kind}/" for kind in ("u", "p", "c"))]
         return web.Response(text="\n".join(lines) + "\n", headers={"Cache-Control": "public, max-age=3600"})
-
-
-class _Visitor(web.RequestHandler):
-    """One connection: cut when it lasts too long; what is not HTTP gets an answer that says nothing about us."""
-
-    __slots__ = ("_end",)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)
-        self._end = asyncio.get_running_loop().call_later(_LONGEST, transport.abort)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._end.cancel()
-        super().connection_lost(exc)
-
-    def handle_error(self, request: web.BaseRequest, status: int = 500, *_: object, **__: object) -> web.StreamResponse:  # noqa: ARG002 - aiohttp's
-        response = web.Response(status=status, text="that is no request\n", headers={"Server": "newsletter"})
-        response.force_close()
-        return response
-
-
-class _Refused(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
-
-
-def _silent_logger() -> logging.Logger:
-    logger = logging.getLogger("newsletter.web")
-    # Paths have tokens in them: what aiohttp would say of a broken request is not for a log.
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-    return logger
-
-
-_SILENT: Final = _silent_logger()
-
-
-def _own_names(host: str, port: int) -> set[str]:
-    """What we may be called besides our public name: a proxy may pass our own address on."""
-    names = {host}
-    try:
-        if ip_address(host).is_loopback:
-            names |= {"127.0.0.1", "localhost", "[::1]"}
-    except ValueError:
-        names |= {"127.0.0.1", "localhost", "[::1]"} if host == "localhost" else set()
-    return {f"{_shown(name)}:{port}" for name in names}
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -412,7 +412,7 @@ def test_everything_the_design_names_is_followed_or_put_off() -> None:
         FeedBlock: "url title language tags max_entries include exclude headers allow_private settle poll username "
         "password_env password_file password_command",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "
-        "sections pictures note send_window catch_up max_lateness canary approve",
+        "sections pictures note send_window quiet_hours clock catch_up max_lateness canary approve",
         SmtpBlock: "host port tls username password_env password_file password_command connections rate window timeout "
         "per_connection per_domain insecure dkim",
         NotifyBlock: "apprise_env apprise_file apprise_command failures overdue per_day",

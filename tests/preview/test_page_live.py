@@ -289,6 +289,7 @@ def test_the_dashboard_draws_what_status_says(live: Live) -> None:
     expect(live.page.locator("#last-issues")).to_contain_text("daily")
     assert 1 <= live.page.locator("#last-issues svg rect").count()
     expect(live.page.locator("#feeds [data-feed]")).to_have_count(1)
+    expect(live.page.locator('#schedules [data-digest="daily"]')).to_contain_text("daily")
 
 
 @pytest.mark.parametrize("width", [360, 1300])

@@ -46,6 +46,8 @@ class Heard:
     def began(self, app: App) -> None:
         self.begun += 1
 
+    def monitored(self, address: str) -> None: ...
+
     def looked(self, found: Looks) -> None:
         self.ticks += [f"{one.tick.slot} {one.tick.outcome.value}" for one in found.looked if one.tick]
 

@@ -3,10 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from datetime import timedelta
 from itertools import product
 
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.settling import COPIES, PATIENCE
+from newsletter.hours import Hours
 from newsletter.model import Delivery, DeliveryState, Issue, IssueState, OnUnknown, SuppressionReason
 from newsletter.store.store import Store
 from tests.simulation.process import Process
@@ -77,7 +79,9 @@ class Judge:
     def look_at_connections(self, before: int) -> None:
         """On a day on which nothing goes wrong, no connection is opened for nothing; those that were there before aside."""
         for_nothing = [session for session in self.server.sessions[before:] if not session.messages]
-        assert self._gone or not for_nothing, "a connection for nothing"
+        # Who has left meanwhile, or was found not to exist by the issue before, is known only when it is their turn.
+        barred = self.store.deliveries(state=DeliveryState.suppressed, limit=1)
+        assert self._gone or barred or not for_nothing, "a connection for nothing"
 
     def look(self, process: Process) -> None:
         """Judge what a process has left behind."""
@@ -143,6 +147,16 @@ class Judge:
             paused = self._paused.get(row.issue_id, {})
             most = min(self._barred.get(row.id, row.attempts), paused.get(row.id, row.attempts))
             assert row.attempts <= most, f"sent to {row.email} although somebody had said no"
+
+    def look_at_hours(self, process: Process, hours: Hours) -> None:
+        """A message begins in its hours; one whose intent was on its way when they closed is up to a minute late."""
+        zones = {row.wire_email: row.timezone for row in self.store.deliveries()}
+        now = self.server.timeline.now()
+        for at, who in (start for starts in process.starts for start in starts):
+            began = now - timedelta(seconds=self.server.timeline.seconds - at)
+            assert hours.are_open(began, zones[who]) or hours.are_open(began - timedelta(minutes=1), zones[who]), (
+                f"mailed {who} outside of the hours"
+            )
 
     def look_at_rates(self, process: Process, rates: Sequence[Rate], *, domain: str = "") -> None:
         """No window of a rate's length may see more people for the first time than it allows.

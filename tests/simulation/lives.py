@@ -8,7 +8,10 @@ import argparse
 import random
 import sys
 import time
+from dataclasses import replace
+from zoneinfo import ZoneInfo
 
+from newsletter.hours import Hours
 from newsletter.model import OnUnknown
 from tests.simulation.process import STEPS, Trigger
 from tests.simulation.server import ANSWERS, Fault, Traits
@@ -54,6 +57,20 @@ def draw_setting(chance: random.Random) -> Setting:
     )
 
 
+def draw_hours(chance: random.Random) -> Hours | None:
+    """In which hours mail may go; it is seven in the morning (UTC) when a life begins."""
+    window, quiet, by_person = chance.choice(
+        [
+            *6 * [((), (), False)],
+            (("07:00-07:01", "09:00-10:00"), (), False),
+            ((), ("07:02-08:30", "20:00-06:00"), False),
+            ((), (), True),
+            (("06:00-18:00",), ("07:01-07:30",), True),
+        ]
+    )
+    return Hours.parse(window, quiet, ZoneInfo("UTC"), by_person=by_person)
+
+
 def draw_trigger(chance: random.Random, people: int) -> Trigger:
     """A moment in a send."""
     step = chance.choice(STEPS)
@@ -89,7 +106,8 @@ def live(seed: int) -> list[str]:
         AssertionError: a promise was broken; says in which life, and after what.
     """
     chance = random.Random(seed)
-    setting = draw_setting(chance)
+    # Drawn apart: lives without hours are as they were before there were any.
+    setting = replace(draw_setting(chance), hours=draw_hours(random.Random(f"hours of {seed}")))
     with World(chance.getrandbits(32), setting) as world:
         told = world.timeline.lines
         told.append(f"life {seed}: {setting}")

@@ -41,6 +41,7 @@ class Timeline:
         self.seconds = 0.0
         self.chance = chance
         self._jumped = timedelta()
+        self.jumps = 0
         #: By how many seconds the clock on the wall was put back in all.
         self.put_back = 0.0
         self._coming: list[tuple[float, int, Callable[[], None]]] = []
@@ -56,6 +57,7 @@ class Timeline:
     def jump(self, seconds: float) -> None:
         """Put the clock on the wall forward or back."""
         self._jumped += timedelta(seconds=seconds)
+        self.jumps += 1
         self.put_back += max(-seconds, 0.0)
         self.log(f"the clock jumps by {seconds:g} s")
 

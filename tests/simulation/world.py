@@ -11,8 +11,10 @@ import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from email.utils import format_datetime
 from functools import cache, partial
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,11 +24,12 @@ from newsletter.app.send import Watcher
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import BusyError
+from newsletter.hours import Hours
 from newsletter.issues.render import Templates, default_templates
 from newsletter.model import CanaryRule, Issue, IssueState, OnUnknown, SuppressionReason
 from newsletter.stages import Sent
 from newsletter.store.store import Store
-from tests.conftest import counting_ids
+from tests.conftest import START, counting_ids
 from tests.pipeline.parts import parts_for, publication_for, reader
 from tests.simulation.judge import Judge
 from tests.simulation.process import Process, Trigger, open_file
@@ -34,6 +37,8 @@ from tests.simulation.server import Fault, Server, Traits
 from tests.simulation.timeline import Loop, Stuck, Timeline
 from tests.simulation.wire import Transport, Wire
 
+#: Where readers are, in turn; None: where the publisher is.
+_ZONES = (None, "Asia/Tokyo", "America/New_York", "Pacific/Honolulu")
 #: Rounds after which a world that is well must have nothing left.
 _ROUNDS = 12
 
@@ -50,6 +55,7 @@ class Setting:
     per_domain: tuple[str, ...] = ()
     on_unknown: OnUnknown = OnUnknown.resend
     canary: bool = False
+    hours: Hours | None = None
     traits: Traits = field(default_factory=Traits)
 
 
@@ -128,10 +134,13 @@ class World:
             [self._site],
             clock=self.timeline,
             ids=self._ids,
-            people=[reader(email) for email in self.people],
+            people=[
+                replace(reader(email), timezone=zone) for email, zone in zip(self.people, cycle(_ZONES), strict=False)
+            ],
             first_run=None,
             on_unknown=setting.on_unknown,
         )
+        self._parts = replace(self._parts, hours={"daily": setting.hours})
         self._path = folder / "newsletter.db"
         self._parts.store.close()
         #: What people do at another terminal.
@@ -251,7 +260,7 @@ class World:
         self.server.plan(list(plan.faults))
         self._stopped_at = None
         stop = asyncio.Event()
-        sessions = len(self.server.sessions)
+        sessions, jumps = len(self.server.sessions), self.timeline.jumps
         process = self._process(plan.fate)
         process.triggers = self._triggers(plan.meddling, process, stop)
         self.timeline.log(f"process {process.number} begins")
@@ -263,7 +272,8 @@ class World:
                     parts,
                     self._publication,
                     self._smtp,
-                    slot=f"slot {process.number}",
+                    # Each its own; on a wall, where people's own hours are waited for.
+                    slot=f"{START + timedelta(minutes=process.number):%Y-%m-%d %H:%M}",
                     watch=_Watch(process),
                     stop=stop,
                 )
@@ -280,6 +290,8 @@ class World:
             # What it had written is still under way.
             self.timeline.pass_by(5.0)
         self.judge.look(process)
+        if self.setting.hours is not None and self.timeline.jumps == jumps:
+            self.judge.look_at_hours(process, self.setting.hours)
         if plan == _NOTHING and not self.server.is_down:
             self.judge.look_at_connections(sessions)
         if not self.setting.canary:
@@ -344,9 +356,11 @@ class World:
 
     def _wait(self, issue: Issue) -> float:
         """Seconds until somebody is tried again; a clock that was put back makes it later, by as much and no more."""
-        due = self.console.next_attempt(issue.id)
-        seconds = 0.0 if due is None else (due - self.timeline.now()).total_seconds()
-        assert seconds <= 4_000 + self.timeline.put_back, "somebody waits for too long"
+        found = (self.console.next_attempt(issue.id), self.console.postponed(issue.id)[1])
+        due = max((moment for moment in found if moment is not None), default=self.timeline.now())
+        seconds = (due - self.timeline.now()).total_seconds()
+        longest = 4_000 if self.setting.hours is None else 2 * 86_400
+        assert seconds <= longest + self.timeline.put_back, "somebody waits for too long"
         return seconds
 
 

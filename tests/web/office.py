@@ -226,6 +226,7 @@ class Opened:
         base: what the project calls its pages; None: the very address they are served at.
         more: further lines of newsletter.yaml.
         clock: another than the tests' own, for browsers, which look at the time themselves.
+        connections: at most so many at once.
     """
 
     def __init__(
@@ -235,10 +236,12 @@ class Opened:
         base: str | None = f"https://{NAME}",
         more: str = "",
         clock: Any = None,
+        connections: int = 500,
     ) -> None:
         self._folder = folder
         self._base = base
         self._more = more
+        self._connections = connections
         self._clock = clock or FakeClock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -258,7 +261,11 @@ class Opened:
         (self._folder / "subscribers.yaml").touch()
         app = App.open(self._folder, clock=self._clock, ids=counting_ids("web"))
         said: list[str] = []
-        settings = ServerSettings(port=port if self._base is None else 0, behind_proxy=self._base is not None)
+        settings = ServerSettings(
+            port=port if self._base is None else 0,
+            behind_proxy=self._base is not None,
+            connections=self._connections,
+        )
         office = Office(self._folder, app, self._clock, self._sink, self._loop, said)
 
         def take(text: str, /, *, event: str = "note", **facts: Any) -> None:

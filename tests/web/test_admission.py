@@ -123,7 +123,7 @@ def test_a_form_that_is_too_large_is_refused(office: Office, path: str) -> None:
 
 
 def test_whoever_is_silent_is_cut_off(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("newsletter.web.server._HEADERS_IN", 0.2)
+    monkeypatch.setattr("newsletter.web.listening._HEADERS_IN", 0.2)
     monkeypatch.setattr("newsletter.web.admission.PATIENCE", 0.2)
     began = time.monotonic()
 
@@ -135,10 +135,8 @@ def test_whoever_is_silent_is_cut_off(office: Office, monkeypatch: pytest.Monkey
     assert time.monotonic() - began < 5
 
 
-def test_there_are_only_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Opened(tmp_path / "wire") as office:
-        assert office.server is not None
-        object.__setattr__(office.server._settings, "connections", 3)
+def test_there_are_only_so_many_at_once(tmp_path: Path) -> None:
+    with Opened(tmp_path / "wire", connections=3) as office:
         silent = [socket.create_connection(("127.0.0.1", office.port)) for _ in range(3)]
         deadline = time.monotonic() + 5
         refused = False
@@ -169,7 +167,7 @@ def test_there_are_only_so_many_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_what_is_not_http_learns_nothing_about_us(office: Office, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
-    monkeypatch.setattr("newsletter.web.server._HEADERS_IN", 0.2)
+    monkeypatch.setattr("newsletter.web.listening._HEADERS_IN", 0.2)
     answer = raw(office, sent)
 
     assert not re.search(rb"(?i)python|aiohttp|traceback", answer)

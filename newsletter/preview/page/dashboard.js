@@ -5,6 +5,7 @@
   const { $, el } = Page;
   const STATES = ["sent", "queued", "sending", "deferred", "unknown", "held", "failed", "suppressed"];
   const SHOWN = 20;
+  const TICKS = { sent: "sent", nothing: "nothing to send", late: "passed by", failed: "failed" };
   const HEALTH = { ok: "healthy", never: "not polled yet", hiccup: "hiccup", failing: "failing", held: "held", paused: "paused" };
   let status = null;
   let drawnWidth = 0;
@@ -32,8 +33,26 @@
 
   const used = (issues) => STATES.filter((state) => issues.some((issue) => issue.counts?.[state]));
 
+  // What came of a slot: an issue, or why there is none.
+  function tick(one) {
+    const came = one.number ? `issue ${one.number}` : TICKS[one.outcome] || one.outcome;
+    return el("li", { class: `tick ${one.outcome}` },
+      el("span", { class: "when" }, one.slot), el("span", { class: "came" }, el("span", { class: "dot", "aria-hidden": "true" }), came),
+      el("span", { class: "why quiet", dir: "auto" }, one.why));
+  }
+
+  function schedule(digest) {
+    const ticks = digest.last_ticks || [];
+    const next = (digest.next_slots || []).join(" · ");
+    return el("div", { class: "schedule", "data-digest": digest.name },
+      el("p", {}, el("b", {}, digest.name), " ", digest.schedule || "is sent by hand"),
+      next && el("p", { class: "quiet" }, `next: ${next} (${digest.timezone})`),
+      ticks.length ? el("ul", { "aria-label": `Last slots of ${digest.name}` }, ticks.map(tick))
+        : digest.schedule && el("p", { class: "quiet" }, "No slot has come yet, or nobody looked: newsletter run, or schedule install."));
+  }
+
   function schedules() {
-    return el("p", { class: "quiet" }, status.digests.map((digest) => `${digest.name}: ${digest.schedule || "sent by hand"}`).join(" · "));
+    return block("schedules", "Schedule", status.digests.map(schedule));
   }
 
   function numbers() {
@@ -46,7 +65,7 @@
         states.map((state) => el("th", { scope: "col", class: "n" }, state)))),
       el("tbody", {}, issues.map((issue) => el("tr", {},
         el("th", { scope: "row" }, `${issue.digest} ${issue.number} `, el("span", { class: "subject quiet", dir: "auto" }, issue.subject)),
-        el("td", {}, Page.moment(issue.frozen_at)), el("td", {}, issue.words), el("td", { class: "n" }, Page.number(issue.entries)), cells(issue)))))));
+        el("td", {}, Page.moment(issue.frozen_at)), el("td", {}, issue.opens_at ? `${issue.words}, from ${Page.moment(issue.opens_at)}` : issue.words), el("td", { class: "n" }, Page.number(issue.entries)), cells(issue)))))));
   }
 
   function issues(width) {
