@@ -195,6 +195,7 @@ def freeze(
         boundary=parts.ids.token(),
         merge_token=parts.ids.token(),
         links_secret=parts.store.links_secret(),
+        archive_url=publication.masthead.archive_url,
     )
     renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
     issue = parts.store.freeze(

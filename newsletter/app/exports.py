@@ -1,6 +1,7 @@
 """A frozen issue as files, in the forms people ask for."""
 
 import json
+from collections.abc import Callable
 
 from newsletter.app.past import addressed
 from newsletter.app.project import App
@@ -8,7 +9,7 @@ from newsletter.app.status import find_issue, issue_row
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.related import picture_parts
 from newsletter.errors import UsageError
-from newsletter.issues.archive import archive_files
+from newsletter.issues.archive import Source, archive_files
 from newsletter.issues.illustrate import standalone
 from newsletter.model import Disposition, Format, Issue, StoredEntry, Subscriber
 
@@ -58,8 +59,7 @@ def _nobody() -> Subscriber:
 
 
 def _archive(app: App, issue: Issue) -> dict[str, str]:
-    health = {h.url: h for h in app.store.feed_health(None)}
-    configured = {feed.url: feed for feed in app.config.feeds}
+    source_of = sources(app)
     by_feed: dict[str, list[StoredEntry]] = {}
     for stored, consumed in app.store.issue_entries(issue.id):
         if consumed.disposition is not Disposition.excluded:
@@ -67,11 +67,24 @@ def _archive(app: App, issue: Issue) -> dict[str, str]:
     templates = app.templates(app.config.digest(issue.digest))
     files: dict[str, str] = {}
     for url, entries in by_feed.items():
-        feed, known = configured.get(url), health.get(url)
-        title = (feed and feed.title) or (known and known.title) or ""
-        language = (feed and feed.language) or (known and known.language) or ""
-        files |= archive_files(title, url, language, entries, templates=templates)
+        source = source_of(url)
+        files |= archive_files(source.title, url, source.language, entries, templates=templates)
     return files
+
+
+def sources(app: App) -> Callable[[str], Source]:
+    """What is known of feeds, by address; the project's own words for one win over the feed's."""
+    health = {h.url: h for h in app.memory.feed_health(None)}
+    configured = {feed.url: feed for feed in app.config.feeds}
+
+    def source(url: str) -> Source:
+        feed, known = configured.get(url), health.get(url)
+        return Source(
+            title=(feed and feed.title) or (known and known.title) or "",
+            language=(feed and feed.language) or (known and known.language) or "",
+        )
+
+    return source
 
 
 def _json(app: App, issue: Issue) -> str:

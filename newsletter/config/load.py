@@ -15,6 +15,7 @@ from newsletter.config.bounces import bounces_config, check_bounces
 from newsletter.config.feed import check_feed, feed_from, is_there, path_in, secret_of
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
+    ArchiveConfig,
     Config,
     DigestConfig,
     DkimConfig,
@@ -342,6 +343,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         smtp=None if whole.smtp is None else _smtp(check, whole.smtp),
         bounces=bounces_config(whole.bounces, folder, path_in),
         subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
+        archive=ArchiveConfig(out=path_in(folder, whole.archive.out), url=whole.archive.url),
     )
 
 

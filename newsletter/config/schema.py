@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
+from newsletter.config.addresses import base_url_of, web_address
 from newsletter.config.canary import (
     USUAL_STOP,
     USUAL_WAIT,
@@ -24,7 +25,7 @@ from newsletter.config.canary import (
 )
 from newsletter.config.filters import Rules
 from newsletter.config.intervals import poll_interval
-from newsletter.config.project import GroupBy, Pictures, Sort, Tls, is_loopback
+from newsletter.config.project import GroupBy, Pictures, Sort, Tls
 from newsletter.errors import AddressError
 from newsletter.schedule import Schedule
 from newsletter.text import one_line
@@ -103,17 +104,6 @@ def _lateness(value: Any) -> float:
     if seconds > _LATEST:
         raise ValueError("must be at most 31d")
     return seconds
-
-
-def _base_url(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme.lower() not in ("http", "https") or safe_url(text) is None:
-        raise ValueError("must be a web address such as https://wire.example.com")
-    if parts.scheme.lower() == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with https://: the links in it are personal")
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be a host and a path only, without ?, # or @")
-    return (safe_url(text) or text).rstrip("/")
 
 
 def _feed_url(text: str) -> str:
@@ -390,6 +380,13 @@ class SubscribeBlock(Block):
     form: bool = True
 
 
+class ArchiveBlock(Block):
+    """Past issues as files for any web server."""
+
+    out: Annotated[str, AfterValidator(_one_file)] = "archive"
+    url: Annotated[str, AfterValidator(web_address)] | None = None
+
+
 class ProjectBlock(Block):
     """The whole file."""
 
@@ -398,7 +395,7 @@ class ProjectBlock(Block):
     reply_to: Annotated[str, AfterValidator(_address)] | None = None
     language: Language = "en"
     timezone: Timezone = "UTC"
-    base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    base_url: Annotated[str, AfterValidator(base_url_of)] | None = None
     postal_address: Annotated[str, AfterValidator(_postal)] | None = None
     list_id: Annotated[str, _matching(_LIST_ID, "must be a name with a dot in it, such as wire.example.com")] | None = (
         None
@@ -428,6 +425,7 @@ class ProjectBlock(Block):
     smtp: SmtpBlock | None = None
     bounces: BouncesBlock | None = None
     subscribe: SubscribeBlock = SubscribeBlock()
+    archive: ArchiveBlock = ArchiveBlock()
 
 
 #: Settings of the design that this version does not follow yet; better refused than ignored.
@@ -441,4 +439,5 @@ LATER: dict[type[Block], frozenset[str]] = {
     BouncesBlock: frozenset(),
     ImapBlock: frozenset(),
     SubscribeBlock: frozenset(),
+    ArchiveBlock: frozenset(),
 }

@@ -195,7 +195,8 @@ class Envelope:
 
     `date` goes into Date:, `boundary` separates the parts, `merge_token`
     marks the merge fields in the renderings.  `links_secret` is the name under
-    which the store keeps the secret that personal links are made with.
+    which the store keeps the secret that personal links are made with; `archive_url` is
+    where past issues stand as files (`newsletter.web.still`).
     """
 
     from_name: str
@@ -210,6 +211,7 @@ class Envelope:
     boundary: str
     merge_token: str
     links_secret: str = "links"  # noqa: S105 - a name, not a secret
+    archive_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

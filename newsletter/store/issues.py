@@ -108,6 +108,17 @@ class Issues(Part):
             rows = connection.execute(sa.select(t.renderings).where(t.renderings.c.issue_id == issue_id)).all()
         return sorted(map(rendering_of, rows), key=lambda rendering: rendering.key)
 
+    def neutral_keys(self, issue_id: int) -> dict[str, str]:
+        """The keys of an issue's renderings that were made for nobody in particular, in order, and their languages.
+
+        Transaction: one read.
+        """
+        wanted = sa.select(t.renderings.c.key, t.renderings.c.language).where(t.renderings.c.issue_id == issue_id)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).all()
+        # What was decided on a person stands behind a colon (`issues.render`).
+        return {row.key: row.language for row in sorted(rows, key=lambda row: row.key) if ":" not in row.key}
+
     def pictures(self, issue_id: int) -> list[Picture]:
         """What travels inside the messages of an issue, in the order of the letter.
 

@@ -24,6 +24,7 @@ NAMED = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.*?) \|", TEXT,
         schema.BouncesBlock,
         schema.ImapBlock,
         schema.SubscribeBlock,
+        schema.ArchiveBlock,
     ],
 )
 def test_every_setting_of_a_block_is_described(block: type[BaseModel]) -> None:
