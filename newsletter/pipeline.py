@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from newsletter import __version__
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
@@ -28,7 +29,8 @@ from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
 from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
-from newsletter.issues.render import Renderings
+from newsletter.issues.recipe import Ingredients, embedded, plain
+from newsletter.issues.render import Renderings, Templates
 from newsletter.model import (
     Canary,
     DeliveryState,
@@ -41,6 +43,7 @@ from newsletter.model import (
     Issue,
     NewDelivery,
     Picture,
+    Recipe,
     Round,
     SendReport,
     Subscriber,
@@ -48,6 +51,7 @@ from newsletter.model import (
 from newsletter.people.bounces.failures import judge_failures
 from newsletter.rounds import Counter, begin, end, news
 from newsletter.stages import Parts, Publication, Sent, Watch
+from newsletter.store import Store
 
 # --------------------------------------------------------------- fetch and parse
 
@@ -213,10 +217,57 @@ def freeze(
         canary=canary,
         link_of=_link_of(parts, draft.digest, envelope),
         shortened=lambda: renderings.shortened,
+        recipe=lambda: recipe_of(publication, draft),
         trace=trace,
     )
     on_rendered(renderings)
     return issue
+
+
+def recipe_of(publication: Publication, draft: Draft) -> Recipe:
+    """What a draft was built from and is rendered with, beside its entries; its templates are those used so far."""
+    made = Ingredients(
+        version=__version__,
+        theme=publication.templates.theme,
+        rules=publication.rules,
+        feeds=tuple(feed for feed in publication.feeds if feed.url in draft.heads),
+        masthead=publication.masthead,
+        heads=draft.heads,
+        hidden=publication.hidden,
+        pictures=embedded(draft),
+    )
+    return Recipe(made=plain(made), templates=publication.templates.used)
+
+
+def rebuild(
+    store: Store, issue: Issue, made: Ingredients, templates: Templates, *, filters: Filters
+) -> tuple[Draft, Renderings]:
+    """Build a frozen issue again from its entries as they were then; changes nothing.
+
+    Args:
+        store: the memory.
+        issue: one of its.
+        made: what it was made from beside its entries, or what it would be made from now.
+        templates: those it was rendered with, or others.
+        filters: what tries the rules of the feeds.
+
+    Raises:
+        ConfigError: a filter of a feed is no regular expression.
+    """
+    draft = build_draft(
+        made.rules,
+        made.feeds,
+        made.heads,
+        [stored for stored, _ in store.issue_entries(issue.id)],
+        store.mentioned(issue.id),
+        number=issue.number,
+        now=issue.envelope.date,
+        note=issue.note,
+        hidden=made.hidden,
+        filters=filters,
+    )
+    draft = illustrated(draft, made.found({picture.cid: picture for picture in store.pictures(issue.id)}))
+    return draft, Renderings(draft, made.masthead, templates, token=issue.envelope.merge_token)
 
 
 def _link_of(parts: Parts, digest: str, envelope: Envelope) -> Callable[[str], str]:

@@ -11,10 +11,10 @@ from newsletter.delivery.related import picture_parts
 from newsletter.errors import UsageError
 from newsletter.issues.archive import Source, archive_files
 from newsletter.issues.illustrate import standalone
-from newsletter.model import Disposition, Format, Issue, StoredEntry, Subscriber
+from newsletter.model import Disposition, Format, Issue, Rendering, StoredEntry, Subscriber
 
 FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
-_SUFFIX = {"markdown": "md", "html": "html", "text": "txt", "eml": "eml", "json": "json"}
+SUFFIX = {"markdown": "md", "html": "html", "text": "txt", "eml": "eml", "json": "json"}
 
 
 def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[str, str | bytes]:
@@ -32,10 +32,18 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
         raise UsageError(f"there is no form {form}", hint=f"one of {', '.join(FORMATS)}")
     if form == "archive":
         return dict(_archive(app, issue))
-    name = f"{issue.digest}-{issue.number}.{_SUFFIX[form]}"
+    name = f"{issue.digest}-{issue.number}.{SUFFIX[form]}"
     if form == "json":
         return {name: _json(app, issue)}
-    rendering = app.store.rendering(issue.id, issue.envelope.language)
+    return {name: in_form(app, issue, app.store.rendering(issue.id, issue.envelope.language), form)}
+
+
+def in_form(app: App, issue: Issue, rendering: Rendering, form: str) -> str | bytes:
+    """A rendering of an issue as a file: `markdown`, `html`, `text` or `eml`.
+
+    Raises:
+        ConfigError: the message is wanted, and a DKIM key cannot be used.
+    """
     pictures = app.store.pictures(issue.id)
     skeleton = Skeleton.build(
         issue,
@@ -47,10 +55,10 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
     )
     nobody = addressed(issue, rendering, _nobody())
     if form == "eml":
-        return {name: skeleton.message(nobody)}
+        return skeleton.message(nobody)
     if form == "html":
-        return {name: standalone(skeleton.html(nobody), pictures)}
-    return {name: skeleton.markdown(nobody) if form == "markdown" else skeleton.text(nobody)}
+        return standalone(skeleton.html(nobody), pictures)
+    return skeleton.markdown(nobody) if form == "markdown" else skeleton.text(nobody)
 
 
 def _nobody() -> Subscriber:

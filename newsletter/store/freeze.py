@@ -21,12 +21,14 @@ from newsletter.model import (
     IssueState,
     NewDelivery,
     Picture,
+    Recipe,
     Rendering,
 )
 from newsletter.store import tables as t
 from newsletter.store.bulk import insert_new
 from newsletter.store.links import Links
 from newsletter.store.pauses import paused_among
+from newsletter.store.recipes import keep_recipe
 from newsletter.store.rows import envelope_record, in_chunks, issue_of
 from newsletter.store.suppressions import Suppressions, suppressed_among
 
@@ -55,6 +57,7 @@ class Freeze(Suppressions, Links):
         canary: Canary | None = None,
         link_of: Callable[[str], str] | None = None,
         shortened: Callable[[], Mapping[int, str]] = dict,
+        recipe: Callable[[], Recipe | None] = lambda: None,
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
@@ -80,6 +83,7 @@ class Freeze(Suppressions, Links):
             canary: who get it before the others, and what would stop it.
             link_of: from a person's key to the token of their links, which are known from then on.
             shortened: asked at the end what the size budget made of which entry, in words.
+            recipe: asked at the end what the issue was made from beside its entries.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -134,6 +138,8 @@ class Freeze(Suppressions, Links):
                 if link_of is not None:
                     self._remember_links(connection, digest, {link_of(key): key for key in keys})
             _note_shortened(connection, issue_id, shortened())
+            if (made := recipe()) is not None:
+                keep_recipe(self._database, connection, issue_id, made)
             issue = issue_of(connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id)).one())
             trace("freeze:before-commit")
         trace("freeze:after-commit")

@@ -248,7 +248,7 @@ def _release(connection: Connection, issue: Row) -> None:
     connection.execute(sa.update(t.offers).where(t.offers.c.issue_id == issue.id).values(issue_id=None, version=None))
     mentioned = connection.execute(sa.select(t.mentions.c.entry_id).where(t.mentions.c.issue_id == issue.id)).scalars()
     for chunk in in_chunks(mentioned.all()):
-        for entry_id, version in _told(connection, issue.digest, chunk):
+        for entry_id, version in told(connection, issue.digest, chunk):
             connection.execute(
                 sa.update(t.offers)
                 .where(t.offers.c.digest == issue.digest, t.offers.c.entry_id == entry_id)
@@ -256,7 +256,7 @@ def _release(connection: Connection, issue: Row) -> None:
             )
 
 
-def _told(connection: Connection, digest: str, entry_ids: Iterable[int]) -> Iterable[Row]:
+def told(connection: Connection, digest: str, entry_ids: Iterable[int]) -> Iterable[Row]:
     """The newest version of each entry that an issue of the digest still tells of."""
     ids = list(entry_ids)
     told = sa.union_all(

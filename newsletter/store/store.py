@@ -32,6 +32,7 @@ from newsletter.store.memory import Elsewhere
 from newsletter.store.outages import Outages
 from newsletter.store.people import People
 from newsletter.store.polling import Polling
+from newsletter.store.recipes import Recipes
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -59,6 +60,7 @@ class Store(
     Deliveries,
     Canaries,
     Repeating,
+    Recipes,
     Bounces,
     Statistics,
     Rewinding,

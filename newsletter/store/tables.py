@@ -33,6 +33,7 @@ from newsletter.model import (
 )
 from newsletter.store.asked import outages, polls
 from newsletter.store.columns import Id, metadata
+from newsletter.store.kept import recipes, template_texts
 from newsletter.store.listed import people, people_home
 from newsletter.store.returned import answers, bounces, reports, scanned
 from newsletter.store.slots import schedules, ticks
@@ -401,6 +402,7 @@ __all__ = [
     "people_home",
     "pictures",
     "polls",
+    "recipes",
     "renderings",
     "reports",
     "scanned",
@@ -410,5 +412,6 @@ __all__ = [
     "server_limits",
     "signups",
     "suppressions",
+    "template_texts",
     "ticks",
 ]

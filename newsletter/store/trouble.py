@@ -105,6 +105,9 @@ def _sqlite(error: sqlite3.Error, name: str) -> StoreError:
     if "decode" in str(error):
         # Text that is no UTF-8: nobody wrote that, the disk did.
         return damaged(name, "a text is no text any more")
+    if "no such column" in str(error) or "no such table" in str(error):
+        # We ask for nothing else than this version's schema has, and it was of this version.
+        return damaged(name, "a table is not what it was")
     return StoreError(f"the database {name} could not be used: {_first_line(error)}")
 
 
