@@ -38,8 +38,8 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
     return {name: in_form(app, issue, app.store.rendering(issue.id, issue.envelope.language), form)}
 
 
-def in_form(app: App, issue: Issue, rendering: Rendering, form: str) -> str | bytes:
-    """A rendering of an issue as a file: `markdown`, `html`, `text` or `eml`.
+def in_form(app: App, issue: Issue, rendering: Rendering, form: str, *, signed: bool = True) -> str | bytes:
+    """A rendering of an issue as a file: `markdown`, `html`, `text` or `eml`, which may do without a DKIM signature.
 
     Raises:
         ConfigError: the message is wanted, and a DKIM key cannot be used.
@@ -51,7 +51,7 @@ def in_form(app: App, issue: Issue, rendering: Rendering, form: str) -> str | by
         Format.html,
         secret=app.store.secret(issue.envelope.links_secret),
         pictures=picture_parts(pictures),
-        signers=app.signers() if form == "eml" else (),
+        signers=app.signers() if signed and form == "eml" else (),
     )
     nobody = addressed(issue, rendering, _nobody())
     if form == "eml":

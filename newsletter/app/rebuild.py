@@ -102,7 +102,8 @@ def rebuild(app: App, issue: Issue, *, with_now: bool = False) -> Rebuilt:
         TemplateError: a template cannot be rendered.
     """
     recipe = app.store.recipe(issue.id)
-    now = _of_now(app, issue, None if recipe is None else from_plain(recipe.made))
+    then = None if recipe is None else from_plain(recipe.made)
+    now = _of_now(app, issue, then)
     if recipe is None or with_now:
         if now is None:
             raise UsageError(
@@ -112,7 +113,8 @@ def rebuild(app: App, issue: Issue, *, with_now: bool = False) -> Rebuilt:
             )
         made, templates = now
     else:
-        made, templates = from_plain(recipe.made), Templates.kept(recipe.templates)
+        assert then is not None
+        made, templates = then, Templates.kept(recipe.templates)
     draft, renderings = pipeline.rebuild(app.store, issue, made, templates, filters=Filters(app.clock.monotonic))
     compared, personal = compare(app, issue, renderings)
     return Rebuilt(
@@ -168,6 +170,14 @@ def compare(app: App, issue: Issue, renderings: Renderings) -> tuple[tuple[Compa
             Compared(key=one.key, language=one.language, differs=differing(one, again), frozen=one, rebuilt=again)
         )
     return tuple(found), len(frozen) - len(found)
+
+
+def ingredients_of(app: App, issue: Issue) -> tuple[Ingredients | None, Ingredients | None]:
+    """What an issue was made from, and would be made from now; None for what is not known, or is no more."""
+    recipe = app.store.recipe(issue.id)
+    then = None if recipe is None else from_plain(recipe.made)
+    now = _of_now(app, issue, then)
+    return then, None if now is None else now[0]
 
 
 def _of_now(app: App, issue: Issue, then: Ingredients | None) -> tuple[Ingredients, Templates] | None:

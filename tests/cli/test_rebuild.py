@@ -183,3 +183,86 @@ def test_no_secret_of_a_feed_is_kept_with_an_issue(past: Wire) -> None:
     assert recipe is not None
     assert "exclude" in recipe.made["feeds"][0]
     assert [] == [key for feed in recipe.made["feeds"] for key in feed if key == "headers"]
+
+
+# -------------------------------------------------------------------- template check --diff
+
+
+def test_without_a_change_a_template_changes_nothing(past: Wire) -> None:
+    done = past("template", "check", "--diff", "9")
+
+    assert 0 == done.code
+    assert "" == done.out
+    assert "6 renderings compared, 0 would change" in done.err
+
+
+def test_a_change_of_a_template_is_shown_in_the_last_issues(past: Wire) -> None:
+    """Settings and feeds' names have changed, too; only the template's change is told."""
+    (past.folder / "templates" / "mine.j2").write_text("ours\nfor you\n")
+    config = past.folder / "newsletter.yaml"
+    config.write_text(config.read_text().replace("max_entries: 3", "max_entries: 30"))
+
+    done = past("template", "check", "--diff", "2")
+
+    hunk = "@@ -1,3 +1,4 @@\n-mine\n+ours\n+for you\n # The Morning Wire\n \n"
+    files = [f"{number}.{language}.text" for number in (3, 2) for language in ("de", "en")]
+    assert "".join(f"--- frozen/daily-{name}\n+++ now/daily-{name}\n{hunk}" for name in files) == done.out
+    assert "daily-3.de in compact: text +2 −1 lines\n" in done.err
+    assert 0 == done.code
+
+
+def test_findings_that_a_change_brings_and_takes_are_told(past: Wire) -> None:
+    html = '{% extends "compact/issue.html.j2" %}{% block masthead %}<img src="https://x.example/i.png">{% endblock %}'
+    (past.folder / "templates" / "compact" / "issue.html.j2").write_text(html)
+
+    done = past("template", "check", "--diff", "1", "--json")
+
+    one = done.data[0]
+    assert 1 == done.code, "a new error"
+    assert ("error", "a picture without alt") in [(found["level"], found["what"]) for found in one["new"]]
+    assert "opening the letter calls no host" in [found["what"] for found in one["gone"]]
+    assert ["html"] == [part["part"] for part in one["parts"]]
+    assert one["html_then"] > one["html_now"]
+    assert done.data[0].keys() >= {"digest", "number", "key", "theme"}
+
+
+def test_a_template_that_fails_on_a_past_issue_is_named(past: Wire) -> None:
+    (past.folder / "templates" / "mine.j2").write_text("{{ nonsense.x }}")
+
+    done = past("template", "check", "--diff", "1")
+
+    assert 1 == done.code
+    assert "error    daily-3.en: templates/mine.j2:1" in done.out
+
+
+def test_another_theme_is_tried_on_the_last_issues(past: Wire) -> None:
+    done = past("template", "check", "plain", "--diff", "1", "--json")
+
+    assert {"plain"} == {one["theme"] for one in done.data}
+    assert all(one["parts"] for one in done.data)
+    assert 2 == past("template", "check", "plaim", "--diff", "1").code
+    assert 2 == past("template", "check", "--out", "x").code
+
+
+def test_both_versions_are_written_side_by_side(past: Wire) -> None:
+    (past.folder / "templates" / "mine.j2").write_text("<b>ours</b>\n")
+
+    assert 0 == past("template", "check", "--diff", "1", "--out", "pair").code
+
+    folder = past.folder / "pair"
+    assert {"index.html", "daily-3.en.html", "daily-3.en.then.html", "daily-3.en.now.html"} <= {
+        path.name for path in folder.iterdir()
+    }
+    page = (folder / "daily-3.en.html").read_text()
+    assert 2 == page.count('<iframe sandbox=""')
+    assert "<ins>+&lt;b&gt;ours&lt;/b&gt;</ins>" in page
+    assert 'href="daily-3.en.html"' in (folder / "index.html").read_text()
+
+
+def test_before_the_first_issue_there_is_nothing_to_compare(wire: Wire) -> None:
+    wire.configure()
+
+    done = wire("template", "check", "--diff", "3")
+
+    assert 2 == done.code
+    assert "there is no issue yet" in done.err
