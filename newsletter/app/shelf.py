@@ -15,7 +15,9 @@ from newsletter.web.still.tree import tree
 from newsletter.web.still.writing import Written, write_all
 
 
-def write_archive(app: App, out: Path | None, *, on_file: Callable[[int, int], None]) -> tuple[Path, Written]:
+def write_archive(
+    app: App, out: Path | None, *, on_file: Callable[[int, int], None] = lambda *_: None
+) -> tuple[Path, Written]:
     """Bring the archive up to date.
 
     Args:
