@@ -68,6 +68,8 @@ def _refuse_project(app: App, folder: Path) -> None:
     """Refuse to make a public folder of one that has the list, the memory or the settings in it."""
     config = app.config
     private = [config.path, *([config.subscribers] if config.subscribers else [])]
+    if config.smtp:
+        private += [key.key_file for key in config.smtp.dkim]
     if "://" not in config.store:
         private.append(Path(config.store))
     at = folder.resolve()

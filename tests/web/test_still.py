@@ -11,6 +11,7 @@ from newsletter.app import App
 from newsletter.app.shelf import write_archive
 from newsletter.model import Issue
 from newsletter.web.copies import PER_PAGE
+from newsletter.web.still.tree import shown_address
 from tests.conftest import FakeClock, counting_ids
 from tests.delivery.samples import ENVELOPE, RENDERING
 
@@ -88,3 +89,17 @@ def test_a_digest_that_is_no_more_keeps_its_pages_and_one_without_issues_says_so
     assert "Fare &lt;well&gt;" in (folder / "gone" / "index.html").read_text()
     assert "There are none yet." in (folder / "weekly" / "index.html").read_text()
     assert "The Morning Wire: gone" in (folder.parent / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example/feed?tag=x&page=2", "https://a.example/feed?tag=x&page=2"),
+        ("https://ada:pw@a.example:81/feed", "https://a.example:81/feed"),
+        ("https://a.example/f?Access_Token=s3cret&x=1", "https://a.example/f?Access_Token=…&x=1"),
+        ("https://a.example/f?x=1&apikey=s3cret", "https://a.example/f?x=1&apikey=…"),
+        ("/home/ada/feeds/news.xml", "news.xml"),
+    ],
+)
+def test_a_feed_s_address_is_shown_without_what_is_not_for_everybody(url: str, shown: str) -> None:
+    assert shown == shown_address(url)
