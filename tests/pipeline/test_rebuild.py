@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -62,7 +63,7 @@ def fetch(store: Store, feed: Feed, found: Document) -> None:
     )
 
 
-def frozen(parts: Parts, usual: Publication, step: dict[str, object]) -> Issue:
+def frozen(parts: Parts, usual: Publication, step: dict[str, Any]) -> Issue:
     rules = replace(usual.rules, **{name: step[name] for name in ("max_entries", "per_feed", "sort", "group_by")})
     feeds = (replace(FEED, exclude=(Rule(name="", pattern="Story .*3"),)), replace(OTHER, title="Ours", tags=("t",)))
     waiting = parts.store.waiting("daily", [feed.url for feed in feeds])
@@ -111,7 +112,9 @@ def test_every_issue_comes_out_again_as_it_was(steps: list[object]) -> None:
             clock.advance(timedelta(hours=1))
             if isinstance(step, tuple):
                 feed, texts, title = step
-                fetch(store, feed, document(*(documented(*one, feed) for one in texts.items()), title=title))
+                fetch(
+                    store, feed, document(*(documented(guid, text, feed) for guid, text in texts.items()), title=title)
+                )
             elif isinstance(step, dict):
                 frozen(parts, usual, step)
 
