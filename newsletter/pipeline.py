@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
+from newsletter import __version__
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
@@ -33,11 +34,13 @@ from newsletter.issues.filters import Filters
 from newsletter.issues.fingerprint import seen_letter
 from newsletter.issues.illustrate import illustrated
 from newsletter.issues.merge import merge_values
-from newsletter.issues.render import Renderings
+from newsletter.issues.recipe import Ingredients, embedded, plain
+from newsletter.issues.render import Renderings, Templates
 from newsletter.model import (
     Canary,
     DeliveryState,
     Draft,
+    DraftChanges,
     Envelope,
     Feed,
     FetchOutcome,
@@ -46,6 +49,7 @@ from newsletter.model import (
     Issue,
     NewDelivery,
     Picture,
+    Recipe,
     Round,
     SendReport,
     StoredDraft,
@@ -55,6 +59,7 @@ from newsletter.people.bounces.failures import judge_failures
 from newsletter.rounds import Counter, begin, end, news
 from newsletter.schedule import wall_of
 from newsletter.stages import Parts, Publication, Sent, Watch
+from newsletter.store import Store
 
 # --------------------------------------------------------------- fetch and parse
 
@@ -229,6 +234,7 @@ def freeze(
         boundary=parts.ids.token(),
         merge_token=parts.ids.token(),
         links_secret=parts.store.links_secret(),
+        archive_url=publication.masthead.archive_url,
     )
     renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
     hours = parts.hours.get(draft.digest)
@@ -249,10 +255,63 @@ def freeze(
         drafted=kept,
         link_of=_link_of(parts, draft.digest, envelope),
         shortened=lambda: renderings.shortened,
+        recipe=lambda: recipe_of(publication, draft, kept),
         trace=trace,
     )
     on_rendered(renderings)
     return issue
+
+
+def recipe_of(publication: Publication, draft: Draft, kept: StoredDraft | None = None) -> Recipe:
+    """What a draft was built from and is rendered with, beside its entries; its templates are those used so far."""
+    changes = kept.changes if kept else DraftChanges()
+    made = Ingredients(
+        version=__version__,
+        theme=publication.templates.theme,
+        rules=publication.rules,
+        feeds=tuple(feed for feed in publication.feeds if feed.url in draft.heads),
+        masthead=publication.masthead,
+        heads=draft.heads,
+        hidden=publication.hidden | changes.hidden,
+        order=changes.order,
+        edits=changes.edits,
+        date=draft.date if kept else None,
+        pictures=embedded(draft),
+    )
+    return Recipe(made=plain(made), templates=publication.templates.used)
+
+
+def rebuild(
+    store: Store, issue: Issue, made: Ingredients, templates: Templates, *, filters: Filters
+) -> tuple[Draft, Renderings]:
+    """Build a frozen issue again from its entries as they were then; changes nothing.
+
+    Args:
+        store: the memory.
+        issue: one of its.
+        made: what it was made from beside its entries, or what it would be made from now.
+        templates: those it was rendered with, or others.
+        filters: what tries the rules of the feeds.
+
+    Raises:
+        ConfigError: a filter of a feed is no regular expression.
+    """
+    draft = build_draft(
+        made.rules,
+        made.feeds,
+        made.heads,
+        [stored for stored, _ in store.issue_entries(issue.id)],
+        store.mentioned(issue.id),
+        number=issue.number,
+        now=made.date or issue.envelope.date,
+        note=issue.note,
+        hidden=made.hidden,
+        order=made.order,
+        edits=made.edits,
+        filters=filters,
+    )
+    draft = illustrated(draft, made.found({picture.cid: picture for picture in store.pictures(issue.id)}))
+    return draft, Renderings(draft, made.masthead, templates, token=issue.envelope.merge_token)
 
 
 def _link_of(parts: Parts, digest: str, envelope: Envelope) -> Callable[[str], str]:

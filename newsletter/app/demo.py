@@ -11,6 +11,7 @@ from newsletter.app.edit import write_new
 from newsletter.app.exports import export_issue
 from newsletter.app.project import App
 from newsletter.app.send import Watcher, send
+from newsletter.app.shelf import write_archive
 from newsletter.demo.catcher import Catcher
 from newsletter.demo.feeds import SAMPLES, SampleFeeds
 from newsletter.errors import NewsletterError, UsageError
@@ -82,11 +83,8 @@ async def _send(app: App, catcher: Catcher) -> Demo:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content if isinstance(content, bytes) else content.encode())
                 files[label] = path
-        for name, content in export_issue(app, number, None, "archive").items():
-            path = folder / "archive" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        files["archive"] = folder / "archive"
+        site, _ = write_archive(app, None)
+        files["archive"] = site / "index.html"
         files["e-mail"] = catcher.folder / "*.eml"
         files["project"] = app.config.path
     built = watch.frozen_at or app.clock.monotonic()

@@ -1,6 +1,7 @@
 """A frozen issue as files, in the forms people ask for."""
 
 import json
+from collections.abc import Callable
 
 from newsletter.app.past import addressed
 from newsletter.app.project import App
@@ -8,12 +9,12 @@ from newsletter.app.status import find_issue, issue_row
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.related import picture_parts
 from newsletter.errors import UsageError
-from newsletter.issues.archive import archive_files
+from newsletter.issues.archive import Source, archive_files
 from newsletter.issues.illustrate import standalone
-from newsletter.model import Disposition, Format, Issue, StoredEntry, Subscriber
+from newsletter.model import Disposition, Format, Issue, Rendering, StoredEntry, Subscriber
 
 FORMATS = ("markdown", "archive", "html", "text", "eml", "json")
-_SUFFIX = {"markdown": "md", "html": "html", "text": "txt", "eml": "eml", "json": "json"}
+SUFFIX = {"markdown": "md", "html": "html", "text": "txt", "eml": "eml", "json": "json"}
 
 
 def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[str, str | bytes]:
@@ -31,10 +32,18 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
         raise UsageError(f"there is no form {form}", hint=f"one of {', '.join(FORMATS)}")
     if form == "archive":
         return dict(_archive(app, issue))
-    name = f"{issue.digest}-{issue.number}.{_SUFFIX[form]}"
+    name = f"{issue.digest}-{issue.number}.{SUFFIX[form]}"
     if form == "json":
         return {name: _json(app, issue)}
-    rendering = app.store.rendering(issue.id, issue.envelope.language)
+    return {name: in_form(app, issue, app.store.rendering(issue.id, issue.envelope.language), form)}
+
+
+def in_form(app: App, issue: Issue, rendering: Rendering, form: str, *, signed: bool = True) -> str | bytes:
+    """A rendering of an issue as a file: `markdown`, `html`, `text` or `eml`, which may do without a DKIM signature.
+
+    Raises:
+        ConfigError: the message is wanted, and a DKIM key cannot be used.
+    """
     pictures = app.store.pictures(issue.id)
     skeleton = Skeleton.build(
         issue,
@@ -42,14 +51,14 @@ def export_issue(app: App, number: int, digest: str | None, form: str) -> dict[s
         Format.html,
         secret=app.store.secret(issue.envelope.links_secret),
         pictures=picture_parts(pictures),
-        signers=app.signers() if form == "eml" else (),
+        signers=app.signers() if signed and form == "eml" else (),
     )
     nobody = addressed(issue, rendering, _nobody())
     if form == "eml":
-        return {name: skeleton.message(nobody)}
+        return skeleton.message(nobody)
     if form == "html":
-        return {name: standalone(skeleton.html(nobody), pictures)}
-    return {name: skeleton.markdown(nobody) if form == "markdown" else skeleton.text(nobody)}
+        return standalone(skeleton.html(nobody), pictures)
+    return skeleton.markdown(nobody) if form == "markdown" else skeleton.text(nobody)
 
 
 def _nobody() -> Subscriber:
@@ -58,8 +67,7 @@ def _nobody() -> Subscriber:
 
 
 def _archive(app: App, issue: Issue) -> dict[str, str]:
-    health = {h.url: h for h in app.store.feed_health(None)}
-    configured = {feed.url: feed for feed in app.config.feeds}
+    source_of = sources(app)
     by_feed: dict[str, list[StoredEntry]] = {}
     for stored, consumed in app.store.issue_entries(issue.id):
         if consumed.disposition is not Disposition.excluded:
@@ -67,11 +75,24 @@ def _archive(app: App, issue: Issue) -> dict[str, str]:
     templates = app.templates(app.config.digest(issue.digest))
     files: dict[str, str] = {}
     for url, entries in by_feed.items():
-        feed, known = configured.get(url), health.get(url)
-        title = (feed and feed.title) or (known and known.title) or ""
-        language = (feed and feed.language) or (known and known.language) or ""
-        files |= archive_files(title, url, language, entries, templates=templates)
+        source = source_of(url)
+        files |= archive_files(source.title, url, source.language, entries, templates=templates)
     return files
+
+
+def sources(app: App) -> Callable[[str], Source]:
+    """What is known of feeds, by address; the project's own words for one win over the feed's."""
+    health = {h.url: h for h in app.memory.feed_health(None)}
+    configured = {feed.url: feed for feed in app.config.feeds}
+
+    def source(url: str) -> Source:
+        feed, known = configured.get(url), health.get(url)
+        return Source(
+            title=(feed and feed.title) or (known and known.title) or "",
+            language=(feed and feed.language) or (known and known.language) or "",
+        )
+
+    return source
 
 
 def _json(app: App, issue: Issue) -> str:

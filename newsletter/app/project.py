@@ -201,6 +201,7 @@ class App:
                 language=config.language,
                 timezone=digest.timezone,
                 base_url=config.base_url,
+                archive_url=config.archive.url,
                 postal_address=config.postal_address,
                 from_email=config.from_address.email,
                 digest_name=digest.name,

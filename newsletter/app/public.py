@@ -38,12 +38,18 @@ def site_of(app: App) -> Site:
             path=shown_path(config.path), line=None, key="base_url", text="is missing: the pages need an address"
         )
         raise ConfigError([problem], hint="add `base_url: https://wire.example.com`, with your own name")
+    return site_at(app, config.base_url)
+
+
+def site_at(app: App, base_url: str) -> Site:
+    """The same for pages that stand at another address, or ("") at none that is known."""
+    config = app.config
     sender = config.from_address
     return Site(
         title=config.title,
         language=config.language,
         timezone=config.timezone,
-        base_url=config.base_url,
+        base_url=base_url,
         digests=tuple(
             DigestPage(name=digest.name, title=app.publication(digest.name, note="").rules.title)
             for digest in config.digests

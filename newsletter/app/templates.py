@@ -97,7 +97,12 @@ def _shown(app: App, path: Path) -> str:
     return path.relative_to(app.config.folder).as_posix() if path.is_relative_to(app.config.folder) else str(path)
 
 
-def _chosen(app: App, theme: str | None) -> list[str]:
+def chosen_themes(app: App, theme: str | None) -> list[str]:
+    """The theme of that name, or all of them.
+
+    Raises:
+        UsageError: there is no such theme.
+    """
     names = _names(app)
     if theme is None:
         return names
@@ -180,7 +185,7 @@ def check_templates(app: App, theme: str | None, *, only: str = "") -> Iterator[
     Raises:
         UsageError: there is no such theme.
     """
-    for name in _chosen(app, theme):
+    for name in chosen_themes(app, theme):
         templates = Templates((app.config.templates,), theme=name)
         masthead = _masthead(app, name)
         for trial in trials(masthead, languages(), now=app.clock.now(), only=only):

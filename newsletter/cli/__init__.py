@@ -11,6 +11,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    archive,
     bounce,
     consent,  # noqa: F401 - adds to the group `subscriber`
     daily,
@@ -67,7 +68,7 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, explain, preview, send, run, serve, rehearse, demo):
+for commands in (project, daily, explain, preview, send, run, serve, archive, rehearse, demo):
     commands.register(app)
 exchange.register(subscriber.group)
 moving.register(app, feed.group)

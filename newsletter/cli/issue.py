@@ -7,10 +7,12 @@ import typer
 
 from newsletter.cli import draft
 from newsletter.cli.completing import digest_names, issue_numbers
-from newsletter.cli.report import moment
+from newsletter.cli.options import moment_of
+from newsletter.cli.report import moment, plural
 from newsletter.cli.session import PARTLY, Session, command
 
 if TYPE_CHECKING:
+    from newsletter.app.rebuild import Rebuilt
     from newsletter.model import Issue
 
 group = typer.Typer(
@@ -25,6 +27,16 @@ DigestFlag = Annotated[
     str | None,
     typer.Option(
         "--digest", help="Which digest, where there are several.", show_default=False, autocompletion=digest_names
+    ),
+]
+
+AsOfFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        help="Instead of a number: the last issue by that time, such as 2026-11-20T07:00.",
+        show_default=False,
     ),
 ]
 
@@ -103,6 +115,85 @@ def export(
         return
     for path in written:
         session.out.line(str(path))
+
+
+def rebuild(
+    session: Session,
+    number: Annotated[int | None, typer.Argument(help="The issue's number.", show_default=False)] = None,
+    as_of: AsOfFlag = None,
+    with_now: Annotated[
+        bool,
+        typer.Option(
+            "--now",
+            help="With the settings and templates of now instead of those it was made with.",
+            show_default=False,
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write what was made again into this folder.", show_default=False)
+    ] = None,
+    digest: DigestFlag = None,
+) -> int:
+    """Make a past issue again from its entries as they were, and compare it with what was frozen.
+
+    Exit code 1 says that they are not the same, byte for byte; what has
+    changed since then is named either way.
+    """
+    from newsletter.app.rebuild import issue_at, write_rebuilt
+    from newsletter.app.rebuild import rebuild as make_again
+
+    moment = None if as_of is None else moment_of("--as-of", as_of, session, digest)
+    issue = issue_at(session.app, number, digest, moment)
+    done = make_again(session.app, issue, with_now=with_now)
+    files = [] if out is None else write_rebuilt(session.app, done, out)
+    if session.json:
+        session.out.data(
+            {
+                "issue": issue.number,
+                "digest": issue.digest,
+                "same": done.is_same,
+                "recipe_kept": done.kept,
+                "with_now": done.with_now,
+                "renderings": [{"key": one.key, "differs": one.differs} for one in done.renderings],
+                "personal": done.personal,
+                "entries": done.entries,
+                "changes": done.changes,
+                "files": files,
+            }
+        )
+        return 0 if done.is_same else 1
+    _tell_rebuilt(session, done)
+    for path in files:
+        session.out.line(str(path))
+    return 0 if done.is_same else 1
+
+
+def _tell_rebuilt(session: Session, done: "Rebuilt") -> None:
+    from newsletter.issues.sidebyside import diff
+
+    out, issue = session.out, done.issue
+    for entry in done.entries:
+        out.line(entry)
+    for one in done.renderings:
+        for part in one.differs:
+            if part == "fields":
+                out.line(f"{one.key}: merge fields {one.frozen.fields} then, {one.rebuilt.fields} now")
+                continue
+            name, token = f"{issue.digest}-{issue.number}.{one.key}.{part}", issue.envelope.merge_token
+            for line in diff(part, getattr(one.frozen, part), getattr(one.rebuilt, part), token, name=name):
+                out.line(line)
+    source = "with the settings and templates of now" if done.with_now else "with what it was made with"
+    made = f"issue {issue.number} of {issue.digest} made again {source}: "
+    made += plural(len(done.renderings), "rendering", "renderings")
+    out.say(f"{made}, the same bytes" if done.is_same else f"{made}; they differ")
+    if done.personal:
+        words = plural(done.personal, "rendering was", "renderings were")
+        out.say(f"{words} made for readers of whom a template asks something, which is not kept: not compared")
+    if not done.kept:
+        out.say("it was frozen by a version that did not keep what an issue is made from")
+    for change in done.changes:
+        is_file = change.what.startswith("templates/")
+        out.say(f"since then: {change.what} " + ("has changed" if is_file else f"{change.then!r} → {change.now!r}"))
 
 
 def pause(session: Session, number: Number, digest: DigestFlag = None) -> None:
@@ -198,6 +289,7 @@ draft.register(group)
 command(group, "list")(list_)
 command(group, "show")(show)
 command(group, "export")(export)
+command(group, "rebuild")(rebuild)
 command(group, "pause")(pause)
 command(group, "resume")(resume)
 command(group, "resend")(resend)

@@ -1,11 +1,15 @@
 """Arguments and options that several commands share."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli.completing import digest_names, feed_names
 from newsletter.errors import UsageError
+
+if TYPE_CHECKING:
+    from newsletter.cli.session import Session
 
 DigestArgument = Annotated[
     str | None,
@@ -37,3 +41,20 @@ def pairs_of(option: str, given: list[str] | None) -> dict[str, str]:
             raise UsageError(f"{option} {pair!r} is not KEY=VALUE")
         pairs[key.strip()] = value.strip()
     return pairs
+
+
+def moment_of(option: str, written: str, session: "Session", digest: str | None) -> datetime:
+    """A time as people write it; without an offset it is the digest's own.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from zoneinfo import ZoneInfo
+
+    config = session.app.config
+    zone = (config.digest(digest) if digest else config.digests[0]).timezone
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError as error:
+        raise UsageError(f"{option}: {written} is no time", hint="write it like 2026-11-20T07:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))

@@ -1,13 +1,12 @@
 """`preview`: the next issue, or a past one, in the browser or as files."""
 
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.options import DigestArgument, NoteFlag
+from newsletter.cli.options import DigestArgument, NoteFlag, moment_of
 from newsletter.cli.report import pictures_json, pictures_words
 from newsletter.cli.session import Session, command
 from newsletter.errors import UsageError
@@ -63,7 +62,7 @@ def preview(
     from newsletter.app.desk import EditorsDesk
     from newsletter.preview.choice import Choice
 
-    moment = None if as_of is None else _moment(as_of, session, digest)
+    moment = None if as_of is None else moment_of("--as-of", as_of, session, digest)
     start = Choice(digest=digest, issue=issue, reader=as_email, as_of=moment)
     desk = EditorsDesk(session.config, start=start, note=note, fetch_first=fetch_first)
     try:
@@ -74,19 +73,6 @@ def preview(
         return _serve(session, desk, choice, port, open_it=open_it)
     finally:
         desk.close()
-
-
-def _moment(written: str, session: Session, digest: str | None) -> datetime:
-    """A time as people write it; without an offset it is the digest's own."""
-    from zoneinfo import ZoneInfo
-
-    config = session.app.config
-    zone = (config.digest(digest) if digest else config.digests[0]).timezone
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError as error:
-        raise UsageError(f"--as-of: {written} is no time", hint="write it like 2026-11-20T07:00") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
 
 
 def _poll(session: Session, desk: "EditorsDesk") -> None:

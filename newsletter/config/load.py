@@ -17,6 +17,7 @@ from newsletter.config.keep import keep_of
 from newsletter.config.notifying import approval_rule, check_notify, notify_config
 from newsletter.config.problems import Place, add_errors, as_written, find, key_path, plain
 from newsletter.config.project import (
+    ArchiveConfig,
     Config,
     DigestConfig,
     DkimConfig,
@@ -300,6 +301,7 @@ def _config(check: _Checker, whole: ProjectBlock) -> Config:
         keep=keep_of(whole.keep, has_pages=whole.base_url is not None),
         subscribe=SubscribeConfig(confirm=whole.subscribe.confirm, form=whole.subscribe.form),
         notify=notify_config(whole, folder),
+        archive=ArchiveConfig(out=path_in(folder, whole.archive.out), url=whole.archive.url),
     )
 
 

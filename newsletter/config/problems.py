@@ -6,6 +6,7 @@ from typing import Any
 from newsletter.config.block import Block
 from newsletter.config.schema import (
     LATER,
+    ArchiveBlock,
     BouncesBlock,
     CanaryBlock,
     DigestBlock,
@@ -40,6 +41,7 @@ _MISPLACED: dict[str, type[Block]] = {
     "smtp": SmtpBlock,
     "bounces": BouncesBlock,
     "subscribe": SubscribeBlock,
+    "archive": ArchiveBlock,
 }
 _BLOCKS: dict[str, type[Block]] = {"": ProjectBlock, **_MISPLACED}
 _NO_PASSWORD = (

@@ -175,6 +175,14 @@ class NotifyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveConfig:
+    """Past issues as files: the folder they are written to, and the address at which that folder is served."""
+
+    out: Path
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole project.  Paths are absolute; `store` is a path or a postgresql:// address.
 
@@ -207,6 +215,7 @@ class Config:
     feeds: tuple[Feed, ...] = field(repr=False)
     digests: tuple[DigestConfig, ...] = field(repr=False)
     smtp: SmtpConfig | None
+    archive: ArchiveConfig
     subscribe: SubscribeConfig = SubscribeConfig()
     bounces: BouncesConfig = field(default_factory=BouncesConfig)
     feed_secrets: Mapping[str, FeedSecret] = field(default_factory=dict[str, FeedSecret], repr=False)

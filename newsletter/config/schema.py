@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from newsletter.address import Address, parse_address, parse_mailbox
+from newsletter.config.addresses import base_url_of, web_address
 from newsletter.config.approving import USUAL_AHEAD, ahead_time, short_approve
 from newsletter.config.block import Block
 from newsletter.config.canary import (
@@ -26,7 +27,7 @@ from newsletter.config.canary import (
 from newsletter.config.filters import Rules
 from newsletter.config.intervals import poll_interval
 from newsletter.config.keep import KeepBlock
-from newsletter.config.project import GroupBy, Pictures, Sort, Tls, WhoseClock, is_loopback
+from newsletter.config.project import GroupBy, Pictures, Sort, Tls, WhoseClock
 from newsletter.config.signing import selector, signing_domain
 from newsletter.config.timing import hours_range, lateness, one_or_several, schedule_rule
 from newsletter.errors import AddressError
@@ -85,17 +86,6 @@ def _sendable(text: str, address: Address) -> str:
     if address.needs_smtputf8:
         raise ValueError("the part before the @ must be ASCII, or most servers will refuse your mail")
     return text.strip()
-
-
-def _base_url(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme.lower() not in ("http", "https") or safe_url(text) is None:
-        raise ValueError("must be a web address such as https://wire.example.com")
-    if parts.scheme.lower() == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with https://: the links in it are personal")
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be a host and a path only, without ?, # or @")
-    return (safe_url(text) or text).rstrip("/")
 
 
 def _feed_url(text: str) -> str:
@@ -374,6 +364,13 @@ class NotifyBlock(Block):
     per_day: Annotated[int, Field(ge=1, le=100)] = 10
 
 
+class ArchiveBlock(Block):
+    """Past issues as files for any web server."""
+
+    out: Annotated[str, AfterValidator(_one_file)] = "archive"
+    url: Annotated[str, AfterValidator(web_address)] | None = None
+
+
 class ProjectBlock(Block):
     """The whole file."""
 
@@ -382,7 +379,7 @@ class ProjectBlock(Block):
     reply_to: Annotated[str, AfterValidator(_address)] | None = None
     language: Language = "en"
     timezone: Timezone = "UTC"
-    base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    base_url: Annotated[str, AfterValidator(base_url_of)] | None = None
     postal_address: Annotated[str, AfterValidator(_postal)] | None = None
     list_id: Annotated[str, _matching(_LIST_ID, "must be a name with a dot in it, such as wire.example.com")] | None = (
         None
@@ -418,6 +415,7 @@ class ProjectBlock(Block):
         list[Annotated[str, AfterValidator(_address)]], BeforeValidator(_owners), Field(max_length=10)
     ] = []
     notify: NotifyBlock = NotifyBlock()
+    archive: ArchiveBlock = ArchiveBlock()
 
 
 #: Settings of the design that this version does not follow yet; better refused than ignored.
@@ -434,4 +432,5 @@ LATER: dict[type[Block], frozenset[str]] = {
     ImapBlock: frozenset(),
     SubscribeBlock: frozenset(),
     KeepBlock: frozenset(),
+    ArchiveBlock: frozenset(),
 }

@@ -38,6 +38,7 @@ from newsletter.model import Delivery, DeliveryState, Envelope, Format, Issue, R
 
 _BOUNDARY = re.compile(r"[A-Za-z0-9]{8,60}")
 
+_ONE_CLICK = ("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click")
 #: The header fields that differ per person, in their order.
 _OWN = ("To", "Subject", "Message-ID", "List-Unsubscribe")
 
@@ -129,6 +130,25 @@ class Skeleton:
             if slot is not None:
                 pieces.append(filled[slot])
         return pieces
+
+    def unaddressed(self, message_id: str) -> bytes:
+        """The message to nobody, for a shelf: no recipient, no way out that is anybody's, no signature.
+
+        For a rendering without merge fields only.
+
+        Args:
+            message_id: its own; nobody's message has it.
+
+        Raises:
+            MessageError: the rendering has merge fields.
+        """
+        if self._slots:
+            raise MessageError("a message to nobody cannot have merge fields")
+        before_to, before_id, before_unsubscribe, rest = self._fixed
+        lines = rest.replace(header_line(*_ONE_CLICK), b"", 1)
+        subject = self._subject_line or _subject_line(self._rendering.subject)
+        head = (before_to, subject, before_id, message_id_line(message_id), before_unsubscribe, lines)
+        return b"".join((*head, *(literal for literal, _ in self._body)))
 
     # What one person gets, in the forms that are not on the wire.
 
@@ -309,7 +329,7 @@ def _fields(issue: Issue, wanted: Format) -> list[tuple[str, bytes | None]]:
         ("List-Unsubscribe", None),
     ]
     if links.one_click:
-        fields.append(("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"))
+        fields.append(_ONE_CLICK)
     fields += [("List-Post", b"NO"), ("List-Help", help_address)]
     if links.archive_url:
         fields.append(("List-Archive", url_list_header([links.archive_url])))

@@ -25,8 +25,8 @@ class Links:
     """One subscriber's addresses in one issue; the first three are the merge fields of these names.
 
     Without a web address of the project, `unsubscribe_url` is the `mailto:`
-    address and all the others but `mailto` are "".  `archive_url` is where past
-    issues are.
+    address, `preferences_url` is "", and so are the last two unless past issues stand
+    somewhere as files.  `archive_url` is where past issues are.
     """
 
     unsubscribe_url: str
@@ -85,13 +85,21 @@ def is_token_of(candidate: str, secret: bytes, digest: str, key: str) -> bool:
 def links_with(envelope: Envelope, digest: str, number: int, ours: str) -> Links:
     """The personal addresses in one issue of whoever has this token, or what stands for one.
 
-    The web copy is the same for all: it carries nothing personal.
+    The web copy is the same for all: it carries nothing personal.  Where the
+    project's pages are not served, it is a file of the archive (`web.still`), which is
+    known by this name before it is written.
     """
     mailto = f"mailto:{quote(envelope.unsubscribe_email, safe='@+')}?subject=unsubscribe%20{ours}"
-    if not envelope.base_url:
-        return Links(unsubscribe_url=mailto, mailto=mailto)
-    base = envelope.base_url.rstrip("/")
     name = quote(digest, safe="")
+    if not envelope.base_url:
+        past = None if envelope.archive_url is None else f"{envelope.archive_url.rstrip('/')}/i/{name}"
+        return Links(
+            unsubscribe_url=mailto,
+            mailto=mailto,
+            view_url=f"{past}/{number}.html" if past else "",
+            archive_url=f"{past}/index.html" if past else "",
+        )
+    base = envelope.base_url.rstrip("/")
     return Links(
         unsubscribe_url=f"{base}/u/{name}/{ours}",
         mailto=mailto,

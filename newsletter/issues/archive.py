@@ -13,16 +13,16 @@ It is a record, so titles and texts stand as they are, not as Markdown escapes;
 only what would read as another entry is escaped.  What is missing stays missing.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from newsletter.errors import NewsletterError
 from newsletter.issues.merge import Urls
 from newsletter.issues.personal import Reader
 from newsletter.issues.sanitize import clean_html
@@ -37,6 +37,14 @@ _READS_AS_ENTRY = re.compile(r"^(?=#{1,2} )", re.MULTILINE)
 _ENCODED = re.compile(r"(?:%[89A-Fa-f][0-9A-Fa-f])+")
 #: What a link's destination cannot hold without angle brackets (CommonMark §6.3); brackets in its text need a backslash.
 _NEEDS_BRACKETS = re.compile(r"[\s()]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a feed is called, and its language; "" for what nobody has said."""
+
+    title: str = ""
+    language: str = ""
 
 
 def archive_markdown(
@@ -86,58 +94,43 @@ def archive_files(
     Raises:
         TemplateError: the project's template fails.
     """
-    days: defaultdict[date, list[StoredEntry]] = defaultdict(list)
-    for stored in entries:
-        days[_moment(stored).date()].append(stored)
     templates = templates or Templates()
-    # Two addresses may shorten to the same name; their hashes tell them apart.
-    name = f"{slug(feed_url, 80)}-{sha256(feed_url.encode()).hexdigest()[:8]}_entries.md"
     return {
-        f"{day:%Y}/{day:%m}/{day:%Y-%m-%d}/{name}": archive_markdown(
-            feed_title, feed_url, language, days[day], templates=templates
-        )
-        for day in sorted(days)
+        f"{name}.md": archive_markdown(feed_title, feed_url, language, found, templates=templates)
+        for name, found in by_day(feed_url, entries).items()
     }
 
 
-def write_archive(
-    folder: Path,
-    feed_title: str,
-    feed_url: str,
-    language: str | None,
-    entries: Iterable[StoredEntry],
-    *,
-    templates: Templates | None = None,
-) -> list[Path]:
-    """Write `archive_files` under `folder`.
+def by_day(feed_url: str, entries: Iterable[StoredEntry]) -> dict[str, list[StoredEntry]]:
+    """One source's entries by the file they belong into, without its suffix; see `archive_files`."""
+    days: defaultdict[date, list[StoredEntry]] = defaultdict(list)
+    for stored in entries:
+        days[_moment(stored).date()].append(stored)
+    # Two addresses may shorten to the same name; their hashes tell them apart.
+    name = f"{slug(feed_url, 80)}-{sha256(feed_url.encode()).hexdigest()[:8]}_entries"
+    return {f"{day:%Y}/{day:%m}/{day:%Y-%m-%d}/{name}": sorted(days[day], key=_newest_first) for day in sorted(days)}
 
-    A file of the same source and day is replaced, so hand in all entries of a day.
 
-    Returns:
-        The files, in the order of their days.
+def archive_json(feed_url: str, language: str | None, entries: Iterable[StoredEntry]) -> str:
+    """One source's entries as the sample's family writes JSON: a list, newest first, keys by name, None as null.
 
-    Raises:
-        NewsletterError: a file cannot be written.
-        TemplateError: the project's template fails.
+    What only that exporter knows (votes, ratings, its own ids) is left out.
     """
-    written = []
-    for name, text in archive_files(feed_title, feed_url, language, entries, templates=templates).items():
-        _write(folder / name, text)
-        written.append(folder / name)
-    return written
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file at once: nobody reads half of one."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(path)
-    except OSError as error:
-        raise NewsletterError(
-            f"cannot write {path}: {error.strerror or error}", hint="choose another folder, or make room in this one"
-        ) from error
+    rows = [
+        {
+            "author": entry.author,
+            "date_published": entry.published_at.astimezone(UTC).isoformat() if entry.published_at else None,
+            "description": _description(entry, language),
+            "language": entry.language or language or None,
+            "link": entry.url,
+            "source_url": feed_url,
+            "tags": list(entry.tags),
+            "thumbnail": entry.image,
+            "title": one_line(entry.title),
+        }
+        for entry in (stored.entry for stored in sorted(entries, key=_newest_first))
+    ]
+    return json.dumps(rows, indent=4, sort_keys=True) + "\n"
 
 
 def _moment(stored: StoredEntry) -> datetime:

@@ -132,11 +132,12 @@ def growth(text: str, token: str, masthead: Masthead, number: int) -> int:
         masthead: the issue's; the personal addresses are made from it.
         number: the issue's.
     """
-    pages = 4 + len((masthead.base_url or "") + masthead.digest_name) * 3 + max(_TOKEN_LENGTH, len(str(number)))
+    site = masthead.base_url or masthead.archive_url or ""
+    pages = 9 + len(site + masthead.digest_name) * 3 + max(_TOKEN_LENGTH, len(str(number)))
     longest = {
         "unsubscribe_url": pages if masthead.base_url else _LONGEST_MAILTO,
         "preferences_url": pages if masthead.base_url else 0,
-        "view_url": pages if masthead.base_url else 0,
+        "view_url": pages if site else 0,
         "subscriber.email": _LONGEST_ADDRESS * _WORST_CHARACTER,
         "subscriber.name": _LONGEST_NAME * _WORST_CHARACTER,
     }

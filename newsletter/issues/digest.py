@@ -32,6 +32,7 @@ from newsletter.model import (
     EntryEdit,
     Feed,
     FeedHealth,
+    Head,
     Link,
     Note,
     Section,
@@ -102,7 +103,7 @@ class _Candidate:
 def build(
     rules: DigestRules,
     feeds: Sequence[Feed],
-    health: Mapping[str, FeedHealth],
+    health: Mapping[str, FeedHealth | Head],
     waiting: Sequence[StoredEntry],
     edited: Sequence[StoredEntry],
     *,
@@ -154,6 +155,11 @@ def build(
         consumed=tuple(Consumed(entry_id=c.stored.id, disposition=c.fate, why=c.reasons) for c in candidates),
         note=_note(note, rules),
         slow_rules=filters.slow,
+        heads={
+            url: Head(title=known.title, home_url=known.home_url, language=known.language)
+            for url in dict.fromkeys(stored.feed_url for stored in (*waiting, *edited))
+            if (known := health.get(url)) is not None
+        },
     )
 
 
@@ -167,7 +173,7 @@ def _note(markdown: str, rules: DigestRules) -> Note | None:
 class _Sources:
     """What is known of each feed: its place, title, page and language."""
 
-    def __init__(self, feeds: Sequence[Feed], health: Mapping[str, FeedHealth], usual_language: str) -> None:
+    def __init__(self, feeds: Sequence[Feed], health: Mapping[str, FeedHealth | Head], usual_language: str) -> None:
         #: What a feed's language is taken for where neither it nor its entries say.
         self.usual_language = usual_language
         self._feeds = {feed.url: feed for feed in feeds}

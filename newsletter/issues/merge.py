@@ -68,10 +68,10 @@ class Urls:
     view_url: str = ""
 
     @classmethod
-    def present(cls, base_url: str | None) -> Self:
+    def present(cls, base_url: str | None, archive_url: str | None = None) -> Self:
         """Which addresses subscribers will have, before anybody's own are known."""
         if not base_url:
-            return cls(unsubscribe_url="mailto:")
+            return cls(unsubscribe_url="mailto:", view_url=archive_url or "")
         return cls(unsubscribe_url=base_url, preferences_url=base_url, view_url=base_url)
 
 

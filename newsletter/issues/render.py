@@ -170,7 +170,8 @@ class Renderings:
             try:
                 return self.for_everybody(language)
             except LogicOnSubscriber:
-                pass
+                # What goes out in a language goes on the web in it, too.
+                self.for_nobody(language)
         while isinstance(at, _Decision):
             at = at.answers.get(at.question.answer(subscriber))
         if at is not None:
@@ -252,7 +253,7 @@ class _Press:
 
     def rendering(self, subscriber: Subscriber | None) -> tuple[Rendering, _Trace]:
         """Render with tokens; with this person's values where the template takes a token apart."""
-        urls = Urls.present(self._masthead.base_url)
+        urls = Urls.present(self._masthead.base_url, self._masthead.archive_url)
         reader = Reader(self._token, subscriber, urls)
         made = self._rendered(reader)
         if made is not None:

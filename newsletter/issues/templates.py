@@ -5,12 +5,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Final, Never
+from typing import Any, Final, Never, Self
 
 from jinja2 import (
     BaseLoader,
     BytecodeCache,
-    ChoiceLoader,
+    DictLoader,
     Environment,
     FileSystemLoader,
     PrefixLoader,
@@ -75,6 +75,24 @@ class _Folder(FileSystemLoader):
         return source, path, fresh
 
 
+class _Shelf(BaseLoader):
+    """Loaders one after the other, which remembers the text of every template that was asked for."""
+
+    def __init__(self, loaders: Sequence[BaseLoader]) -> None:
+        self._loaders = loaders
+        self.used: dict[str, str] = {}
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        for loader in self._loaders:
+            try:
+                found = loader.get_source(environment, template)
+            except TemplateNotFound:
+                continue
+            self.used[template] = found[0]
+            return found
+        raise TemplateNotFound(template)
+
+
 class _Compiled(BytecodeCache):
     """What templates were compiled to, for the next `Templates` of this process: compiling takes longer than running.
 
@@ -118,13 +136,36 @@ class Templates:
         packaged = default_templates()
         self._roots = [*(Path(folder).resolve() for folder in folders), packaged]
         themed = [root / theme for root in self._roots] if theme != DEFAULT_THEME else []
-        loaders: list[BaseLoader] = [
+        self.theme = theme
+        self._load_from(
             PrefixLoader({name: _Folder(_folders(packaged, name)) for name in built_in_themes()}),
             _Folder([str(path) for path in (*themed, *self._roots)]),
-        ]
-        self._environment = Sandbox(loader=ChoiceLoader(loaders), autoescape=_is_html, bytecode_cache=_compiled)
+        )
         if theme != DEFAULT_THEME and not any(path.is_dir() for path in themed):
             raise TemplateError(f"templates/{theme}", None, f"there is no theme {theme!r}")
+
+    @classmethod
+    def kept(cls, texts: Mapping[str, str]) -> Self:
+        """The templates that another `Templates` has `used`, by name; there are no others."""
+        templates = cls()
+        templates._load_from(DictLoader(texts))
+        return templates
+
+    def _load_from(self, *loaders: BaseLoader) -> None:
+        self._shelf = _Shelf(loaders)
+        self._environment = Sandbox(loader=self._shelf, autoescape=_is_html, bytecode_cache=_compiled)
+
+    @property
+    def used(self) -> Mapping[str, str]:
+        """The text of each template that has been run or looked at so far, by name; those it builds on included."""
+        return dict(self._shelf.used)
+
+    def text(self, name: str) -> str | None:
+        """The text of a template, as `used` names it; None where there is none, or it cannot be read."""
+        try:
+            return self._shelf.get_source(self._environment, name)[0]
+        except (TemplateNotFound, TemplateError):
+            return None
 
     def source(self, name: str) -> tuple[Path, str]:
         """Where one of `TEMPLATES` comes from, and its text.

@@ -42,6 +42,7 @@ class Masthead:
     digest_name: str
     digest_title: str
     base_url: str | None = None
+    archive_url: str | None = None
     postal_address: str | None = None
     reason: str | None = None
     subject: str | None = None

@@ -1,8 +1,10 @@
 """Issues: what goes into one, how it reads, and how it stands."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from newsletter.model.feeds import Enclosure, Settling, StoredEntry
 
@@ -140,6 +142,23 @@ class SlowRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a feed called itself, its page, and its language, when a draft was built."""
+
+    title: str | None
+    home_url: str | None
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What an issue was made from, kept with it: `made` as JSON values (`issues.recipe`), templates by name."""
+
+    made: Mapping[str, Any]
+    templates: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An issue that has been built but not frozen: the selection, in order.
 
@@ -148,7 +167,8 @@ class Draft:
     sentences for the publisher about what is not as they may expect, `slow_rules`
     filters that ran out of time, so that the selection may not be what was meant.
     `pictures` travel inside the message, each once; `missing_pictures` are those
-    that do not.  `settling` waits for a later issue.
+    that do not.  `settling` waits for a later issue.  `heads` are, by address, what
+    the feeds of its entries called themselves.
     """
 
     digest: str
@@ -163,6 +183,7 @@ class Draft:
     pictures: tuple[Picture, ...] = ()
     missing_pictures: tuple[MissingPicture, ...] = ()
     settling: tuple[Settling, ...] = ()
+    heads: Mapping[str, Head] = field(default_factory=dict[str, Head])
 
     @property
     def entries(self) -> tuple[DraftEntry, ...]:
@@ -200,7 +221,8 @@ class Envelope:
 
     `date` goes into Date:, `boundary` separates the parts, `merge_token`
     marks the merge fields in the renderings.  `links_secret` is the name under
-    which the store keeps the secret that personal links are made with.
+    which the store keeps the secret that personal links are made with; `archive_url` is
+    where past issues stand as files (`newsletter.web.still`).
     """
 
     from_name: str
@@ -215,6 +237,7 @@ class Envelope:
     boundary: str
     merge_token: str
     links_secret: str = "links"  # noqa: S105 - a name, not a secret
+    archive_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

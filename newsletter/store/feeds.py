@@ -203,7 +203,7 @@ class Feeds(Part):
                 for chunk in in_chunks(dict.fromkeys(feed_urls))
                 for row in connection.execute(wanted.where(t.feeds.c.url.in_(chunk)))
             ]
-        return sorted(found, key=lambda one: _newest_first(one.stored))[:limit]
+        return sorted(found, key=lambda one: newest_first(one.stored))[:limit]
 
     def _healthy(self, row: Row) -> dict[str, object]:
         """The columns any good answer sets; one that brings nothing new slows the feed's pace."""
@@ -225,10 +225,11 @@ class Feeds(Part):
                 for chunk in in_chunks(dict.fromkeys(feed_urls))
                 for row in connection.execute(wanted.where(t.feeds.c.url.in_(chunk)))
             ]
-        return sorted(found, key=_newest_first)
+        return sorted(found, key=newest_first)
 
 
-def _newest_first(stored: StoredEntry) -> tuple[float, str, str, int]:
+def newest_first(stored: StoredEntry) -> tuple[float, str, str, int]:
+    """What entries are ordered by: see `Feeds.waiting`."""
     when = stored.entry.published_at or stored.first_seen_at
     return (-when.timestamp(), stored.feed_url, stored.entry.title, stored.id)
 

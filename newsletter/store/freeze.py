@@ -22,6 +22,7 @@ from newsletter.model import (
     IssueState,
     NewDelivery,
     Picture,
+    Recipe,
     Rendering,
     StoredDraft,
 )
@@ -31,6 +32,7 @@ from newsletter.store.connect import Database
 from newsletter.store.drafts import answer_draft, drafted_versions, forget_drafted
 from newsletter.store.links import Links
 from newsletter.store.pauses import paused_among
+from newsletter.store.recipes import keep_recipe
 from newsletter.store.rows import envelope_record, in_chunks, issue_of
 from newsletter.store.suppressions import Suppressions, suppressed_among
 
@@ -61,6 +63,7 @@ class Freeze(Suppressions, Links):
         hours: str = "",
         link_of: Callable[[str], str] | None = None,
         shortened: Callable[[], Mapping[int, str]] = dict,
+        recipe: Callable[[], Recipe | None] = lambda: None,
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
@@ -88,6 +91,7 @@ class Freeze(Suppressions, Links):
             hours: the rule by which deliveries wait that have a `not_before`.
             link_of: from a person's key to the token of their links, which are known from then on.
             shortened: asked at the end what the size budget made of which entry, in words.
+            recipe: asked at the end what the issue was made from beside its entries.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -148,6 +152,8 @@ class Freeze(Suppressions, Links):
                 if link_of is not None:
                     self._remember_links(connection, digest, {link_of(key): key for key in keys})
             _note_shortened(connection, issue_id, shortened())
+            if (made := recipe()) is not None:
+                keep_recipe(self._database, connection, issue_id, made)
             issue = issue_of(connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id)).one())
             trace("freeze:before-commit")
         trace("freeze:after-commit")

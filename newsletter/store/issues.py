@@ -108,6 +108,17 @@ class Issues(Part):
             rows = connection.execute(sa.select(t.renderings).where(t.renderings.c.issue_id == issue_id)).all()
         return sorted(map(rendering_of, rows), key=lambda rendering: rendering.key)
 
+    def neutral_keys(self, issue_id: int) -> dict[str, str]:
+        """The keys of an issue's renderings that were made for nobody in particular, in order, and their languages.
+
+        Transaction: one read.
+        """
+        wanted = sa.select(t.renderings.c.key, t.renderings.c.language).where(t.renderings.c.issue_id == issue_id)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).all()
+        # What was decided on a person stands behind a colon (`issues.render`).
+        return {row.key: row.language for row in sorted(rows, key=lambda row: row.key) if ":" not in row.key}
+
     def pictures(self, issue_id: int) -> list[Picture]:
         """What travels inside the messages of an issue, in the order of the letter.
 
@@ -249,7 +260,7 @@ def _release(connection: Connection, issue: Row) -> None:
     connection.execute(sa.update(t.offers).where(t.offers.c.issue_id == issue.id).values(issue_id=None, version=None))
     mentioned = connection.execute(sa.select(t.mentions.c.entry_id).where(t.mentions.c.issue_id == issue.id)).scalars()
     for chunk in in_chunks(mentioned.all()):
-        for entry_id, version in _told(connection, issue.digest, chunk):
+        for entry_id, version in told(connection, issue.digest, chunk):
             connection.execute(
                 sa.update(t.offers)
                 .where(t.offers.c.digest == issue.digest, t.offers.c.entry_id == entry_id)
@@ -257,7 +268,7 @@ def _release(connection: Connection, issue: Row) -> None:
             )
 
 
-def _told(connection: Connection, digest: str, entry_ids: Iterable[int]) -> Iterable[Row]:
+def told(connection: Connection, digest: str, entry_ids: Iterable[int]) -> Iterable[Row]:
     """The newest version of each entry that an issue of the digest still tells of."""
     ids = list(entry_ids)
     told = sa.union_all(

@@ -43,7 +43,7 @@ def scratch_copy(source: Database, since: datetime | None = None) -> Memory:
 
     Args:
         source: the original; of a copy all is copied.
-        since: keep also the texts of what issues frozen after this moment used up.
+        since: keep also the texts of what issues frozen after this moment used up, now and then.
     """
     target = Memory()
     try:
@@ -125,4 +125,11 @@ def _selections(
             ).join_from(entries, texts, texts.c.entry_id == entries.c.id),
         )
     )
+    if since is not None:
+        versions, used = tables["entry_versions"], tables["issue_entries"]
+        carried = sa.select(issues.c.id).where(issues.c.frozen_at > since)
+        of = (sa.select(table.c.entry_id).where(table.c.issue_id.in_(carried)) for table in (used, tables["mentions"]))
+        selections.append((t.entry_versions, sa.select(versions).where(versions.c.entry_id.in_(sa.union_all(*of)))))
+        recipes = tables["recipes"]
+        selections.append((t.recipes, sa.select(recipes).where(recipes.c.issue_id.in_(carried))))
     return selections

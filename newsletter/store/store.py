@@ -36,6 +36,7 @@ from newsletter.store.notices import Notices
 from newsletter.store.outages import Outages
 from newsletter.store.people import People
 from newsletter.store.polling import Polling
+from newsletter.store.recipes import Recipes
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
@@ -66,6 +67,7 @@ class Store(
     Drafts,
     Notices,
     Repeating,
+    Recipes,
     Bounces,
     Statistics,
     Rewinding,

@@ -37,6 +37,7 @@ from newsletter.store.columns import Id, metadata
 from newsletter.store.drafted import draft_entries, drafts
 from newsletter.store.kept import belonging, tallies
 from newsletter.store.listed import people, people_home
+from newsletter.store.made import recipes, template_texts
 from newsletter.store.noticed import notices, tellings
 from newsletter.store.returned import answers, bounces, reports, scanned
 from newsletter.store.slots import schedules, ticks
@@ -414,6 +415,7 @@ __all__ = [
     "people_home",
     "pictures",
     "polls",
+    "recipes",
     "renderings",
     "reports",
     "scanned",
@@ -425,5 +427,6 @@ __all__ = [
     "suppressions",
     "tallies",
     "tellings",
+    "template_texts",
     "ticks",
 ]

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from newsletter import __version__
 from newsletter.issues.language import direction, isolated, language_name, long_date, short_date
 from newsletter.issues.words import Words, languages, words_in
 from newsletter.web.site import Site
@@ -32,8 +33,8 @@ class Pages:
         self._site = site
         self._zone = ZoneInfo(site.timezone)
         # In the page itself and known by its hash: nothing else that could be put into a page is a style.
-        self._style = (files("newsletter.web") / "pages" / "style.css").read_text(encoding="utf-8")
-        digest = b64encode(sha256(self._style.encode()).digest()).decode("ascii")
+        self.style = (files("newsletter.web") / "pages" / "style.css").read_text(encoding="utf-8")
+        digest = b64encode(sha256(self.style.encode()).digest()).decode("ascii")
         self.policy = (
             f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
             "base-uri 'none'; frame-ancestors 'none'"
@@ -46,6 +47,13 @@ class Pages:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Stands for the templates of the pages: another one, other pages."""
+        folder = files("newsletter.web") / "pages"
+        texts = sorted((file.name, file.read_bytes()) for file in folder.iterdir() if file.is_file())
+        return sha256(repr((__version__, texts)).encode()).hexdigest()
 
     # --------------------------------------------------------------------------- words
 
@@ -66,11 +74,12 @@ class Pages:
     # --------------------------------------------------------------------------- pages
 
     def page(self, name: str, words: Words, **values: Any) -> str:
-        """One page as HTML."""
+        """One page as HTML; with a `stylesheet` it has its style from there, and says itself what it may do."""
         site = self._site
         context = {
             **self._context(words, html=True),
-            "style": Markup(self._style),  # noqa: S704 - our own file
+            "style": Markup(self.style),  # noqa: S704 - our own file
+            "stylesheet": None,
             "home": f"{site.prefix}/",
             **values,
         }

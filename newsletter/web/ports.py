@@ -40,7 +40,35 @@ class People(Protocol):
         ...
 
 
-class Memory(Protocol):
+class Past(Protocol):
+    """What past issues are made of."""
+
+    def issues(self, digest: str | None = None, limit: int | None = None) -> list[Issue]:
+        """Issues of a digest, newest first."""
+        ...
+
+    def issue(self, number: int, digest: str) -> Issue | None:
+        """The issue of this number."""
+        ...
+
+    def neutral_keys(self, issue_id: int) -> dict[str, str]:
+        """The keys of an issue's renderings that were made for nobody in particular, and their languages."""
+        ...
+
+    def rendering(self, issue_id: int, key: str) -> Rendering:
+        """One rendering of an issue."""
+        ...
+
+    def pictures(self, issue_id: int) -> list[Picture]:
+        """What travels inside the messages of an issue."""
+        ...
+
+    def issue_entries(self, issue_id: int) -> list[tuple[StoredEntry, Consumed]]:
+        """What an issue used up, in its order."""
+        ...
+
+
+class Memory(Past, Protocol):
     """The store, as far as the pages need it."""
 
     def secret(self, name: str) -> bytes:
@@ -127,28 +155,6 @@ class Memory(Protocol):
 
     def forget_signups(self, before: datetime) -> int:
         """Drop what was asked for before then and never confirmed."""
-        ...
-
-    # Past issues.
-
-    def issues(self, digest: str | None = None, limit: int | None = None) -> list[Issue]:
-        """Issues of a digest, newest first."""
-        ...
-
-    def issue(self, number: int, digest: str) -> Issue | None:
-        """The issue of this number."""
-        ...
-
-    def renderings(self, issue_id: int) -> list[Rendering]:
-        """All renderings of an issue."""
-        ...
-
-    def pictures(self, issue_id: int) -> list[Picture]:
-        """What travels inside the messages of an issue."""
-        ...
-
-    def issue_entries(self, issue_id: int) -> list[tuple[StoredEntry, Consumed]]:
-        """What an issue used up, in its order."""
         ...
 
 

@@ -19,10 +19,10 @@ from newsletter.web.pages import Pages, offered
 from newsletter.web.signups import LINK, Asked, SignUpDesk
 from newsletter.web.site import DigestPage, Site
 from newsletter.web.stamps import Judged, Stamps
+from newsletter.web.syndication import ATOM_TYPE
 
 _LONGEST_NAME: Final = 200
 _LONGEST_ADDRESS: Final = 254
-_FEED_TYPE: Final = "application/atom+xml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,15 +223,8 @@ class PublicPages:
         digest = self._digest(request)
         asked = request.query.get("before", "")
         before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else None  # noqa: PLR2004
-        shelf = await self._ask(lambda: self._copies.shelf(digest.name, before))
-        text = self._pages.page(
-            "archive.html.j2",
-            self._words(request),
-            title=digest.title,
-            digest=digest.name,
-            issues=shelf.issues,
-            older=shelf.older,
-        )
+        words = self._words(request)
+        text = await self._ask(lambda: self._copies.listed(digest.name, before, words))
         return shared(text, self._pages.policy)
 
     async def issue(self, request: web.Request) -> web.Response:
@@ -247,4 +240,4 @@ class PublicPages:
         """Give the last issues as a feed."""
         digest = self._digest(request)
         text = await self._ask(lambda: self._copies.feed(digest.name))
-        return shared(text, "default-src 'none'", content_type=_FEED_TYPE)
+        return shared(text, "default-src 'none'", content_type=ATOM_TYPE)

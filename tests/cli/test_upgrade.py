@@ -16,7 +16,7 @@ from tests.postgresql import Server
 from tests.store.generations import ROWS, fill, missing
 
 #: Where the project that upgrades now and then stops for a while; `soak` begins at each revision there is.
-_STOPS = ("0001", "0005", "0009", "0013")
+_STOPS = ("0001", "0005", "0009", "0013", "0016")
 Made = dict[str, list[dict[str, Any]]]
 
 

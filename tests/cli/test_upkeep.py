@@ -101,7 +101,7 @@ def test_backups_are_kept_up_to_a_number_and_those_of_other_names_stay(sent: Wir
     folder = sent.folder / ".newsletter" / "backups"
     folder.mkdir()
     names = [f"newsletter-2025010{day}T000000Z.db" for day in (1, 2, 3)]
-    for name in (*names, "newsletter-before-0019-20250101T000000Z.db", "mine.db"):
+    for name in (*names, "newsletter-before-0013-20250101T000000Z.db", "mine.db"):
         (folder / name).touch()
 
     done = sent("db", "backup", "--keep", "2")
@@ -109,7 +109,7 @@ def test_backups_are_kept_up_to_a_number_and_those_of_other_names_stay(sent: Wir
     assert "removed 2 older backups" in done.err
     left = sorted(path.name for path in folder.iterdir())
     assert ["mine.db", names[2]] == left[:2]
-    assert "newsletter-before-0019-20250101T000000Z.db" in left
+    assert "newsletter-before-0013-20250101T000000Z.db" in left
     assert 4 == len(left)
     assert 2 == sent("db", "backup", "my.db", "--keep", "2").code
     assert 2 == sent("db", "backup", ".newsletter/newsletter.db").code

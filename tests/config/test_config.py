@@ -408,7 +408,7 @@ def test_everything_the_design_names_is_followed_or_put_off() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
         "first_run edits settle on_unknown reply_to list_id user_agent bounces subscribe failing_after "
-        "on_copy keep owner notify",
+        "on_copy keep owner notify archive",
         FeedBlock: "url title language tags max_entries include exclude headers allow_private settle poll username "
         "password_env password_file password_command",
         DigestBlock: "feeds tags schedule timezone subject theme max_entries per_feed min_entries sort group_by "

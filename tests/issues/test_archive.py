@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,8 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from newsletter.errors import NewsletterError
 from newsletter.feeds.parse import parse
-from newsletter.issues.archive import archive_files, archive_markdown, write_archive
+from newsletter.issues.archive import archive_files, archive_json, archive_markdown
 from newsletter.issues.plaintext import html_text
 from newsletter.model import StoredEntry
 from tests.issues.samples import GAZETTE, NOW, entry, project
@@ -172,7 +172,7 @@ def test_a_link_works_and_reads_well(url: str, line: str) -> None:
     assert 1 == len([c for c in tokens if c.type == "link_open"])
 
 
-def test_a_day_begins_at_midnight_and_ends_before_the_next(tmp_path: Path) -> None:
+def test_a_day_begins_at_midnight_and_ends_before_the_next() -> None:
     midnight = datetime(2026, 3, 2, tzinfo=UTC)
     waiting = [
         entry(1, published_at=midnight - timedelta(microseconds=1)),
@@ -181,13 +181,12 @@ def test_a_day_begins_at_midnight_and_ends_before_the_next(tmp_path: Path) -> No
         entry(4, published_at=None, seen=midnight + timedelta(days=1)),
     ]
 
-    written = write_archive(tmp_path, "T", GAZETTE, "en", waiting)
+    written = archive_files("T", GAZETTE, "en", waiting)
 
-    names = [path.relative_to(tmp_path).as_posix() for path in written]
+    names = list(written)
     assert [f"2026/03/2026-03-0{d}" for d in (1, 2, 3)] == [n.rpartition("/")[0] for n in names]
     assert all(re.search(r"/https-gazette-example-feed-xml-[0-9a-f]{8}_entries\.md$", name) for name in names)
-    assert ["Title number 3", "Title number 2"] == re.findall("^## (.*)$", written[1].read_text(), re.MULTILINE)
-    assert not list(tmp_path.rglob("*.partial"))
+    assert ["Title number 3", "Title number 2"] == re.findall("^## (.*)$", written[names[1]], re.MULTILINE)
 
 
 def test_two_addresses_that_shorten_alike_have_two_files() -> None:
@@ -198,11 +197,19 @@ def test_two_addresses_that_shorten_alike_have_two_files() -> None:
     assert not first.keys() & second.keys()
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
+def test_as_json_the_same_entries_have_the_sample_s_keys_in_its_form(corpus: Path) -> None:
+    published = json.loads((corpus / "digests" / "001_2025-02-23_themoscowtimes-com-rss-news.json").read_text("utf-8"))
+    hostile = entry(1, summary="<p onclick=x>Ä</p><script>alert(1)</script>", published_at=NOW)
 
-    with pytest.raises(NewsletterError, match=r"cannot write .*file"):
-        write_archive(tmp_path / "file", "T", GAZETTE, "en", [entry(1)])
+    text = archive_json(GAZETTE, "en-us", [hostile, entry(2, published_at=NOW + timedelta(hours=1))])
+
+    rows = json.loads(text)
+    assert ["Title number 2", "Title number 1"] == [row["title"] for row in rows]
+    assert rows[0].keys() <= published[0].keys()
+    assert (GAZETTE, "en-us") == (rows[0]["source_url"], rows[0]["language"])
+    assert "<p>Ä</p>" == rows[1]["description"]
+    assert text.isascii()
+    assert text.startswith('[\n    {\n        "author": ')
 
 
 def test_a_project_may_have_a_form_of_its_own(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_database_of_the_first_version_is_brought_up_with_all_it_holds(
     with database.write() as connection:
         people_said = ("links", "consents", "signups", "pauses")
         lives = ("entry_notes", "sent_elsewhere", "outages")
-        others = ("people", "people_home", "server_limits", "schedules", "ticks")
+        others = ("people", "people_home", "server_limits", "schedules", "ticks", "recipes", "template_texts")
         for table in ("bounces", "reports", "scanned", "answers", "pictures", *people_said, *others, *lives, "polls"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         rows = connection.exec_driver_sql("SELECT key, email, reason, since, note FROM suppressions").all()

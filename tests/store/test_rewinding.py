@@ -107,3 +107,26 @@ def test_what_is_left_out_says_why(store: Store) -> None:
         "h": ("too many at once", True),
     } == found
     assert [] == store.left_out("weekly", [FEED.url], 10)
+
+
+def test_an_entry_edited_since_reads_as_it_did_when_it_went_out(days: Store, clock: FakeClock) -> None:
+    moment = clock.now() - 3 * DAY + timedelta(minutes=30)
+
+    with days.scratch(since=moment) as copy:
+        copy.rewind(moment)
+
+        assert ["Title of 1"] == titles(copy)
+    assert ["Edited"] == [one.entry.title for one in days.edited("daily", [FEED.url])]
+
+
+def test_an_edit_that_a_later_issue_told_of_is_to_be_told_again(days: Store, clock: FakeClock) -> None:
+    moment = clock.now() + timedelta(minutes=30)
+    clock.advance(timedelta(hours=1))
+    freeze(days, consumed=[], mentioned=[days.edited("daily", [FEED.url])[0].id])
+    clock.advance(DAY)
+    record(days, entry("1", title="Edited again"), entry("2"), entry("3"))
+
+    with days.scratch(since=moment) as copy:
+        copy.rewind(moment)
+
+        assert ["Edited"] == [one.entry.title for one in copy.edited("daily", [FEED.url])]
