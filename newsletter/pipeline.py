@@ -13,34 +13,28 @@ Nothing else in the program calls two stages in a row.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
 
-from newsletter import __version__
+from newsletter.addressing import deliveries_of, link_of, waits
 from newsletter.delivery.canary import canary_for, deliver_in_turn
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
-from newsletter.delivery.links import Tokens
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.feeds.fetch import fetch_each
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
 from newsletter.feeds.settling import settled
-from newsletter.hours import Hours
 from newsletter.intake import Intake
 from newsletter.issues.digest import build as build_draft
 from newsletter.issues.filters import Filters
 from newsletter.issues.fingerprint import seen_letter
 from newsletter.issues.illustrate import illustrated
-from newsletter.issues.merge import merge_values
-from newsletter.issues.recipe import Ingredients, embedded, plain
-from newsletter.issues.render import Renderings, Templates
+from newsletter.issues.render import Renderings
 from newsletter.model import (
     Canary,
     DeliveryState,
     Draft,
-    DraftChanges,
     Envelope,
     Feed,
     FetchOutcome,
@@ -49,17 +43,14 @@ from newsletter.model import (
     Issue,
     NewDelivery,
     Picture,
-    Recipe,
     Round,
     SendReport,
     StoredDraft,
-    Subscriber,
 )
 from newsletter.people.bounces.failures import judge_failures
+from newsletter.rebuilding import recipe_of
 from newsletter.rounds import Counter, begin, end, news
-from newsletter.schedule import wall_of
 from newsletter.stages import Parts, Publication, Sent, Watch
-from newsletter.store import Store
 
 # --------------------------------------------------------------- fetch and parse
 
@@ -246,112 +237,20 @@ def freeze(
         envelope=envelope,
         consumed=draft.consumed,
         mentioned=[entry.id for entry in draft.updated],
-        deliveries=_deliveries(renderings, parts.people(draft.digest), _waits(parts, hours, slot)),
+        deliveries=deliveries_of(renderings, parts.people(draft.digest), waits(parts, hours, slot)),
         hours=hours.text if hours else "",
         note=draft.note.markdown if draft.note else "",
         renderings=renderings,
         pictures=draft.pictures,
         canary=canary,
         drafted=kept,
-        link_of=_link_of(parts, draft.digest, envelope),
+        link_of=link_of(parts, draft.digest, envelope),
         shortened=lambda: renderings.shortened,
         recipe=lambda: recipe_of(publication, draft, kept),
         trace=trace,
     )
     on_rendered(renderings)
     return issue
-
-
-def recipe_of(publication: Publication, draft: Draft, kept: StoredDraft | None = None) -> Recipe:
-    """What a draft was built from and is rendered with, beside its entries; its templates are those used so far."""
-    changes = kept.changes if kept else DraftChanges()
-    made = Ingredients(
-        version=__version__,
-        theme=publication.templates.theme,
-        rules=publication.rules,
-        feeds=tuple(feed for feed in publication.feeds if feed.url in draft.heads),
-        masthead=publication.masthead,
-        heads=draft.heads,
-        hidden=publication.hidden | changes.hidden,
-        order=changes.order,
-        edits=changes.edits,
-        date=draft.date if kept else None,
-        pictures=embedded(draft),
-    )
-    return Recipe(made=plain(made), templates=publication.templates.used)
-
-
-def rebuild(
-    store: Store, issue: Issue, made: Ingredients, templates: Templates, *, filters: Filters
-) -> tuple[Draft, Renderings]:
-    """Build a frozen issue again from its entries as they were then; changes nothing.
-
-    Args:
-        store: the memory.
-        issue: one of its.
-        made: what it was made from beside its entries, or what it would be made from now.
-        templates: those it was rendered with, or others.
-        filters: what tries the rules of the feeds.
-
-    Raises:
-        ConfigError: a filter of a feed is no regular expression.
-    """
-    draft = build_draft(
-        made.rules,
-        made.feeds,
-        made.heads,
-        [stored for stored, _ in store.issue_entries(issue.id)],
-        store.mentioned(issue.id),
-        number=issue.number,
-        now=made.date or issue.envelope.date,
-        note=issue.note,
-        hidden=made.hidden,
-        order=made.order,
-        edits=made.edits,
-        filters=filters,
-    )
-    draft = illustrated(draft, made.found({picture.cid: picture for picture in store.pictures(issue.id)}))
-    return draft, Renderings(draft, made.masthead, templates, token=issue.envelope.merge_token)
-
-
-def _link_of(parts: Parts, digest: str, envelope: Envelope) -> Callable[[str], str]:
-    return Tokens(parts.store.secret(envelope.links_secret), digest).of
-
-
-def _deliveries(
-    renderings: Renderings,
-    people: Iterable[Subscriber],
-    wait: Callable[[str | None], tuple[str | None, datetime | None]],
-) -> Iterator[NewDelivery]:
-    for subscriber in people:
-        timezone, not_before = wait(subscriber.timezone)
-        rendering = renderings.for_subscriber(subscriber, language=subscriber.language)
-        yield NewDelivery(
-            email=subscriber.email,
-            wire_email=subscriber.wire_email,
-            key=subscriber.key,
-            name=subscriber.name,
-            format=subscriber.format,
-            rendering=rendering.key,
-            merge=merge_values(rendering.fields, subscriber),
-            timezone=timezone,
-            not_before=not_before,
-        )
-
-
-def _waits(parts: Parts, hours: Hours | None, slot: str) -> Callable[[str | None], tuple[str | None, datetime | None]]:
-    """From a person's time zone to whose clock their hours are read on, and until when they wait; None for at once."""
-    now, wall = parts.clock.now(), wall_of(slot)
-
-    @cache
-    def wait(timezone: str | None) -> tuple[str | None, datetime | None]:
-        if hours is None:
-            return None, None
-        mine = timezone if hours.by_person else None
-        first = hours.begin(now, mine, wall=wall)
-        return mine, first if first > now else None
-
-    return wait
 
 
 # ----------------------------------------------------------------------- deliver
@@ -370,7 +269,7 @@ def to_finish(parts: Parts) -> list[Issue]:
         hours = parts.hours.get(issue.digest)
         rule = hours.text if hours else ""
         if issue.digest in parts.hours and issue.hours != rule:
-            wait = _waits(parts, hours, issue.slot)
+            wait = waits(parts, hours, issue.slot)
             store.change_hours(issue.id, rule, lambda timezone, wait=wait: wait(timezone)[1])  # type: ignore[misc]
     return [issue for issue in store.unfinished(ready=True) if not issue.waits_for_a_person]
 
@@ -508,7 +407,7 @@ async def resend(
     parts.store.check()
     parts.store.recover(issue.id, parts.on_unknown)
     row, before = parts.store.readdress(
-        issue.id, delivery, link=_link_of(parts, issue.digest, issue.envelope)(delivery.key), force=force
+        issue.id, delivery, link=link_of(parts, issue.digest, issue.envelope)(delivery.key), force=force
     )
     know_links(issue, parts.store)
     report = await deliver(

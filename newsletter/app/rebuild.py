@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from newsletter import __version__, pipeline
+from newsletter import __version__, rebuilding
 from newsletter.app.exports import SUFFIX, in_form
 from newsletter.app.project import App
 from newsletter.app.status import find_issue
@@ -115,7 +115,7 @@ def rebuild(app: App, issue: Issue, *, with_now: bool = False) -> Rebuilt:
     else:
         assert then is not None
         made, templates = then, Templates.kept(recipe.templates)
-    draft, renderings = pipeline.rebuild(app.store, issue, made, templates, filters=Filters(app.clock.monotonic))
+    draft, renderings = rebuilding.rebuild(app.store, issue, made, templates, filters=Filters(app.clock.monotonic))
     compared, personal = compare(app, issue, renderings)
     return Rebuilt(
         issue=issue,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from newsletter import pipeline
+from newsletter import rebuilding
 from newsletter.app.beside import index_page, pair_page
 from newsletter.app.exports import in_form
 from newsletter.app.project import App
@@ -103,7 +103,7 @@ def _of_issue(app: App, issue: Issue, theme: str | None, out: Path | None) -> It
     token = issue.envelope.merge_token
     try:
         templates = Templates((app.config.templates, default_templates()), theme=wears)
-        _, renderings = pipeline.rebuild(app.store, issue, made, templates, filters=Filters(app.clock.monotonic))
+        _, renderings = rebuilding.rebuild(app.store, issue, made, templates, filters=Filters(app.clock.monotonic))
         compared, _ = compare(app, issue, renderings)
         for one in compared:
             before, after = (_judged(app, issue, rendering) for rendering in (one.frozen, one.rebuilt))

@@ -48,8 +48,8 @@ def run(
 
     from newsletter.app.notify import tell_systemd
     from newsletter.app.running import run as stay_up
-    from newsletter.cli.send import watching
     from newsletter.cli.stopping import until_stopped
+    from newsletter.cli.watching import watching
     from newsletter.clock import SystemClock
 
     session.log_as(log)

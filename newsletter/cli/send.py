@@ -1,21 +1,17 @@
 """`send`: fetch, freeze, deliver; or see what it would do; or mail it to yourself."""
 
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli.draft import kept_words, say_kept
 from newsletter.cli.log import LogForm
-from newsletter.cli.meter import Meter, duration
+from newsletter.cli.meter import duration
 from newsletter.cli.options import DigestArgument, NoteFlag
-from newsletter.cli.output import Output, Steps
-from newsletter.cli.polled import news_json, tell_news, waiting_note
+from newsletter.cli.output import Output
+from newsletter.cli.polled import news_json
 from newsletter.cli.report import (
-    detail_polls,
     fetch_json,
     moment,
     pictures_json,
@@ -30,17 +26,14 @@ from newsletter.cli.report import (
     warn_slow,
 )
 from newsletter.cli.session import PARTLY, LogFlag, Session, command
+from newsletter.cli.watching import issue_facts, watching
 from newsletter.errors import UsageError
 from newsletter.text import one_line
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from newsletter.app.due import Looked, Looks
     from newsletter.app.letters import Plan
-    from newsletter.clock import Clock
-    from newsletter.delivery.deliver import Progress
-    from newsletter.model import Draft, FeedNews, FetchProgress, FetchResult, Issue, SendReport
+    from newsletter.model import Draft, SendReport
     from newsletter.stages import Sent
 
 
@@ -117,7 +110,7 @@ def send(
         if not now:
             session.out.say("not sent; nothing has changed")
             return 0
-    with _Watch(session.out, session.app.clock, ask=not yes) as watch:
+    with watching(session.out, session.app.clock, ask=not yes) as watch:
         sent = asyncio.run(
             until_stopped(
                 lambda stop: send_digest(
@@ -134,7 +127,7 @@ def _due(session: Session, digest: str | None) -> int:
     from newsletter.app.due import send_due
     from newsletter.cli.stopping import until_stopped
 
-    with _Watch(session.out, session.app.clock, ask=False) as watch:
+    with watching(session.out, session.app.clock, ask=False) as watch:
         found = asyncio.run(until_stopped(lambda stop: send_due(session.app, digest, watch=watch, stop=stop)))
     reports = [*found.finished, *(one.sent.report for one in found.looked if one.sent and one.sent.report)]
     if session.json:
@@ -191,116 +184,6 @@ def _tell_looked(out: Output, one: "Looked", *, also_nothing: bool) -> None:
         out.say(text, event="slot.nothing", digest=one.digest, slot=slot, outcome=one.tick.outcome)
 
 
-def watching(out: Output, clock: "Clock", *, ask: bool) -> "_Watch":
-    """Who tells the person what a send is doing; a context manager."""
-    return _Watch(out, clock, ask=ask)
-
-
-class _Watch:
-    """Tells the person what a send is doing, and asks before it mails.
-
-    The bar appears when there is something to count, so never under a question;
-    where there is no terminal, a line every half minute takes its place.
-    """
-
-    def __init__(self, out: Output, clock: "Clock", *, ask: bool) -> None:
-        self._out = out
-        self._clock = clock
-        self._ask = ask
-        self._bar = ExitStack()
-        self._step: Steps | None = None
-        self._meter = Meter(clock)
-        self._failed: dict[str, bool] = {}
-        self._issue: Issue | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def fetching(self, progress: "FetchProgress") -> None:
-        if self._step is None:
-            self._step = self._bar.enter_context(self._out.progress("feeds", progress.total, times=False))
-        self._step(progress.done, progress.total, waiting_note(progress))
-        if progress.done == progress.total:
-            self._end_bar()
-
-    def fetched(self, result: "FetchResult") -> None:
-        detail_polls(self._out, [result])
-        self._failed[result.feed.url] = bool(result.error)
-        if result.warning:
-            self._out.warn(f"{result.feed.url}: {result.warning}", event="feed.warning", feed=result.feed.url)
-
-    def heard(self, items: "Sequence[FeedNews]") -> None:
-        self._end_bar()
-        tell_news(self._out, items)
-        told = {item.url for item in items if not item.over}
-        if silently := sum(failed for url, failed in self._failed.items() if url not in told):
-            text = f"{plural(silently, 'feed')} could not be read this time: newsletter status"
-            self._out.say(text, event="feeds.failed", feeds=silently)
-
-    def finishing(self, issue: "Issue") -> None:
-        self._end_bar()
-        text = f"finishing issue {issue.number} of {issue.digest} first"
-        self._out.say(text, event="issue.resumed", digest=issue.digest, issue=issue.number)
-        self._issue = issue
-
-    def illustrated(self, draft: "Draft") -> None:
-        warn_of_missing_pictures(self._out, draft)
-
-    def agrees(self, draft: "Draft", recipients: int) -> bool:
-        self._end_bar()
-        for notice in draft.notices:
-            self._out.warn(notice, event="draft.notice", digest=draft.digest, issue=draft.number)
-        say_settling(self._out, draft)
-        warn_slow(self._out, draft.slow_rules)
-        if not self._ask:
-            return True
-        question = f"Send issue {draft.number} of {draft.digest} ({plural(draft.total, 'entry', 'entries')}) to {plural(recipients, 'subscriber')}?"
-        return typer.confirm(question, default=False, err=True)
-
-    def frozen(self, issue: "Issue") -> None:
-        self._out.say(
-            f"issue {issue.number} of {issue.digest}: {issue.subject}",
-            event="issue.frozen",
-            digest=issue.digest,
-            issue=issue.number,
-            entries=issue.entries,
-        )
-        self._issue = issue
-        self._meter = Meter(self._clock)
-
-    def delivered(self, progress: "Progress") -> None:
-        if self._step is None:
-            self._step = self._bar.enter_context(self._out.progress("sending", progress.total, times=False))
-        if self._out.shows_bars:
-            self._step(progress.settled, progress.total, self._meter.note(progress))
-        elif line := self._meter.line(progress):
-            self._out.say(line, event="issue.progress", **_of(self._issue), **asdict(progress))
-
-    def watching(self, until: "datetime", first: int) -> None:
-        self._end_bar()
-        self._out.say(
-            f"{plural(first, 'subscriber')} went first; what servers say is watched until "
-            f"{until.astimezone():%H:%M:%S}, then the others follow",
-            event="canary.watching",
-            **_of(self._issue),
-            first=first,
-            until=until,
-        )
-
-    def _end_bar(self) -> None:
-        self._bar.close()
-        self._step = None
-        self._meter = Meter(self._clock)
-
-
-def _of(issue: "Issue | None") -> dict[str, object]:
-    """Which issue it is about, for a log."""
-    return {} if issue is None else {"digest": issue.digest, "issue": issue.number}
-
-
 def _report(session: Session, sent: "Sent") -> int:
     reports = [*sent.finished, *([sent.report] if sent.report else [])]
     if sent.draft is not None and not sent.recipients:  # else that was said before it was asked
@@ -330,7 +213,7 @@ def _report(session: Session, sent: "Sent") -> int:
 
 
 def _tell(out: Output, report: "SendReport") -> None:
-    about = _of(report.issue)
+    about = issue_facts(report.issue)
     if not (out.json or out.log):
         out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
     out.say(

@@ -7,7 +7,7 @@ import pytest
 
 from newsletter.cli.meter import Meter, duration
 from newsletter.cli.output import Output
-from newsletter.cli.send import _Watch
+from newsletter.cli.watching import _Watch
 from newsletter.delivery.deliver import Progress
 from tests.conftest import FakeClock
 

@@ -10,7 +10,7 @@ import pytest
 from newsletter import __version__
 from newsletter.cli.output import Output
 from newsletter.cli.polled import sparkline, waiting_note
-from newsletter.cli.send import _Watch
+from newsletter.cli.watching import _Watch
 from newsletter.model import FetchProgress
 from tests.cli.conftest import Done, Wire
 from tests.cli.test_meter import Terminal

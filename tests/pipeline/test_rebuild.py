@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from newsletter import pipeline
+from newsletter import pipeline, rebuilding
 from newsletter.feeds.asking import FetchLimits
 from newsletter.issues.filters import Filters
 from newsletter.issues.recipe import from_plain
@@ -121,7 +121,7 @@ def test_every_issue_comes_out_again_as_it_was(steps: list[object]) -> None:
         for issue in store.issues():
             recipe = store.recipe(issue.id)
             assert recipe is not None
-            draft, renderings = pipeline.rebuild(
+            draft, renderings = rebuilding.rebuild(
                 store,
                 issue,
                 from_plain(recipe.made),

@@ -15,6 +15,7 @@ from newsletter.app import App
 from newsletter.app.desk import EditorsDesk
 from newsletter.app.drafts import approve, cancel_draft, change, draft_text, require_draft, take_text
 from newsletter.app.due import Looked, send_due
+from newsletter.app.rebuild import issue_at, rebuild
 from newsletter.app.send import Watcher, send
 from newsletter.errors import ConfigError, StoreError, UsageError
 from newsletter.model import DeliveryState, Disposition, Draft, DraftState, Issue, StoredDraft, TickOutcome
@@ -268,7 +269,9 @@ def test_what_the_editor_wrote_is_what_arrives(wire: Wire, clock: FakeClock, edi
     with editor.app() as app:
         assert [] == app.store.waiting("daily", [feed.url for feed in app.config.feeds])
         fates = {one.entry.title: consumed.why for one, consumed in app.store.issue_entries(1)}
+        again = rebuild(app, issue_at(app, 1, None, None))
     assert {"First": "its text is the editor's", "Second": "hidden by the editor", "Third": ""} == fates
+    assert (True, True, ()) == (again.is_same, again.kept, again.changes)
 
 
 def test_a_change_after_the_approval_needs_another_one(wire: Wire, clock: FakeClock, editor: Editor) -> None:
@@ -314,6 +317,7 @@ def test_an_entry_that_its_feed_changes_meanwhile_goes_out_as_it_was_drafted_and
         assert ["First"] == [one.entry.title for one in app.store.edited("daily", urls)]
         [(then, _)] = app.store.issue_entries(1)
         assert "About First." == then.entry.summary
+        assert rebuild(app, issue_at(app, 1, None, None)).is_same
     wire.web.feed("/rss", "Second", "First")
     status, body = wire.web.pages["/rss"]
     wire.web.pages["/rss"] = (status, body.replace(b"About First", b"Corrected"))
