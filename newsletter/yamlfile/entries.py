@@ -130,8 +130,12 @@ def _changed(alone: str, change: Change, short: str, *, is_flow: bool, newline: 
         if keys_at(alone) is None:
             return alone
         sets = {}
+    has_breaks = "\n" in alone or "\r" in alone
     for path, value in sets.items():
         alone = _set(alone, path, value)
+    if not has_breaks:
+        # An entry of one line does not say how lines end here.
+        alone = alone.replace("\n", newline)
     for path in [path for path, value in change.items() if value is None]:
         alone = _unset(alone, path)
     return alone

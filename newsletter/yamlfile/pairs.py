@@ -170,7 +170,11 @@ def _without(text: str, found: _Map, name: str, pair: _Pair) -> Iterator[Edit]:
         if text[begin : pair.key.start].strip():
             raise CannotEdit(f"{name} shares its line with something else")
         for end in ends(text, max(pair.key.end, pair.value.end), found.column):
-            yield Edit(text[:begin] + text[end:], *put)
+            kept = text[:begin]
+            if end == len(text) and not text.endswith(("\r", "\n")):
+                # A file that ends without a line break goes on doing so.
+                kept = kept.removesuffix(newline_of(text))
+            yield Edit(kept + text[end:], *put)
         return
     comma = find_comma(text, pair.value.end, found.span.end - 1)
     if comma is not None:

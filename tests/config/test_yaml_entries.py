@@ -329,3 +329,15 @@ def test_a_list_in_brackets_stays_one(people: list[dict[str, Any]], frame: str, 
 
     assert [*people[:index], meant, *people[index + 1 :]] == loaded(after)
     assert text.count("\n") == after.count("\n")
+
+
+def test_a_line_that_is_added_to_the_last_one_ends_as_the_others_do() -> None:
+    text = "- email: a@example.com\r\n- email: b@example.com"
+
+    assert f"{text}\r\n  name: B" == change(text, {1: {("name",): "B"}})
+
+
+def test_a_file_that_ends_without_a_line_break_goes_on_doing_so() -> None:
+    text = "-\n  # inside\n  email: ada@example.com\n  # about tags\n  tags: [a]"
+
+    assert "-\n  # inside\n  email: ada@example.com\n  # about tags" == change(text, {0: {("tags",): None}})
