@@ -13,7 +13,7 @@ from newsletter.app.project import App
 from newsletter.config import canary_given
 from newsletter.delivery.deliver import Progress
 from newsletter.errors import NewsletterError
-from newsletter.model import Draft, FeedNews, FetchProgress, FetchResult, Issue
+from newsletter.model import DeliveryState, Draft, FeedNews, FetchProgress, FetchResult, Issue
 from newsletter.stages import Sent, Watch
 
 
@@ -111,3 +111,13 @@ async def send(
     if sent.recipients == 0:
         raise nobody_to_mail(app, name)
     return sent
+
+
+def to_try_again(app: App) -> list[tuple[Issue, int, datetime]]:
+    """Issues of which servers have asked us to try messages later: how many, and when the first of them may go."""
+    found = []
+    for issue in app.store.unfinished():
+        waiting, when = app.store.counts(issue.id).get(DeliveryState.deferred, 0), app.store.next_attempt(issue.id)
+        if waiting and when is not None:
+            found.append((issue, waiting, when))
+    return found

@@ -209,7 +209,23 @@ def _report(session: Session, sent: "Sent") -> int:
         say_settling(session.out, sent.draft)
     if any(report.stopped for report in reports):
         return 1
-    return PARTLY if any(_incomplete(report) for report in reports) else 0
+    waits = _tell_rest(session, told={report.issue.id for report in reports})
+    return PARTLY if waits or any(_incomplete(report) for report in reports) else 0
+
+
+def _tell_rest(session: Session, told: set[int]) -> bool:
+    """Say of which issues something is left that nobody could do now; whether there are any."""
+    from newsletter.app.send import to_try_again
+
+    left = [one for one in to_try_again(session.app) if one[0].id not in told]
+    for issue, waiting, when in left:
+        session.out.say(
+            f"issue {issue.number} of {issue.digest}: {plural(waiting, 'message')} to be tried again after {moment(when)}",
+            event="issue.waits",
+            **issue_facts(issue),
+            until=when,
+        )
+    return bool(left)
 
 
 def _tell(out: Output, report: "SendReport") -> None:

@@ -31,7 +31,8 @@ PERSONAL = """{% extends "default/issue.html.j2" %}
 {% block masthead %}{% if subscriber.name %}<p>For {{ subscriber.name|upper }}, {{ subscriber.email }},
 {{ subscriber.attributes.city }}</p>{% else %}<p>For everybody</p>{% endif %}{{ super() }}{% endblock %}
 """
-MORE = f"digests:\n  daily: {{}}\n  weekly: {{}}\narchive: {{url: '{URL}'}}\n"
+#: Each test works in a copy of one project, and sends from it.
+MORE = f"on_copy: send\ndigests:\n  daily: {{}}\n  weekly: {{}}\narchive: {{url: '{URL}'}}\n"
 HOSTILE = '&lt;img src=x onerror="alert(1)"&gt;&lt;script&gt;alert(2)&lt;/script&gt;'
 
 

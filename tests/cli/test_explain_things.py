@@ -44,7 +44,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
             wire,
             f"  - {{url: {first}, title: First, max_entries: 2, allow_private: true, exclude: [{{no ads: sponsored}}]}}\n"
             f"  - {{url: {second}, title: Second, allow_private: true}}\n",
-            more="first_run: 5\n",
+            more="first_run: 5\non_copy: send\n",
         )
         assert 0 == wire("send", "-y").code
         yield wire

@@ -388,7 +388,7 @@ def test_mistakes_of_yaml_and_of_settings_are_told_together() -> None:
         (HEAD + "max_entries: 3\n", "newsletter.yaml:3: max_entries: no such setting here: it belongs under feeds"),
         (
             HEAD + "digests: {a: {send_window: x}}\n",
-            "newsletter.yaml:3: digests.a.send_window: not in this version yet",
+            "newsletter.yaml:3: digests.a.send_window[0]: 'x' names no hours: write mon-fri 08:00-18:00",
         ),
         (HEAD + 'title2: "\\e[31m"\n', "newsletter.yaml:3: the control character U+001B is not allowed here"),
     ],

@@ -61,7 +61,7 @@ def test_every_command_in_the_papers_can_be_typed() -> None:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("newsletter send --now", "--now"),
+        ("newsletter send --soon", "--soon"),
         ("newsletter feed ad x", "no command feed ad"),
         ("newsletter -c x subscriber list --tagg=a", "--tagg"),
         ("newsletter frobnicate", "no command frobnicate"),
