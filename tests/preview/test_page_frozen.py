@@ -279,7 +279,7 @@ def violations(page: Page, axe: str) -> list[str]:
     ("width", "scheme"),
     [
         (360, "dark"),
-        (1400, "light"),
+        pytest.param(1400, "light", marks=pytest.mark.soak),
         pytest.param(360, "light", marks=pytest.mark.soak),
         pytest.param(1400, "dark", marks=pytest.mark.soak),
     ],

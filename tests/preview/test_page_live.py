@@ -292,7 +292,7 @@ def test_the_dashboard_draws_what_status_says(live: Live) -> None:
     expect(live.page.locator('#schedules [data-digest="daily"]')).to_contain_text("daily")
 
 
-@pytest.mark.parametrize("width", [360, 1300])
+@pytest.mark.parametrize("width", [360, pytest.param(1300, marks=pytest.mark.soak)])
 def test_axe_finds_nothing_and_nothing_overflows(seen: Live, axe: str, width: int) -> None:
     seen.page.set_viewport_size({"width": width, "height": 900})
     found = {}
@@ -314,8 +314,9 @@ def _past(wire: Wire) -> None:
     ("words", "prepare", "shown"),
     [
         (("--issue", "1"), _past, "No. 1"),
-        (("--as", "dana@example.com"), None, "dana@example.com"),
-        (("--note", "Just *today*"), None, "Just today"),
+        # A preview of its own for each, and the same way into it.
+        pytest.param(("--as", "dana@example.com"), None, "dana@example.com", marks=pytest.mark.soak),
+        pytest.param(("--note", "Just *today*"), None, "Just today", marks=pytest.mark.soak),
     ],
 )
 def test_what_the_command_line_asks_for_is_shown_first(

@@ -40,7 +40,7 @@ def violations(page: Page, axe: str) -> list[str]:
     return [f"{v['id']}: {node['html'][:160]}" for v in result["violations"] for node in v["nodes"]]
 
 
-@pytest.mark.parametrize("name", ["sample", "nasty", "compact", "plain"])
+@pytest.mark.parametrize("name", ["sample", "nasty", "compact", pytest.param("plain", marks=pytest.mark.soak)])
 def test_axe_finds_nothing(browser: Browser, letters: dict[str, Letter], axe: str, name: str) -> None:
     """In every width and scheme; the other themes, which differ little by width, in one."""
     widths = () if name in {"sample", "nasty"} else (320,)
