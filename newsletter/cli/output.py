@@ -91,14 +91,14 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
         """Print a table to stdout; on a terminal in colour and cut to its width, unless it is a very long one."""
-        if len(rows) > _LONG_TABLE:
-            self._plain_table([column.removeprefix(">") for column in columns], rows)
+        if len(rows) > _LONG_TABLE or not sys.stdout.isatty():
+            self._plain_table(columns, rows, title)
             return
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)
+        console = Console(highlight=False)
         table = Table(
             box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="bold"
         )
@@ -109,12 +109,20 @@ class Output:
         console.print(table)
 
     @staticmethod
-    def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Aligned columns and nothing else: a hundred thousand rows in a second."""
-        texts = [[printable("" if cell is None else str(cell)) for cell in row] for row in rows]
-        widths = [max(map(len, cells)) for cells in zip(columns, *texts, strict=True)]
-        for row in (columns, *texts):
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None) -> None:
+        """Aligned columns and nothing else, a line a row: a hundred thousand in a second."""
+        if title:
+            print(title)
+        is_right = [column.startswith(">") for column in columns]
+        heads = [column.removeprefix(">") for column in columns]
+        texts = [heads, *([printable("" if cell is None else str(cell)) for cell in row] for row in rows)]
+        widths = [max(map(_width, cells)) for cells in zip(*texts, strict=True)]
+        for row in texts:
+            padded = (
+                f"{' ' * (width - _width(cell))}{cell}" if right else f"{cell}{' ' * (width - _width(cell))}"
+                for cell, width, right in zip(row, widths, is_right, strict=True)
+            )
+            print("  ".join(padded).rstrip())
 
     @property
     def shows_bars(self) -> bool:
@@ -161,3 +169,12 @@ def _unseen(done: int, total: int | None = None, note: str = "") -> None:
 def printable(text: str) -> str:
     """Replace what could command a terminal: control characters other than line feed and tab."""
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
+def _width(text: str) -> int:
+    """How many places of a terminal a text takes: some signs take two, some none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

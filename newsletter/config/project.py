@@ -248,7 +248,8 @@ class Config:
     @property
     def digests_of(self) -> dict[str, tuple[str, ...]]:
         """Per feed address, the names of the digests that have the feed."""
-        return {feed.url: tuple(digest.name for digest in self.digests if feed in digest.feeds) for feed in self.feeds}
+        read = {digest.name: {feed.url for feed in digest.feeds} for digest in self.digests}
+        return {feed.url: tuple(name for name, urls in read.items() if feed.url in urls) for feed in self.feeds}
 
     def digest(self, name: str | None = None) -> DigestConfig:
         """The digest of that name, or the only one.
