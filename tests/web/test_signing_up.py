@@ -150,6 +150,8 @@ def test_an_address_that_the_server_refuses_holds_up_nobody_and_is_named_in_no_l
             office.sign_up(f"bad-{number}-{email}", wait=False)
         office.sign_up(email, wait=False)
         office.wait_until(lambda: bool(office.mails(email)))
+        # That it was answered is written down when the server's reply has been read.
+        office.wait_until(lambda: office.unanswered < 5)
     finally:
         office.sink.script = lambda _: None
 
