@@ -11,6 +11,7 @@ from newsletter.cli.report import (
     fetch_json,
     fetch_rows,
     moment,
+    plural,
     say_polls,
     tick_words,
 )
@@ -168,8 +169,8 @@ def status(session: Session) -> int:
         if states[state]
     )
     out.say(
-        f"{len(picture.feeds)} feeds ({in_trouble} in trouble, {states['never']} never fetched{more}), "
-        f"{picture.subscribers} subscribers, {picture.suppressions} suppressions"
+        f"{plural(len(picture.feeds), 'feed')} ({in_trouble} in trouble, {states['never']} never fetched{more}), "
+        f"{plural(picture.subscribers, 'subscriber')}, {plural(picture.suppressions, 'suppression')}"
     )
     return 0
 

@@ -7,7 +7,7 @@ import typer
 
 from newsletter.cli.log import LogForm
 from newsletter.cli.output import Output
-from newsletter.cli.report import detail_polls, moment, say_polls
+from newsletter.cli.report import detail_polls, moment, plural, say_polls
 from newsletter.cli.session import LogFlag, Session, command
 from newsletter.errors import UsageError
 
@@ -90,7 +90,7 @@ class _Listener:
         ahead = upcoming(app.config, app.clock.now(), count=1)
         slots = [f"{one.digest} {moment(one.slots[0].at)}" if one.slots else f"{one.digest} by hand" for one in ahead]
         self._out.say(
-            f"{app.config.title}: {len(app.config.feeds)} feeds; next: {', '.join(slots)}",
+            f"{app.config.title}: {plural(len(app.config.feeds), 'feed')}; next: {', '.join(slots)}",
             event="run.began",
             feeds=len(app.config.feeds),
             next={one.digest: one.slots[0].at for one in ahead if one.slots},
