@@ -5,7 +5,6 @@ from typing import Any
 
 from newsletter.config.block import Block
 from newsletter.config.schema import (
-    LATER,
     ArchiveBlock,
     BouncesBlock,
     CanaryBlock,
@@ -183,14 +182,12 @@ def _names(block: type[Block]) -> list[str]:
 
 def _unknown(place: Place) -> str:
     block, key = _block(place), str(place[-1])
-    if key in LATER[block]:
-        return "not in this version yet"
     if block in (SmtpBlock, ImapBlock) and key.lower() in ("password", "pass"):
         return _NO_PASSWORD
-    known = [*_names(block), *LATER[block]]
+    known = _names(block)
     guess = nearest(key, known)
     if guess is None or guess.casefold() != key.casefold():
         for name, other in _BLOCKS.items():
             if other is not block and key in _names(other):
                 return f"no such setting here: it belongs {f'under {name}' if name else 'at the top level'}"
-    return "no such setting" + (did_you_mean(key, known) if guess else f": there are {', '.join(_names(block))}")
+    return "no such setting" + (did_you_mean(key, known) if guess else f": there are {', '.join(known)}")

@@ -416,21 +416,3 @@ class ProjectBlock(Block):
     ] = []
     notify: NotifyBlock = NotifyBlock()
     archive: ArchiveBlock = ArchiveBlock()
-
-
-#: Settings of the design that this version does not follow yet; better refused than ignored.
-LATER: dict[type[Block], frozenset[str]] = {
-    ProjectBlock: frozenset(),
-    FeedBlock: frozenset(),
-    DigestBlock: frozenset(),
-    CanaryBlock: frozenset(),
-    ApproveBlock: frozenset(),
-    NotifyBlock: frozenset(),
-    SmtpBlock: frozenset(),
-    DkimBlock: frozenset(),
-    BouncesBlock: frozenset(),
-    ImapBlock: frozenset(),
-    SubscribeBlock: frozenset(),
-    KeepBlock: frozenset(),
-    ArchiveBlock: frozenset(),
-}

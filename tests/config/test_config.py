@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from newsletter.config import Config, find_project, load_project, parse_project
-from newsletter.config.schema import LATER, DigestBlock, FeedBlock, NotifyBlock, ProjectBlock, SmtpBlock
+from newsletter.config.schema import DigestBlock, FeedBlock, NotifyBlock, ProjectBlock, SmtpBlock
 from newsletter.errors import ConfigError, UsageError
 from newsletter.model import Feed, OnUnknown, Rule
 
@@ -399,12 +399,7 @@ def test_one_mistake_is_one_clear_line(text: str, expected: str) -> None:
     assert expected in found[0]
 
 
-def test_no_setting_is_both_followed_and_put_off() -> None:
-    for block, later in LATER.items():
-        assert set() == later & set(block.model_fields)
-
-
-def test_everything_the_design_names_is_followed_or_put_off() -> None:
+def test_everything_the_design_names_is_followed() -> None:
     design: dict[Any, str] = {
         ProjectBlock: "title from language timezone base_url postal_address feeds digests smtp store subscribers "
         "first_run edits settle on_unknown reply_to list_id user_agent bounces subscribe failing_after "
@@ -418,7 +413,7 @@ def test_everything_the_design_names_is_followed_or_put_off() -> None:
         NotifyBlock: "apprise_env apprise_file apprise_command failures overdue per_day",
     }
     for block, words in design.items():
-        known = {field.alias or name for name, field in block.model_fields.items()} | LATER[block]
+        known = {field.alias or name for name, field in block.model_fields.items()}
         assert set(words.split()) == known
 
 
