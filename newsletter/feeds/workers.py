@@ -109,10 +109,6 @@ class Workers:
             errand.call_off()
             raise
 
-    def read_now(self, job: Job) -> Document:
-        """Read a document, and wait for it; raises as `read`."""
-        return self._run(job, _Errand())
-
     def close(self) -> None:
         """End every process, at once."""
         with self._turn:
