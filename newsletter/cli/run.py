@@ -97,7 +97,8 @@ class _Listener:
         )
 
     def monitored(self, address: str) -> None:
-        self._out.say(f"monitors are answered at {address}/healthz and {address}/metrics")
+        text = f"monitors are answered at {address}/healthz and {address}/metrics"
+        self._out.say(text, event="run.listening", address=address)
 
     def looked(self, found: "Looks") -> None:
         from newsletter.cli.send import tell_looks
