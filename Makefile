@@ -60,7 +60,7 @@ wheel: $(VENV)/.dev ## build the wheel and the sdist into dist/
 
 lock: $(VENV)/.dev ## write the lock files anew; UPGRADE=--upgrade takes newer versions
 	$(LOCK) --group build $(UPGRADE) --output-file requirements.lock
-	$(LOCK) --extra notify --extra pictures --extra postgres --group dev --constraint requirements.lock $(UPGRADE) --output-file requirements-dev.lock
+	$(LOCK) --extra notify --extra pictures --extra postgres --extra scale --group dev --constraint requirements.lock $(UPGRADE) --output-file requirements-dev.lock
 	$(LOCK) --group build --group docs --constraint requirements-dev.lock $(UPGRADE) --output-file requirements-docs.lock
 
 clean: ## remove the environment, demo/ and all that was built; never .newsletter/, which knows who got what

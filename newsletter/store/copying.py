@@ -23,8 +23,8 @@ from newsletter.store.types import Moment
 _ROWS: Final = 500
 _WIDE: Final = 10
 _WIDE_TABLES: Final = frozenset({"renderings", "pictures", "reports", "entry_versions"})
-#: Whose a database is does not travel: it says where.
-_STAYS: Final = frozenset({"belonging"})
+#: Whose a database is does not travel: it says where.  Nor does who works on it.
+_STAYS: Final = frozenset({"belonging", "workers", "circuits"})
 _MODULUS: Final = 1 << 256
 
 

@@ -5,7 +5,8 @@ became of it in each digest (`digest_feeds`, `offers`, `issue_entries`,
 `mentions`), the outbox (`issues`, `renderings`, `pictures`, `deliveries`),
 what people have said (`suppressions` … `pauses`), what came back (`reports`
 … `answers`), who is on the list (`people`), and what
-an editor is yet to answer or the owner to hear (`drafts`, `notices`).  Decisions are rows with their reason, so that `explain` can
+an editor is yet to answer or the owner to hear (`drafts`, `notices`), and what
+machines that work together tell each other (`shards` … `circuits`).  Decisions are rows with their reason, so that `explain` can
 tell them later.
 """
 
@@ -41,6 +42,7 @@ from newsletter.store.made import recipes, template_texts
 from newsletter.store.noticed import notices, tellings
 from newsletter.store.returned import answers, bounces, reports, scanned
 from newsletter.store.slots import schedules, ticks
+from newsletter.store.spread import allowances, circuits, shards, workers
 from newsletter.store.types import Json, Moment, Text, Word
 
 feeds = Table(
@@ -388,9 +390,11 @@ secrets = Table(
 )
 
 __all__ = [
+    "allowances",
     "answers",
     "belonging",
     "bounces",
+    "circuits",
     "consents",
     "deliveries",
     "digest_feeds",
@@ -423,10 +427,12 @@ __all__ = [
     "secrets",
     "sent_elsewhere",
     "server_limits",
+    "shards",
     "signups",
     "suppressions",
     "tallies",
     "tellings",
     "template_texts",
     "ticks",
+    "workers",
 ]
