@@ -13,6 +13,7 @@
     ├── TransportError                           the server, not a recipient: pauses the issue
     └── StoreError
         ├── SchemaError                          an older or a newer database
+        ├── MovedError                           its content is elsewhere, or somebody must decide first
         └── BusyError                   exit 75  another run holds the lock
 
 `str()` of each is the message without a full stop.  `hint` says what to type
@@ -120,6 +121,10 @@ class StoreError(NewsletterError):
 
 class SchemaError(StoreError):
     """The database was written by an older or a newer version of the program."""
+
+
+class MovedError(StoreError):
+    """Nothing may be sent from this database any more: it has moved, or a person must decide first."""
 
 
 class BusyError(StoreError):

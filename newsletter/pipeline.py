@@ -18,10 +18,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from newsletter.addressing import deliveries_of, link_of, waits
-from newsletter.delivery.canary import canary_for, deliver_in_turn
+from newsletter.delivery.canary import canary_for
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
 from newsletter.delivery.smtp import SmtpSettings
+from newsletter.dispatch import Identity, alone, hand_out, share_one
 from newsletter.feeds.fetch import fetch_each
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
 from newsletter.feeds.settling import settled
@@ -247,6 +248,8 @@ def freeze(
         link_of=link_of(parts, draft.digest, envelope),
         shortened=lambda: renderings.shortened,
         recipe=lambda: recipe_of(publication, draft, kept),
+        # Where nobody listens, jobs would only heap up.
+        **({"hand_out": parts.hand_out} if parts.store.workers() else {}),
         trace=trace,
     )
     on_rendered(renderings)
@@ -282,7 +285,8 @@ async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.E
             continue
         watch.finishing(issue)
         parts.store.resume(issue.id)
-        parts.store.recover(issue.id, parts.on_unknown)
+        if not parts.store.is_shared:
+            parts.store.recover(issue.id, parts.on_unknown)
         reports.append(await _deliver(parts, issue, smtp, watch, stop))
     return reports
 
@@ -390,6 +394,7 @@ async def resend(
     delivery: NewDelivery,
     smtp: SmtpSettings,
     *,
+    me: Identity,
     force: bool,
     on_progress: Callable[[Progress], None],
     stop: asyncio.Event,
@@ -405,11 +410,14 @@ async def resend(
         UsageError: see `Store.readdress`; nothing has been mailed.
     """
     parts.store.check()
-    parts.store.recover(issue.id, parts.on_unknown)
+    if not parts.store.is_shared:
+        parts.store.recover(issue.id, parts.on_unknown)
     row, before = parts.store.readdress(
         issue.id, delivery, link=link_of(parts, issue.digest, issue.envelope)(delivery.key), force=force
     )
     know_links(issue, parts.store)
+    if parts.store.is_shared:
+        return await share_one(parts, issue, row, smtp, me=me, on_progress=on_progress, stop=stop), before
     report = await deliver(
         issue,
         parts.store.only([row]),
@@ -423,17 +431,7 @@ async def resend(
 
 
 async def _deliver(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
-    know_links(issue, parts.store)
-    report = await deliver_in_turn(
-        issue,
-        parts.store,
-        smtp,
-        clock=parts.clock,
-        on_unknown=parts.on_unknown,
-        on_progress=watch.delivered,
-        on_watch=watch.watching,
-        stop=stop,
-        hours=parts.hours.get(issue.digest),
-    )
-    judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
-    return report
+    """Deliver an issue here and now, or leave it to all who send from this database, of whom the caller may be one."""
+    if parts.store.is_shared:
+        return hand_out(parts, issue)
+    return await alone(parts, issue, smtp, watch, stop)

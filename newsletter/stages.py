@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from newsletter.clock import Clock, Ids
 from newsletter.delivery.ports import Progress
@@ -65,7 +65,8 @@ class Parts:
     `bounce_rules` say which refusals stop mail to a person.  `secrets` are, by
     feed address, what fetches the headers that hold its password; `failing_after`
     is after how many failures in a row a feed is in trouble; `hours` are, by digest,
-    those in which it may be mailed, None for always.
+    those in which it may be mailed, None for always; `hand_out` tells workers of new
+    shards, within the transaction that makes them (`Store.freeze`).
     """
 
     store: Store
@@ -82,6 +83,7 @@ class Parts:
     failing_after: int = 3
     count: Callable[[str], int] | None = None
     hours: Mapping[str, Hours | None] = field(default_factory=dict[str, "Hours | None"])
+    hand_out: Callable[[Any, Sequence[tuple[int, int]]], object] = lambda _, __: None
 
     def recipients(self, digest: str) -> int:
         """How many people get a digest."""

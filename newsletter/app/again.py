@@ -91,7 +91,7 @@ async def resend(
     with app.sending():
         delivery = _addressed(app, issue, person)
         return await pipeline.resend(
-            app.parts(), issue, delivery, smtp, force=force, on_progress=on_progress, stop=stop
+            app.parts(), issue, delivery, smtp, me=app.identity(), force=force, on_progress=on_progress, stop=stop
         )
 
 

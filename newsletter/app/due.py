@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from newsletter import pipeline
 from newsletter.app.drafting import draft_publication, hours, keep, send_kept, slot_of, turn, waits
 from newsletter.app.notices import Telling, tell
 from newsletter.app.project import App
+from newsletter.app.send import share_reports
 from newsletter.app.upkeep import tidy_daily
 from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpSettings
@@ -38,7 +39,7 @@ class Looks:
     telling: Telling = field(default_factory=Telling)
 
 
-async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.Event) -> Looks:
+async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.Event, enqueue: bool = False) -> Looks:
     """Finish what is unfinished, then send every digest whose slot has come, and record what came of it.
 
     One digest that fails does not keep the others; its slot is tried again at the
@@ -49,6 +50,7 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
         digest: only this one.
         watch: sees it happen.
         stop: once set, what is in flight is finished and the rest waits.
+        enqueue: leave the delivery to the workers.
 
     Raises:
         BusyError: another send is at work on this project.
@@ -72,8 +74,43 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
         looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
         if not stop.is_set():
             tidy_daily(app)
+    if not enqueue:
+        finished, looked = await _share(app, finished, looked, smtp, watch=watch, stop=stop)
     telling = Telling() if stop.is_set() else await tell(app)
     return Looks(finished=finished, looked=tuple(looked), telling=telling)
+
+
+async def _share(
+    app: App,
+    finished: tuple[SendReport, ...],
+    looked: list[Looked],
+    smtp: Callable[[], SmtpSettings],
+    *,
+    watch: Watch,
+    stop: asyncio.Event,
+) -> tuple[tuple[SendReport, ...], list[Looked]]:
+    """Deliver our share of what was handed out, where several machines may send."""
+    sent = [one.sent for one in looked if one.sent is not None]
+    reports = [*finished, *(report for one in sent for report in (*one.finished, one.report) if report is not None)]
+    shared = await share_reports(app, reports, app.parts(), smtp, watch=watch, stop=stop)
+    done = {report.issue.id: report for report in shared}
+
+    def of(report: SendReport) -> SendReport:
+        return done[report.issue.id]
+
+    return tuple(map(of, finished)), [
+        one
+        if one.sent is None
+        else replace(
+            one,
+            sent=replace(
+                one.sent,
+                finished=tuple(map(of, one.sent.finished)),
+                report=None if one.sent.report is None else of(one.sent.report),
+            ),
+        )
+        for one in looked
+    ]
 
 
 async def _look(

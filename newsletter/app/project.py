@@ -1,5 +1,7 @@
 """A project, opened: its config turned into the concrete parts that the stages work with."""
 
+import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from newsletter import __version__
+from newsletter import __version__, jobs
 from newsletter.address import is_reserved
 from newsletter.app.notes import note_given, note_of
 from newsletter.app.signing import load_signers
@@ -20,6 +22,7 @@ from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
+from newsletter.dispatch import Identity
 from newsletter.errors import ConfigError, NewsletterError
 from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.workers import workers
@@ -100,6 +103,10 @@ class App:
         """
         return self.store.sending(machine(), follow=self.config.follow_copies, name=name)
 
+    def identity(self) -> Identity:
+        """What this process is called as one of several that send."""
+        return Identity(who=self.ids.token(), host=socket.gethostname(), pid=os.getpid(), version=__version__)
+
     def barred(self) -> Barred | None:
         """Why nothing may be sent with the memory there is; None where all is well."""
         return self.memory.barred(machine(), follow=self.config.follow_copies)
@@ -146,6 +153,7 @@ class App:
             hours=self.hours if store is None and people is None else {},
             secrets=self.secrets,
             failing_after=self.config.failing_after,
+            hand_out=jobs.hand_out,
         )
 
     @property

@@ -1,20 +1,21 @@
 """`send`: one digest's next issue, the whole way, under the project's lock."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from newsletter import pipeline
+from newsletter import dispatch, pipeline
 from newsletter.app.drafts import refuse_while_open
 from newsletter.app.letters import nobody_to_mail
 from newsletter.app.project import App
 from newsletter.config import canary_given
 from newsletter.delivery.deliver import Progress
-from newsletter.errors import NewsletterError
-from newsletter.model import DeliveryState, Draft, FeedNews, FetchProgress, FetchResult, Issue
-from newsletter.stages import Sent, Watch
+from newsletter.delivery.smtp import SmtpSettings
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.model import DeliveryState, Draft, FeedNews, FetchProgress, FetchResult, Issue, SendReport
+from newsletter.stages import Parts, Sent, Watch
 
 
 class Watcher:
@@ -72,8 +73,11 @@ async def send(
     note: str | None = None,
     canary: str | None = None,
     at_any_hour: bool = False,
+    enqueue: bool = False,
 ) -> Sent:
     """Finish what is unfinished, then fetch, freeze and deliver a digest.
+
+    Where several machines may send, the lock ends with the freeze, and we deliver our share.
 
     Args:
         app: the project.
@@ -83,13 +87,16 @@ async def send(
         note: the editor's, instead of the file that the project names (`App.publication`).
         canary: how many get it first ("1%", "50", "off"), instead of what the digest says.
         at_any_hour: also outside of the digest's send window, and in quiet hours.
+        enqueue: leave all of it to the workers.
 
     Raises:
         BusyError: another send is at work on this project.
         ConfigError: the project or its people have mistakes; nobody has been mailed.
         NewsletterError: there is nobody to mail, or it is outside of the digest's hours; no entry is used up.
-        UsageError: a draft of it waits for its editor, or for its slot.
+        UsageError: a draft of it waits for its editor, or for its slot; or there can be no workers.
     """
+    if enqueue:
+        require_shared(app)
     publication = app.publication(digest, note=note)
     if canary is not None:
         publication = replace(publication, canary=canary_given(canary, publication.canary))
@@ -110,7 +117,44 @@ async def send(
         sent = await pipeline.send(parts, publication, smtp, slot=slot, watch=watch, stop=stop)
     if sent.recipients == 0:
         raise nobody_to_mail(app, name)
-    return sent
+    return sent if enqueue else await share(app, sent, parts, smtp, watch=watch, stop=stop)
+
+
+def require_shared(app: App) -> None:
+    """Raise UsageError where the project cannot have workers."""
+    if not app.store.is_shared:
+        raise UsageError(
+            "several machines need a database that they share, and `store` is a file",
+            hint="newsletter db copy --to postgresql://… takes the project there",
+        )
+
+
+async def share(app: App, sent: Sent, parts: Parts, smtp: SmtpSettings, *, watch: Watch, stop: asyncio.Event) -> Sent:
+    """Deliver our share of what a send has handed out; the caller has let go of the project's lock."""
+    reports = await share_reports(
+        app, [*sent.finished, *([sent.report] if sent.report else [])], parts, lambda: smtp, watch=watch, stop=stop
+    )
+    if sent.report is None:
+        return replace(sent, finished=tuple(reports))
+    return replace(sent, finished=tuple(reports[:-1]), report=reports[-1])
+
+
+async def share_reports(
+    app: App,
+    reports: Sequence[SendReport],
+    parts: Parts,
+    smtp: Callable[[], SmtpSettings],
+    *,
+    watch: Watch,
+    stop: asyncio.Event,
+) -> list[SendReport]:
+    """The reports of issues, those that were handed out with what has come of our share of them."""
+    issues = [report.issue for report in reports if report.is_handed_out]
+    if not issues:
+        return list(reports)
+    shared = await dispatch.share(parts, issues, smtp(), me=app.identity(), watch=watch, stop=stop)
+    done = {report.issue.id: report for report in shared}
+    return [done.get(report.issue.id, report) for report in reports]
 
 
 def to_try_again(app: App) -> list[tuple[Issue, int, datetime]]:

@@ -33,6 +33,7 @@ from newsletter.cli import (
     subscriber,
     suppression,
     template,
+    worker,
 )
 from newsletter.cli.session import ConfigFlag, DebugFlag, JsonFlag, QuietFlag, VerboseFlag
 
@@ -68,7 +69,7 @@ def _root(
     ctx.obj = {"config": config, "json": json, "verbose": verbose, "quiet": quiet, "debug": debug}
 
 
-for commands in (project, daily, explain, preview, send, run, serve, archive, rehearse, demo):
+for commands in (project, daily, explain, preview, send, run, worker, serve, archive, rehearse, demo):
     commands.register(app)
 exchange.register(subscriber.group)
 moving.register(app, feed.group)

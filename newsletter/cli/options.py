@@ -28,6 +28,26 @@ NoteFlag = Annotated[
 ]
 
 
+ListenFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="[HOST:]PORT",
+        help="Answer monitors there: /healthz and /metrics. Without a host: this machine only.",
+        show_default=False,
+    ),
+]
+_LAST_PORT = 65_535
+
+
+def place_of(text: str) -> tuple[str, int]:
+    """Host and port that `--listen` names, of `9464`, `0.0.0.0:9464` or `[::1]:9464`."""
+    host, _, port = text.strip().rpartition(":")
+    if not port.isdecimal() or int(port) > _LAST_PORT:
+        raise UsageError(f"--listen {text!r} is no port", hint="write --listen 9464, or --listen 127.0.0.1:9464")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
 def pairs_of(option: str, given: list[str] | None) -> dict[str, str]:
     """`KEY=VALUE`, any number of times, as a mapping.
 

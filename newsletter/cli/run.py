@@ -1,24 +1,21 @@
 """`run`: stay up and send every digest on its schedule."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING
 
 import typer
 
 from newsletter.cli.log import LogForm
+from newsletter.cli.options import ListenFlag, place_of
 from newsletter.cli.output import Output
 from newsletter.cli.report import detail_polls, moment, plural, say_polls
 from newsletter.cli.session import LogFlag, Session, command
-from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.app import App
     from newsletter.app.due import Looks
     from newsletter.errors import NewsletterError
     from newsletter.model import FetchResult
-
-
-_LAST_PORT: Final = 65_535
 
 
 def register(app: typer.Typer) -> None:
@@ -28,15 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     session: Session,
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            "--listen",
-            metavar="[HOST:]PORT",
-            help="Answer monitors there: /healthz and /metrics. Without a host: this machine only.",
-            show_default=False,
-        ),
-    ] = None,
+    listen: ListenFlag = None,
     log: LogFlag = LogForm.human,
 ) -> int:
     """Stay up: ask each feed when its time has come, and send every digest on its schedule.
@@ -53,7 +42,7 @@ def run(
     from newsletter.clock import SystemClock
 
     session.log_as(log)
-    place = None if listen is None else _place(listen)
+    place = None if listen is None else place_of(listen)
     listener = _Listener(session.out)
     try:
         with watching(session.out, SystemClock(), ask=False) as watch:
@@ -66,14 +55,6 @@ def run(
         tell_systemd("STOPPING=1")
     session.out.say("stopped when asked to", event="run.stopped")
     return 0
-
-
-def _place(text: str) -> tuple[str, int]:
-    """Host and port of `9464`, `0.0.0.0:9464` or `[::1]:9464`."""
-    host, _, port = text.strip().rpartition(":")
-    if not port.isdecimal() or int(port) > _LAST_PORT:
-        raise UsageError(f"--listen {text!r} is no port", hint="write --listen 9464, or --listen 127.0.0.1:9464")
-    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
 class _Listener:

@@ -75,17 +75,21 @@ def send(
         bool,
         typer.Option("--now", help="Also outside of the send window, and in quiet hours.", show_default=False),
     ] = False,
+    enqueue: Annotated[
+        bool,
+        typer.Option("--enqueue", help="Leave the delivery to the workers (newsletter worker).", show_default=False),
+    ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before mailing.", show_default=False)] = False,
     log: LogFlag = LogForm.human,
 ) -> int:
     """Fetch, freeze and deliver the next issue; finish an unfinished one first."""
     session.log_as(log)
     if due:
-        if dry_run or test or note is not None or canary is not None or now:
+        if dry_run or test or note is not None or canary is not None or now or enqueue:
             raise UsageError("--due goes by the project's settings: of the other options only --yes may be with it")
         return _due(session, digest)
-    if dry_run and test:
-        raise UsageError("--dry-run and --test cannot go together")
+    if sum(map(bool, (dry_run, test, enqueue))) > 1:
+        raise UsageError("of --dry-run, --test and --enqueue only one can be given")
     if canary is not None and test:
         raise UsageError("--canary is for sending: it cannot go with --test")
     if dry_run:
@@ -114,7 +118,14 @@ def send(
         sent = asyncio.run(
             until_stopped(
                 lambda stop: send_digest(
-                    session.app, digest, watch=watch, stop=stop, note=note, canary=canary, at_any_hour=now
+                    session.app,
+                    digest,
+                    watch=watch,
+                    stop=stop,
+                    note=note,
+                    canary=canary,
+                    at_any_hour=now,
+                    enqueue=enqueue,
                 )
             )
         )
@@ -202,6 +213,10 @@ def _report(session: Session, sent: "Sent") -> int:
         )
     for report in reports:
         _tell(session.out, report)
+    if any(report.is_handed_out for report in reports) and not session.app.store.workers():
+        session.out.warn(
+            "no worker is at work now", "newsletter worker, on this machine or on others", event="workers.none"
+        )
     if sent.declined:
         session.out.say("not sent; nothing has changed", event="issue.declined")
     elif sent.draft is not None and sent.report is None:
@@ -229,7 +244,14 @@ def _tell_rest(session: Session, told: set[int]) -> bool:
 
 
 def _tell(out: Output, report: "SendReport") -> None:
+    from newsletter.model import UNSETTLED
+
     about = issue_facts(report.issue)
+    if report.is_handed_out:
+        left = sum(report.counts.get(state, 0) for state in UNSETTLED) - report.waiting
+        text = f"issue {report.issue.number} of {report.issue.digest}: {plural(left, 'message')} left to the workers"
+        out.say(text, event="issue.handed-out", **about, messages=left)
+        return
     if not (out.json or out.log):
         out.table((f"issue {report.issue.number} of {report.issue.digest}", ">messages"), send_rows(report))
     out.say(
@@ -269,6 +291,8 @@ def _nothing(draft: "Draft") -> str:
 def _incomplete(report: "SendReport") -> bool:
     from newsletter.model import DeliveryState
 
+    if report.is_handed_out:
+        return False
     bad = (DeliveryState.failed, DeliveryState.held, DeliveryState.deferred, DeliveryState.unknown)
     # What waits for its hours is as it should be.
     left = report.counts.get(DeliveryState.queued, 0) > report.waiting

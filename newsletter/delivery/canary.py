@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from newsletter.clock import Clock
 from newsletter.delivery.deliver import deliver
 from newsletter.delivery.files import FilesTransport
-from newsletter.delivery.ports import Outbox, Progress
+from newsletter.delivery.ports import Outbox, Progress, Transport
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.hours import Hours
 from newsletter.model import Ahead, Canary, CanaryRule, DeliveryState, Issue, IssueState, OnUnknown, SendReport
@@ -68,6 +68,7 @@ async def deliver_in_turn(
     on_watch: Callable[[datetime, int], None] = lambda _, __: None,
     stop: asyncio.Event | None = None,
     hours: Hours | None = None,
+    transport: Transport | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SendReport:
     """Deliver an issue, to its canary first if it still has one (see `deliver`).
@@ -82,6 +83,7 @@ async def deliver_in_turn(
         on_watch: told until when the first are watched, and how many they are.
         stop: when set, what is in flight is finished and nothing else begun.
         hours: when messages may begin.
+        transport: as for `deliver`.
         sleep: waits for seconds.
 
     Raises:
@@ -100,6 +102,7 @@ async def deliver_in_turn(
             on_progress=on_progress,
             stop=stop,
             hours=hours,
+            transport=transport,
             sleep=sleep,
         )
 

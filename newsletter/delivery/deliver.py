@@ -18,7 +18,7 @@ from datetime import datetime
 from newsletter.clock import Clock
 from newsletter.delivery.attempt import AlwaysOpen
 from newsletter.delivery.files import FilesTransport
-from newsletter.delivery.ports import Outbox, Progress
+from newsletter.delivery.ports import Outbox, Progress, Transport
 from newsletter.delivery.replies import Verdict
 from newsletter.delivery.run import Run, is_open
 from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
@@ -42,6 +42,7 @@ async def deliver(
     on_progress: Callable[[Progress], None] = lambda _: None,
     stop: asyncio.Event | None = None,
     hours: Hours | None = None,
+    transport: Transport | None = None,
     trace: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SendReport:
@@ -61,6 +62,7 @@ async def deliver(
         on_progress: told after every message.
         stop: when set, what is in flight is finished and nothing else begun.
         hours: when messages may begin; what is left when they close waits for them.
+        transport: what opens connections to that server, for somebody who keeps them; None: a new one.
         trace: told every durable step; for tests that crash there.
         sleep: waits for seconds; for tests that will not.
 
@@ -74,7 +76,7 @@ async def deliver(
             issue,
             outbox,
             writer,
-            SmtpTransport(settings, trace=trace) if isinstance(settings, SmtpSettings) else settings,
+            transport or (SmtpTransport(settings, trace=trace) if isinstance(settings, SmtpSettings) else settings),
             settings if isinstance(settings, SmtpSettings) else _ONE_BY_ONE,
             clock=clock,
             on_unknown=on_unknown,

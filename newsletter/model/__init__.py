@@ -96,6 +96,7 @@ from newsletter.model.people import (
     subscriber_of,
 )
 from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhythm, Round, Trouble, Wish
+from newsletter.model.sharing import Lease, Shard, Shares, Worker
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
@@ -154,6 +155,7 @@ __all__ = [
     "KnownEntry",
     "KnownFeed",
     "KnownItems",
+    "Lease",
     "LeftOut",
     "Link",
     "Mark",
@@ -184,6 +186,8 @@ __all__ = [
     "ServerLimits",
     "Settlement",
     "Settling",
+    "Shard",
+    "Shares",
     "Sighting",
     "SignUp",
     "SlowRule",
@@ -200,5 +204,6 @@ __all__ = [
     "Validators",
     "Wish",
     "WithoutAnswer",
+    "Worker",
     "subscriber_of",
 ]

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from newsletter.clock import Clock, Ids
-from newsletter.model import Delivery, DeliveryState
+from newsletter.model import Delivery, DeliveryState, Lease
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
 from newsletter.store.deliveries import Deliveries, is_ready
@@ -20,8 +20,11 @@ from newsletter.store.rows import DELIVERY, delivery_of, in_chunks
 class Chosen(Issues, Deliveries, Limits):
     """The outbox, cut down to deliveries with these ids (`Store.only`)."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids, chosen: Iterable[int]) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, ids: Ids, chosen: Iterable[int], *, lease: Lease | None = None
+    ) -> None:
         super().__init__(database, clock, ids)
+        self.lease = lease
         self._chosen = sorted(set(chosen))
 
     def due(self, issue_id: int, *, after_id: int = 0, limit: int) -> list[Delivery]:

@@ -10,8 +10,9 @@ from typing import Any, Final, overload
 
 import sqlalchemy as sa
 
-from newsletter.model import EVERY_DIGEST, Delivery, DeliveryState, IssueState, OnUnknown
+from newsletter.model import EVERY_DIGEST, Delivery, DeliveryState, IssueState, Lease, OnUnknown
 from newsletter.store import tables as t
+from newsletter.store.fence import holds
 from newsletter.store.freeze import silent
 from newsletter.store.outbox import LoopOutboxWriter, OutboxWriter
 from newsletter.store.postponing import Postponing
@@ -71,6 +72,9 @@ def is_ready(state: DeliveryState, now: sa.BindParameter[Any] | datetime) -> sa.
 class Deliveries(Suppressions, Postponing):
     """Deliveries; every change of a row while mail goes out is made by the `OutboxWriter`."""
 
+    #: What they are sent under, where several machines send.
+    lease: Lease | None = None
+
     def recover(self, issue_id: int, on_unknown: OnUnknown) -> int:
         """Settle what a dead run left open; returns how many rows.
 
@@ -110,11 +114,14 @@ class Deliveries(Suppressions, Postponing):
 
         Transaction: one read.
         """
-        given = {"issue": issue_id, "after": after_id, "size": limit, "now": self._clock.now()}
+        return self._due_between(issue_id, after_id, _LAST, limit)
+
+    def _due_between(self, issue_id: int, after: int, before: int, limit: int) -> list[Delivery]:
+        given = {"issue": issue_id, "after": after, "size": limit, "now": self._clock.now()}
         # Two walks along the index; a single one over both states would have to sort.
         with self._database.read() as connection:
-            rows = self._queued.rows(connection, {**given, "before": _LAST})
-            before = rows[-1][0] if len(rows) == limit else _LAST
+            rows = self._queued.rows(connection, {**given, "before": before})
+            before = rows[-1][0] if len(rows) == limit else before
             rows += self._deferred.rows(connection, {**given, "before": before})
         return [delivery_of(row) for row in sorted(rows, key=itemgetter(0))[:limit]]
 
@@ -133,6 +140,8 @@ class Deliveries(Suppressions, Postponing):
         Transaction: one read; another where anybody has been erased.
         """
         with self._database.read() as connection:
+            if self.lease is not None and not holds(connection, self.lease):
+                return False
             row = connection.execute(_MAY_GO, {"id": delivery_id}).first()
         if row is None or row.suppressed is not None:
             return False
@@ -180,7 +189,7 @@ class Deliveries(Suppressions, Postponing):
         Transaction: one read.
         """
         state = t.deliveries.c.state
-        rows = sa.select(state, sa.func.count()).where(t.deliveries.c.issue_id == issue_id).group_by(state)
+        rows = sa.select(state, sa.func.count()).where(self._of(issue_id)).group_by(state)
         tallies = sa.select(t.tallies.c.state, t.tallies.c.number).where(t.tallies.c.issue_id == issue_id)
         found: Counter[DeliveryState] = Counter()
         with self._database.read() as connection:
@@ -197,7 +206,7 @@ class Deliveries(Suppressions, Postponing):
         with self._database.read() as connection:
             when: datetime | None = connection.execute(
                 sa.select(sa.func.min(t.deliveries.c.next_attempt_at)).where(
-                    t.deliveries.c.issue_id == issue_id, t.deliveries.c.state == DeliveryState.deferred
+                    self._of(issue_id), t.deliveries.c.state == DeliveryState.deferred
                 )
             ).scalar()
         return when
@@ -261,5 +270,5 @@ class Deliveries(Suppressions, Postponing):
             loop: the event loop that is to be answered; None answers on any thread.
         """
         if loop is None:
-            return OutboxWriter(self._database, self._clock, self._erased_secret(), trace)
-        return LoopOutboxWriter(self._database, self._clock, self._erased_secret(), trace, loop)
+            return OutboxWriter(self._database, self._clock, self._erased_secret(), trace, lease=self.lease)
+        return LoopOutboxWriter(self._database, self._clock, self._erased_secret(), trace, loop, lease=self.lease)

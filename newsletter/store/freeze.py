@@ -34,6 +34,7 @@ from newsletter.store.links import Links
 from newsletter.store.pauses import paused_among
 from newsletter.store.recipes import keep_recipe
 from newsletter.store.rows import envelope_record, in_chunks, issue_of
+from newsletter.store.sharing import share_out
 from newsletter.store.suppressions import Suppressions, suppressed_among
 
 
@@ -64,6 +65,7 @@ class Freeze(Suppressions, Links):
         link_of: Callable[[str], str] | None = None,
         shortened: Callable[[], Mapping[int, str]] = dict,
         recipe: Callable[[], Recipe | None] = lambda: None,
+        hand_out: Callable[[Connection, Sequence[tuple[int, int]]], object] = lambda _, __: None,
         trace: Callable[[str], None] = silent,
     ) -> Issue:
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
@@ -92,6 +94,8 @@ class Freeze(Suppressions, Links):
             link_of: from a person's key to the token of their links, which are known from then on.
             shortened: asked at the end what the size budget made of which entry, in words.
             recipe: asked at the end what the issue was made from beside its entries.
+            hand_out: on PostgreSQL, tells workers of the issue's shards: given the transaction, and of each
+                shard whose turn it is the issue's id and its number.
             trace: told "freeze:before-commit" and "freeze:after-commit".
 
         Transaction: one write.
@@ -154,6 +158,8 @@ class Freeze(Suppressions, Links):
             _note_shortened(connection, issue_id, shortened())
             if (made := recipe()) is not None:
                 keep_recipe(self._database, connection, issue_id, made)
+            if not self._database.is_sqlite:
+                hand_out(connection, share_out(connection, issue_id))
             issue = issue_of(connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id)).one())
             trace("freeze:before-commit")
         trace("freeze:after-commit")

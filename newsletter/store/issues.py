@@ -69,6 +69,20 @@ class Issues(Part):
             ).first()
         return None if row is None else issue_of(row)
 
+    def issue_by_id(self, issue_id: int) -> Issue:
+        """The issue with this id.
+
+        Transaction: one read.
+
+        Raises:
+            StoreError: there is none.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(t.issues).where(t.issues.c.id == issue_id)).first()
+        if row is None:
+            raise StoreError(f"there is no issue with the id {issue_id}", hint="newsletter issue list")
+        return issue_of(row)
+
     def last_note(self, digest: str) -> tuple[int, str]:
         """The number of the digest's last issue that anybody may have got, and its note; (0, "") where there is none.
 

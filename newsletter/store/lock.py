@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.errors import BusyError, StoreError
@@ -109,6 +109,13 @@ def advisory_lock(engine: Engine, name: str, database: str) -> Iterator[Held]:
         with suppress(SQLAlchemyError):
             connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         connection.close()
+
+
+def is_free(connection: Connection, name: str) -> bool:
+    """Whether no session holds PostgreSQL's advisory lock of this name; nobody else gets it before the transaction ends."""
+    schema = connection.execute(sa.select(sa.func.current_schema())).scalar_one()
+    wanted = sa.select(sa.func.pg_try_advisory_xact_lock_shared(lock_number(schema, name)))
+    return bool(connection.execute(wanted).scalar_one())
 
 
 def lock_number(schema: str, name: str) -> int:

@@ -20,10 +20,11 @@ from sqlalchemy.engine import Connection
 
 from newsletter.clock import Clock
 from newsletter.errors import StoreError
-from newsletter.model import DeliveryState, IssueState, Settlement
+from newsletter.model import DeliveryState, IssueState, Lease, Settlement
 from newsletter.store import tables as t
 from newsletter.store.connect import Database
-from newsletter.store.prepared import for_dialect
+from newsletter.store.fence import named
+from newsletter.store.prepared import Prepared, for_dialect
 from newsletter.store.statements import Candidate, Result, Statements
 from newsletter.store.suppressions import suppressed_among
 from newsletter.text import one_line
@@ -78,9 +79,20 @@ class _Writer(ABC):
         erased: the secret by which erased people are recognised.
         trace: told "intent:before-commit", "intent:after-commit",
             "settle:before-commit" and "settle:after-commit", once a batch.
+        lease: of the shard that is sent: once it is another's, no gate opens, and of
+            results only that a message has arrived is written.
     """
 
-    def __init__(self, database: Database, clock: Clock, erased: bytes, trace: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        erased: bytes,
+        trace: Callable[[str], None],
+        *,
+        lease: Lease | None = None,
+    ) -> None:
+        self._lease = lease
         self._database = database
         self._clock = clock
         self._erased = erased
@@ -164,9 +176,10 @@ class _Writer(ABC):
         with begin() as connection:
             if not self._database.is_sqlite:
                 self._hold_still(connection, [request.delivery_id for request in batch], gate=bool(intents))
-            allowed = self._intend(connection, intents) if intents else frozenset[int]()
+            is_ours = self._lease is None or bool(self._sql.held.rows(connection, named(self._lease)))
+            allowed = self._intend(connection, intents) if intents and is_ours else frozenset[int]()
             if results:
-                self._settle(connection, results)
+                self._settle(connection, results, self._sql.settle if is_ours else self._sql.settle_late)
             for step in steps:
                 self._trace(f"{step}:before-commit")
         for step in steps:
@@ -176,7 +189,7 @@ class _Writer(ABC):
     def _hold_still(self, connection: Connection, ids: Sequence[int], *, gate: bool) -> None:
         """On PostgreSQL: let nobody suppress a person or stop an issue until this batch is committed.
 
-        Always in the order suppressions, issues, deliveries, so that no two
+        Always in the order suppressions, issues, shards, deliveries, so that no two
         transactions wait for each other.  SQLite's write lock does all of it.
         """
         if gate:
@@ -206,7 +219,7 @@ class _Writer(ABC):
             sql.go.run(connection, sql.among(new))
         return allowed
 
-    def _settle(self, connection: Connection, results: Sequence[Settlement]) -> None:
+    def _settle(self, connection: Connection, results: Sequence[Settlement], settle: Prepared) -> None:
         """Write the results of those rows that wait for one."""
         now = self._clock.now()
         records = [
@@ -222,7 +235,7 @@ class _Writer(ABC):
             )
             for result in results
         ]
-        self._sql.settle.run(connection, {"results": self._sql.results.written(records)})
+        settle.run(connection, {"results": self._sql.results.written(records)})
 
     def _break(self, error: Exception, batch: Sequence[_Request]) -> None:
         """Answer everybody, now and later, that the gate stays shut."""
@@ -300,8 +313,10 @@ class LoopOutboxWriter(_Writer):
         erased: bytes,
         trace: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
+        *,
+        lease: Lease | None = None,
     ) -> None:
-        super().__init__(database, clock, erased, trace)
+        super().__init__(database, clock, erased, trace, lease=lease)
         self._loop = loop
         self._gathered: list[_Request] = []
 

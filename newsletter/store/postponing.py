@@ -22,13 +22,17 @@ class Postponing(Part):
         Transaction: one read.
         """
         wanted = sa.select(sa.func.count(), sa.func.min(_d.next_attempt_at)).where(
-            _d.issue_id == issue_id,
+            self._of(issue_id),
             _d.state == DeliveryState.queued,
             _d.next_attempt_at > sa.bindparam("now", self._clock.now(), type_=_d.next_attempt_at.type),
         )
         with self._database.read() as connection:
             number, until = connection.execute(wanted).one()
         return number, until
+
+    def _of(self, issue_id: int) -> sa.ColumnElement[bool]:
+        """Which deliveries of an issue are meant."""
+        return _d.issue_id == issue_id
 
     def postpone(self, issue_id: int, until: datetime | Mapping[str | None, datetime]) -> int:
         """Let what may not go now wait for its hours; returns how many.

@@ -69,6 +69,15 @@ def require_current(database: Database) -> None:
         )
 
 
+def require_revision(connection: Connection, name: str) -> None:
+    """Raise SchemaError if another version of the program has changed the schema while this one was at work."""
+    if connection.execute(sa.select(_version.c.version_num)).scalar() != REVISIONS[-1]:
+        raise SchemaError(
+            f"the database {name} was brought to another version while this program was at work",
+            hint="start it again with the version that has done so",
+        )
+
+
 def migrate(database: Database) -> None:
     """Bring the schema to the newest revision, in one transaction, whatever it is now.
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Dialect
 
 from newsletter.model import EVERY_DIGEST, DeliveryState, IssueState
 from newsletter.store import tables as t
+from newsletter.store.fence import HELD
 from newsletter.store.prepared import Prepared, Records, among, numbers
 from newsletter.store.suppressions import ANYBODY_ERASED
 
@@ -65,6 +66,8 @@ class Statements:
             .with_for_update(read=True),
             dialect,
         )
+        #: Keeps the shard from being taken over until the transaction ends.
+        self.held = Prepared(HELD.with_for_update(read=True, of=t.shards), dialect)
         self.candidates = Prepared(
             sa.select(
                 d.id,
@@ -123,6 +126,19 @@ class Statements:
                 next_attempt_at=result.next_at,
                 settled_at=result.over_at,
                 doubtful=d.doubtful | result.doubtful,
+            ),
+            dialect,
+        )
+        #: What somebody knows whose shard is another's by now: that it has arrived, nothing else.
+        self.settle_late = Prepared(
+            sa.update(t.deliveries)
+            .where(d.id == result.delivery, result.state == DeliveryState.sent, d.state != DeliveryState.suppressed)
+            .values(
+                state=result.state,
+                last_code=result.code,
+                last_reply=result.reply,
+                next_attempt_at=None,
+                settled_at=result.over_at,
             ),
             dialect,
         )

@@ -40,11 +40,13 @@ from newsletter.store.recipes import Recipes
 from newsletter.store.repeating import Repeating
 from newsletter.store.rewinding import Rewinding
 from newsletter.store.scratch import scratch_copy
+from newsletter.store.shards import Shards
 from newsletter.store.signups import SignUps
 from newsletter.store.statistics import Statistics
 from newsletter.store.ticks import Ticks
 from newsletter.store.tidying import Tidying
 from newsletter.store.trouble import undamaged
+from newsletter.store.working import Working
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,8 @@ class Store(
     History,
     Moving,
     Tidying,
+    Shards,
+    Working,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 

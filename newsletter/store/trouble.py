@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
-from newsletter.errors import BusyError, StoreError
+from newsletter.errors import BusyError, MovedError, StoreError
 from newsletter.text import one_line
 
 _RESTORE = "nothing was mailed; restore it from a backup, or move it away to begin anew"
@@ -86,7 +86,7 @@ def explain(error: SQLAlchemyError, name: str) -> StoreError:
     """The sentence for one exception of SQLAlchemy or of the driver beneath it."""
     cause = error.orig if isinstance(error, DBAPIError) else None
     if cause is not None and MOVED in str(cause):
-        return StoreError(
+        return MovedError(
             f"{MOVED}; nothing is written to {name} any more",
             hint="name the new one as `store` in newsletter.yaml, and start again what runs",
         )

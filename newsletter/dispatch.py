@@ -1,0 +1,400 @@
+"""The delivery of an issue by whoever has a hand free: alone, or shard by shard beside others.
+
+On SQLite one process sends, under the project's lock.  On PostgreSQL an issue is cut
+into shards, and `send`, `run` and any number of workers each lease one after the
+other; a process that dies leaves its shard to the others (docs/adr/0032-shards.md).
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from newsletter.delivery.canary import deliver_in_turn
+from newsletter.delivery.deliver import deliver
+from newsletter.delivery.kept import KeptTransport
+from newsletter.delivery.known import know_links
+from newsletter.delivery.ports import Progress
+from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
+from newsletter.errors import BusyError, NewsletterError, StoreError
+from newsletter.model import UNSETTLED, Issue, IssueState, Lease, SendReport, Shard
+from newsletter.people.bounces.failures import judge_failures
+from newsletter.stages import Parts, Watch
+from newsletter.store.working import Presence
+
+#: Seconds between two signs of life; a lease lasts several of them.
+_BEAT: Final = 5.0
+#: Seconds between two looks at what others do with the last shards of an issue.
+_LOOK: Final = 0.5
+#: So many looks are waited for a shard that somebody else has.
+_PATIENCE: Final = 40
+#: A clock that is off by more is refused: what it says of when a message may go is not to be believed.
+CLOCK_OFF: Final = 60.0
+
+
+class Keeper:
+    """Says in a thread of its own that a process lives, and keeps its leases, whatever the event loop is at.
+
+    Args:
+        parts: what to work with.
+        presence: the process's session.
+        who: its id.
+        concurrency: how many shards it sends at once.
+    """
+
+    def __init__(self, parts: Parts, presence: Presence, who: str, concurrency: int) -> None:
+        self.who = who
+        self.concurrency = concurrency
+        #: How far this machine's clock is ahead of the database's, in seconds.
+        self.clock_off = 0.0
+        #: Why the database could not be told the last time; None if it could.
+        self.trouble: NewsletterError | None = None
+        self._store = parts.store
+        self._presence = presence
+        self._held: dict[Lease, Callable[[], None]] = {}
+        self._turn = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Do so as long as the block lasts."""
+        self.beat()
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            self._thread.join()
+
+    @contextmanager
+    def holding(self, lease: Lease, lost: Callable[[], None]) -> Iterator[None]:
+        """Keep a lease as long as the block lasts, then give it back; `lost` is called, in the thread, if it is another's."""
+        with self._turn:
+            self._held[lease] = lost
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._held.pop(lease, None)
+            # What cannot be given back ends by itself.
+            with suppress(StoreError):
+                self._store.give_back(lease)
+
+    def beat(self) -> None:
+        """Give a sign of life now.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        self._presence.keep()
+        with self._turn:
+            held = dict(self._held)
+        for lease in self._store.renew_leases(held.keys()):
+            held[lease]()
+        self.clock_off = self._store.beat(self.who, concurrency=self.concurrency)
+
+    @property
+    def is_clock_off(self) -> bool:
+        """Whether this machine's clock cannot be believed."""
+        return abs(self.clock_off) > CLOCK_OFF
+
+    def _run(self) -> None:
+        while not self._over.wait(_BEAT):
+            try:
+                self.beat()
+            except NewsletterError as error:
+                self.trouble = error
+            else:
+                self.trouble = None
+
+
+class Hand:
+    """A process that sends shards, over connections that it keeps from one to the next.
+
+    Args:
+        parts: what to work with.
+        keeper: gives its signs of life.
+        smtp: how it reaches the mail server; so many connections has each shard that is sent at once.
+    """
+
+    def __init__(self, parts: Parts, keeper: Keeper, smtp: SmtpSettings) -> None:
+        self.parts = parts
+        self.keeper = keeper
+        self.smtp = smtp
+        self.transport = KeptTransport(SmtpTransport(smtp), smtp.per_connection)
+
+    async def deliver(
+        self,
+        shard: Shard,
+        stop: asyncio.Event,
+        *,
+        on_progress: Callable[[Progress], None],
+        on_watch: Callable[[datetime, int], None] = lambda _, __: None,
+    ) -> SendReport | None:
+        """Send a shard; None where it is somebody else's, or has become so.
+
+        Raises:
+            SchemaError, StoreError: this process must send no more, or the database does not answer.
+            MessageError: a rendering cannot be made into messages.
+        """
+        parts, store, loop = self.parts, self.parts.store, asyncio.get_running_loop()
+        if self.keeper.is_clock_off:
+            return None
+        lease = store.lease_shard(shard.issue_id, shard.number, self.keeper.who, parts.on_unknown)
+        if lease is None:
+            return None
+        ending = asyncio.Event()
+        follow = asyncio.ensure_future(_following(stop, ending))
+        try:
+            with self.keeper.holding(lease, lambda: _set(loop, ending)):
+                issue = store.issue_by_id(shard.issue_id)
+                report = await deliver_in_turn(
+                    issue,
+                    store.leased(lease),
+                    self.smtp,
+                    clock=parts.clock,
+                    on_unknown=parts.on_unknown,
+                    on_progress=on_progress,
+                    on_watch=on_watch,
+                    stop=ending,
+                    hours=parts.hours.get(issue.digest),
+                    transport=self.transport,
+                )
+        finally:
+            follow.cancel()
+        return None if ending.is_set() and not stop.is_set() else report
+
+
+async def _following(stop: asyncio.Event, ending: asyncio.Event) -> None:
+    await stop.wait()
+    ending.set()
+
+
+def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    # A loop that is closed has nobody left to stop.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(event.set)
+
+
+async def share(
+    parts: Parts, issues: Sequence[Issue], smtp: SmtpSettings, *, me: "Identity", watch: Watch, stop: asyncio.Event
+) -> list[SendReport]:
+    """Send our share of issues that were handed out, until nothing of them is left that may go now.
+
+    Who else sends them does so meanwhile; what others leave when they die is ours as well.
+
+    Raises:
+        StoreError, MessageError: as `deliver`; what is left stays with whoever sends.
+    """
+    with at_work(parts, me, concurrency=1) as keeper:
+        hand = Hand(parts, keeper, smtp)
+        try:
+            reports = [await _Share(hand, issue, watch, stop).all() for issue in issues]
+        finally:
+            await hand.transport.close()
+    judge(parts)
+    return reports
+
+
+async def share_one(
+    parts: Parts,
+    issue: Issue,
+    row: int,
+    smtp: SmtpSettings,
+    *,
+    me: "Identity",
+    on_progress: Callable[[Progress], None],
+    stop: asyncio.Event,
+) -> SendReport:
+    """Deliver one row, that waits, of an issue that others may be sending; `SendReport.counts` is of that row alone.
+
+    While somebody else has its shard it is theirs: then it is told how it stands, after a while.
+    """
+    store = parts.store
+    store.share_out(issue.id)
+    shard = store.shard_of(issue.id, row)
+    with at_work(parts, me, concurrency=1) as keeper:
+        for _ in range(_PATIENCE):
+            lease = None if shard is None else store.lease_shard(issue.id, shard.number, me.who, parts.on_unknown)
+            if lease is not None:
+                with keeper.holding(lease, lambda: None):
+                    return await deliver(
+                        issue,
+                        store.leased(lease).only([row]),
+                        smtp,
+                        clock=parts.clock,
+                        on_unknown=parts.on_unknown,
+                        on_progress=on_progress,
+                        stop=stop,
+                    )
+            if stop.is_set() or store.only([row]).counts(issue.id).keys().isdisjoint(UNSETTLED):
+                break
+            await _rest(stop)
+    return SendReport(
+        issue=issue, counts=store.only([row]).counts(issue.id), sent_now=0, seconds=0.0, is_handed_out=True
+    )
+
+
+async def _rest(stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOOK):
+            await stop.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a process is called, where others see it."""
+
+    who: str
+    host: str
+    pid: int
+    version: str
+
+
+@contextmanager
+def at_work(parts: Parts, me: Identity, *, concurrency: int) -> Iterator[Keeper]:
+    """Be one of those who send, as long as the block lasts.
+
+    Raises:
+        StoreError: the database does not answer.
+        NewsletterError: this machine's clock cannot be believed.
+    """
+    store = parts.store
+    with store.at_work(me.who, host=me.host, pid=me.pid, version=me.version, concurrency=concurrency) as presence:
+        keeper = Keeper(parts, presence, me.who, concurrency)
+        with keeper.keeping():
+            yield keeper
+
+
+async def alone(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
+    """Deliver an issue as the one process that may; the caller holds the store's lock and has recovered the issue."""
+    know_links(issue, parts.store)
+    report = await deliver_in_turn(
+        issue,
+        parts.store,
+        smtp,
+        clock=parts.clock,
+        on_unknown=parts.on_unknown,
+        on_progress=watch.delivered,
+        on_watch=watch.watching,
+        stop=stop,
+        hours=parts.hours.get(issue.digest),
+    )
+    judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
+    return report
+
+
+def hand_out(parts: Parts, issue: Issue) -> SendReport:
+    """Leave an issue to whoever sends (`share`), and say how it stands."""
+    store = parts.store
+    know_links(issue, store)
+    store.share_out(issue.id)
+    waiting, opens_at = store.postponed(issue.id)
+    return SendReport(
+        issue=issue,
+        counts=store.counts(issue.id),
+        sent_now=0,
+        seconds=0.0,
+        next_attempt_at=store.next_attempt(issue.id),
+        waiting=waiting,
+        opens_at=opens_at,
+        is_handed_out=True,
+    )
+
+
+def judge(parts: Parts) -> None:
+    """Judge what servers have refused, unless somebody is at it."""
+    with suppress(BusyError), parts.store.lock("judging"):
+        judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
+
+
+def clock_words(off: float) -> str:
+    """What is wrong with a clock that is off by so many seconds."""
+    return f"this machine's clock is {abs(off):,.0f} s {'ahead of' if off > 0 else 'behind'} the database's"
+
+
+class _Share:
+    """Our share of one issue."""
+
+    def __init__(self, hand: Hand, issue: Issue, watch: Watch, stop: asyncio.Event) -> None:
+        self._hand = hand
+        self._store = hand.parts.store
+        self._clock = hand.parts.clock
+        self._issue = issue
+        self._watch = watch
+        self._stop = stop
+        self._began = self._clock.monotonic()
+        self._last: SendReport | None = None
+        self._learned: list[str] = []
+        self._progress = Progress(total=self._left())
+
+    async def all(self) -> SendReport:
+        if self._hand.keeper.is_clock_off:
+            words = clock_words(self._hand.keeper.clock_off)
+            return self._report(f"{words}: nothing is sent from here", "set it (NTP), or send from another machine")
+        while not self._stop.is_set():
+            self._store.share_out(self._issue.id)
+            report = await self._next()
+            if report is not None and report.stopped and not self._stop.is_set():
+                return self._report(report.stopped, report.hint)
+            if report is None and not self._is_being_sent():
+                return self._report(self._interrupted())
+            if report is None:
+                await _rest(self._stop)
+        return self._report("stopped when asked to; what is left waits in the outbox")
+
+    async def _next(self) -> SendReport | None:
+        """Send one shard, whichever we get; None where there is none for us now."""
+        was = self._progress
+
+        def progressed(now: Progress) -> None:
+            self._progress = Progress(
+                total=max(was.total, was.settled + now.settled),
+                sent=was.sent + now.sent,
+                deferred=was.deferred + now.deferred,
+                failed=was.failed + now.failed,
+                held=was.held + now.held,
+                suppressed=was.suppressed + now.suppressed,
+            )
+            self._watch.delivered(self._progress)
+
+        for shard in self._store.ready_shards(self._issue.id, limit=20):
+            report = await self._hand.deliver(shard, self._stop, on_progress=progressed, on_watch=self._watch.watching)
+            if report is not None:
+                self._learned += report.learned
+                return report
+        return None
+
+    def _is_being_sent(self) -> bool:
+        return any(share.leased for share in self._store.shares() if share.issue_id == self._issue.id)
+
+    def _left(self) -> int:
+        return sum(self._store.counts(self._issue.id).get(state, 0) for state in UNSETTLED)
+
+    def _interrupted(self) -> str | None:
+        now = self._store.issue(self._issue.number, self._issue.digest)
+        if now is not None and now.state is IssueState.open:
+            return None
+        name = f"issue {self._issue.number} of {self._issue.digest}"
+        return (now.state_reason if now else "") or f"{name} was paused or cancelled meanwhile"
+
+    def _report(self, stopped: str | None, hint: str | None = None) -> SendReport:
+        store, issue = self._store, self._issue
+        counts = store.counts(issue.id)
+        waiting, opens_at = store.postponed(issue.id)
+        return SendReport(
+            issue=issue,
+            counts=counts,
+            sent_now=self._progress.sent,
+            seconds=self._clock.monotonic() - self._began,
+            next_attempt_at=store.next_attempt(issue.id),
+            waiting=waiting,
+            opens_at=opens_at,
+            stopped=stopped if any(counts.get(state) for state in UNSETTLED) else None,
+            hint=hint,
+            learned=tuple(dict.fromkeys(self._learned)),
+        )

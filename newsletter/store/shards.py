@@ -1,0 +1,279 @@
+"""The parts of an issue that several machines send: shared out once, leased for a while, taken over from the dead.
+
+A shard is the deliveries of an issue between two ids.  Whoever leases it gets a
+token, higher than all before it; the outbox writer asks for it in every
+transaction, so that somebody who was believed dead, and wakes, opens no gate any
+more (`outbox`).  A lease ends when it is given back, when its holder's session
+with the database is gone, or when nothing was heard of the holder for `LEASED`;
+all by the clock of the database (docs/adr/0032-shards.md).
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.errors import MovedError
+from newsletter.model import UNSETTLED, DeliveryState, IssueState, Lease, OnUnknown, Shard, Shares
+from newsletter.store import schema
+from newsletter.store import tables as t
+from newsletter.store.base import Part
+from newsletter.store.belonging import read
+from newsletter.store.deliveries import is_ready
+from newsletter.store.issues import locked
+from newsletter.store.leased import Leased
+from newsletter.store.lock import is_free
+from newsletter.store.sharing import CANARY, share_out
+
+#: How long a lease lasts that nobody renews.
+LEASED: Final = timedelta(seconds=30)
+
+_s, _d, _i = t.shards.c, t.deliveries.c, t.issues.c
+#: Tokens grow with the database's clock, so that they go on growing where a row was deleted and made again.
+_MICROSECONDS: Final = sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
+_IS_LEASED: Final = _s.until > sa.func.clock_timestamp()
+#: An issue's canary goes before all others, and alone.
+_HAS_ITS_TURN: Final = sa.case((_s.number == CANARY, _i.canary.is_not(None)), else_=_i.canary.is_(None))
+
+
+class Shards(Part):
+    """Sharing out issues, on PostgreSQL."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several machines may send from this database at once."""
+        return not self._database.is_sqlite
+
+    def share_out(self, issue_id: int) -> None:
+        """Make shards of what is left of an issue and is in none yet.
+
+        That is all of it once it is frozen (`freeze` does so), and later what was
+        added for single people, or came from another database.
+
+        Transaction: one read; one write where there is something to share out.
+        """
+        with self._database.read() as connection:
+            if not _has_rest(connection, issue_id):
+                return
+        with self._database.write() as connection:
+            locked(connection, issue_id)
+            share_out(connection, issue_id)
+
+    def ready_shards(self, issue_id: int | None = None, limit: int | None = None) -> list[Shard]:
+        """Shards of open issues, or of one, of which something may go now and that nobody is sending, oldest first.
+
+        Transaction: two reads.
+        """
+        wanted = (
+            sa.select(_s.issue_id, _s.number, _s.first_id, _s.last_id, _s.holder, _IS_LEASED.label("is_leased"))
+            .join(t.issues, _i.id == _s.issue_id)
+            .where(_i.state == IssueState.open, _HAS_ITS_TURN, (_s.number == CANARY) | self._something_ready())
+            .order_by(_s.issue_id, _s.number)
+        )
+        if issue_id is not None:
+            wanted = wanted.where(_s.issue_id == issue_id)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).all()
+            dead = _dead(connection, {row.holder for row in rows if row.is_leased})
+        free = [row for row in rows if not row.is_leased or row.holder in dead]
+        return [
+            Shard(issue_id=row.issue_id, number=row.number, first_id=row.first_id, last_id=row.last_id)
+            for row in free[:limit]
+        ]
+
+    def lease_shard(self, issue_id: int, number: int, holder: str, on_unknown: OnUnknown) -> Lease | None:
+        """Take a shard, if it is nobody's and its turn, and settle what its last holder left open.
+
+        A row found `sending` is one whose fate nobody knows (RFC 1047), as in `recover`.
+
+        Args:
+            issue_id: whose.
+            number: its number.
+            holder: the worker's id, whose lock is held (`Working.at_work`).
+            on_unknown: what becomes of a message of which nobody knows whether it arrived.
+
+        Returns:
+            None where somebody else has it, or the issue is not open.
+
+        Transaction: one write.
+
+        Raises:
+            SchemaError: the database is another version's by now: this process must take no more.
+            MovedError: nothing may be sent from this database any more.
+        """
+        mine = (_s.issue_id == issue_id) & (_s.number == number)
+        with self._database.write() as connection:
+            self._require_ours(connection)
+            issue = connection.execute(
+                sa.select(_i.state, _i.canary).where(_i.id == issue_id).with_for_update(read=True)
+            ).first()
+            if issue is None or issue.state is not IssueState.open or (issue.canary is None) == (number == CANARY):
+                return None
+            row = connection.execute(
+                sa.select(t.shards, _IS_LEASED.label("is_leased")).where(mine).with_for_update()
+            ).first()
+            if row is None or (row.is_leased and not _dead(connection, {row.holder})):
+                return None
+            if number != CANARY and self._canary_is_out(connection, issue_id):
+                return None
+            token = connection.execute(
+                sa.update(t.shards)
+                .where(mine)
+                .values(
+                    token=sa.func.greatest(_s.token + 1, _MICROSECONDS),
+                    holder=holder,
+                    until=sa.func.clock_timestamp() + LEASED,
+                )
+                .returning(_s.token)
+            ).scalar_one()
+            shard = Shard(issue_id=issue_id, number=number, first_id=row.first_id, last_id=row.last_id)
+            self._recover(connection, shard, on_unknown)
+        return Lease(shard=shard, holder=holder, token=token)
+
+    def renew_leases(self, leases: Collection[Lease]) -> set[Lease]:
+        """Keep shards for longer; returns those that are somebody else's by now.
+
+        Transaction: one write.
+        """
+        if not leases:
+            return set()
+        with self._database.write() as connection:
+            kept = set(
+                connection.execute(
+                    sa.update(t.shards)
+                    .where(sa.tuple_(_s.issue_id, _s.number, _s.token).in_(_names(leases)))
+                    .values(until=sa.func.clock_timestamp() + LEASED)
+                    .returning(_s.issue_id, _s.number, _s.token)
+                ).tuples()
+            )
+        return {lease for lease in leases if (lease.shard.issue_id, lease.shard.number, lease.token) not in kept}
+
+    def give_back(self, lease: Lease) -> None:
+        """Let others have a shard; nothing happens if they have it already.
+
+        Transaction: one write.
+        """
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(t.shards)
+                .where(sa.tuple_(_s.issue_id, _s.number, _s.token).in_(_names([lease])))
+                .values(holder=None, until=None)
+            )
+
+    def leased(self, lease: Lease) -> Leased:
+        """The outbox of a shard, for its holder."""
+        return Leased(self._database, self._clock, self._ids, lease)
+
+    def shard_of(self, issue_id: int, delivery_id: int) -> Shard | None:
+        """The shard that a delivery is in.
+
+        Transaction: one read.
+        """
+        wanted = sa.select(t.shards).where(
+            _s.issue_id == issue_id, _s.first_id <= delivery_id, _s.last_id >= delivery_id
+        )
+        with self._database.read() as connection:
+            row = connection.execute(wanted).first()
+        if row is None:
+            return None
+        return Shard(issue_id=issue_id, number=row.number, first_id=row.first_id, last_id=row.last_id)
+
+    def shares(self) -> list[Shares]:
+        """How far the shards of issues are that are not finished, oldest first.
+
+        Transaction: one read.
+        """
+        ready = sa.func.count().filter(self._something_ready())
+        wanted = (
+            sa.select(_s.issue_id, sa.func.count(), ready, sa.func.count().filter(_IS_LEASED))
+            .where(_s.issue_id.in_(sa.select(_d.issue_id).where(_d.issue_id == _s.issue_id, _UNSETTLED).limit(1)))
+            .where(_s.number != CANARY)
+            .group_by(_s.issue_id)
+            .order_by(_s.issue_id)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).all()
+        return [Shares(issue_id=row[0], total=row[1], ready=row[2], leased=row[3]) for row in rows]
+
+    def forget_shards(self) -> int:
+        """Let go of the shards of issues that are finished; returns how many.
+
+        Transaction: one write.
+        """
+        left = sa.exists().where(_d.issue_id == _s.issue_id, _UNSETTLED)
+        with self._database.write() as connection:
+            return connection.execute(sa.delete(t.shards).where(~left, _s.until.is_(None))).rowcount
+
+    def senders(self) -> int:
+        """How many are sending just now.
+
+        Transaction: two reads.
+        """
+        with self._database.read() as connection:
+            return len(senders(connection))
+
+    def _something_ready(self) -> sa.ColumnElement[bool]:
+        now = self._clock.now()
+        unsure = _d.state.in_((DeliveryState.sending, DeliveryState.unknown))
+        # One walk along the index for each state: OR over them would read the whole range.
+        conditions = (is_ready(DeliveryState.queued, now), is_ready(DeliveryState.deferred, now), unsure)
+        mine = (_d.issue_id == _s.issue_id) & _d.id.between(_s.first_id, _s.last_id)
+        return sa.or_(*(sa.exists().where(mine, one).correlate(t.shards) for one in conditions))
+
+    def _require_ours(self, connection: Connection) -> None:
+        schema.require_revision(connection, self._database.name)
+        belonging = read(connection)
+        if belonging is not None and (belonging.moved_to or belonging.held):
+            raise MovedError(
+                f"nothing is sent any more from the database {self._database.name}: "
+                + (f"its content has moved to {belonging.moved_to}" if belonging.moved_to else f"it {belonging.held}"),
+                hint="newsletter db info",
+            )
+
+    def _canary_is_out(self, connection: Connection, issue_id: int) -> bool:
+        """Whether somebody who sent to the first few may still be at it."""
+        wanted = sa.select(_s.holder).where(_s.issue_id == issue_id, _s.number == CANARY, _IS_LEASED)
+        holder = connection.execute(wanted).scalar()
+        return holder is not None and not _dead(connection, {holder})
+
+    def _recover(self, connection: Connection, shard: Shard, on_unknown: OnUnknown) -> None:
+        resend = on_unknown is OnUnknown.resend
+        mine = _d.issue_id == shard.issue_id
+        if shard.number != CANARY:
+            mine &= _d.id.between(shard.first_id, shard.last_id)
+        connection.execute(
+            sa.update(t.deliveries)
+            .where(mine, _d.state.in_((DeliveryState.sending, DeliveryState.unknown)))
+            .values(
+                state=DeliveryState.queued if resend else DeliveryState.held,
+                next_attempt_at=None,
+                settled_at=None if resend else self._clock.now(),
+                doubtful=True,
+            )
+        )
+
+
+_UNSETTLED: Final = _d.state.in_(UNSETTLED)
+
+
+def senders(connection: Connection) -> set[str]:
+    """Who has a shard and lives."""
+    holders = set(connection.execute(sa.select(_s.holder).where(_IS_LEASED).distinct()).scalars())
+    return holders - _dead(connection, holders)
+
+
+def _dead(connection: Connection, holders: Collection[str]) -> set[str]:
+    """Whose session with the database is gone."""
+    return {holder for holder in holders if is_free(connection, holder)}
+
+
+def _has_rest(connection: Connection, issue_id: int) -> bool:
+    last = sa.select(sa.func.coalesce(sa.func.max(_s.last_id), 0)).where(_s.issue_id == issue_id).scalar_subquery()
+    rest = sa.select(_d.id).where(_d.issue_id == issue_id, _UNSETTLED, _d.id > last).limit(1)
+    return connection.execute(rest).first() is not None
+
+
+def _names(leases: Collection[Lease]) -> Sequence[Any]:
+    return [(lease.shard.issue_id, lease.shard.number, lease.token) for lease in leases]
