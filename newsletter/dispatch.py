@@ -2,7 +2,7 @@
 
 On SQLite one process sends, under the project's lock.  On PostgreSQL an issue is cut
 into shards, and `send`, `run` and any number of workers each lease one after the
-other; a process that dies leaves its shard to the others (docs/adr/0032-shards.md).
+other; a process that dies leaves its shard to the others (docs/adr/0030-shards.md).
 """
 
 import asyncio

@@ -4,7 +4,7 @@ What is to be sent stands in the outbox, and who may send it in its leases: a jo
 that is lost, comes late or comes twice changes nothing.  So the queue needs no
 care.  Its tables have a schema of their own, beside that of the project, for each
 version of procrastinate that makes other ones: workers of two versions have two
-queues, and are kept apart by the leases alone (docs/adr/0032-shards.md).
+queues, and are kept apart by the leases alone (docs/adr/0030-shards.md).
 """
 
 import asyncio

@@ -5,7 +5,7 @@ token, higher than all before it; the outbox writer asks for it in every
 transaction, so that somebody who was believed dead, and wakes, opens no gate any
 more (`outbox`).  A lease ends when it is given back, when its holder's session
 with the database is gone, or when nothing was heard of the holder for `LEASED`;
-all by the clock of the database (docs/adr/0032-shards.md).
+all by the clock of the database (docs/adr/0030-shards.md).
 """
 
 from collections.abc import Collection, Sequence
@@ -140,15 +140,15 @@ class Shards(Part):
         if not leases:
             return set()
         with self._database.write() as connection:
-            kept = set(
+            kept: set[Any] = set(
                 connection.execute(
                     sa.update(t.shards)
                     .where(sa.tuple_(_s.issue_id, _s.number, _s.token).in_(_names(leases)))
                     .values(until=sa.func.clock_timestamp() + LEASED)
                     .returning(_s.issue_id, _s.number, _s.token)
-                ).tuples()
+                ).all()
             )
-        return {lease for lease in leases if (lease.shard.issue_id, lease.shard.number, lease.token) not in kept}
+        return {lease for lease in leases if _name(lease) not in kept}
 
     def give_back(self, lease: Lease) -> None:
         """Let others have a shard; nothing happens if they have it already.
@@ -275,5 +275,9 @@ def _has_rest(connection: Connection, issue_id: int) -> bool:
     return connection.execute(rest).first() is not None
 
 
+def _name(lease: Lease) -> tuple[int, int, int]:
+    return lease.shard.issue_id, lease.shard.number, lease.token
+
+
 def _names(leases: Collection[Lease]) -> Sequence[Any]:
-    return [(lease.shard.issue_id, lease.shard.number, lease.token) for lease in leases]
+    return [_name(lease) for lease in leases]

@@ -172,7 +172,7 @@ def test_the_manual_and_the_units_are_installed_beside_the_program(installed: Pa
     share = installed.parent.parent / "share"
 
     assert (share / "man/man1/newsletter.1").read_bytes() == (ROOT / "docs/man/newsletter.1").read_bytes()
-    assert {"newsletter@.service", "newsletter-serve@.service"} == {
+    assert {"newsletter@.service", "newsletter-serve@.service", "newsletter-worker@.service"} == {
         path.name for path in (share / "newsletter/systemd").iterdir()
     }
 

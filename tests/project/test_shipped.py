@@ -85,8 +85,9 @@ def test_a_unit_calls_what_there_is_and_writes_to_the_project_alone(unit: Path) 
 def test_the_units_harden_alike() -> None:
     hardened = [unit.read_text(encoding="utf-8").partition("# What it needs")[2] for unit in UNITS]
 
-    assert 2 == len(hardened)
-    assert hardened[0] == hardened[1] != ""
+    assert 3 == len(hardened)
+    assert "" not in hardened
+    assert 1 == len(set(hardened))
 
 
 def in_the_image() -> list[str]:
