@@ -64,24 +64,22 @@ class Shards(Part):
     def ready_shards(self, issue_id: int | None = None, limit: int | None = None) -> list[Shard]:
         """Shards of open issues, or of one, of which something may go now and that nobody is sending, oldest first.
 
-        Transaction: two reads.
+        Transaction: one read.
         """
         wanted = (
-            sa.select(_s.issue_id, _s.number, _s.first_id, _s.last_id, _s.holder, _IS_LEASED.label("is_leased"))
+            sa.select(_s.issue_id, _s.number, _s.first_id, _s.last_id)
             .join(t.issues, _i.id == _s.issue_id)
             .where(_i.state == IssueState.open, _HAS_ITS_TURN, (_s.number == CANARY) | self._something_ready())
             .order_by(_s.issue_id, _s.number)
+            .limit(limit)
         )
         if issue_id is not None:
             wanted = wanted.where(_s.issue_id == issue_id)
         with self._database.read() as connection:
-            rows = connection.execute(wanted).all()
-            dead = _dead(connection, {row.holder for row in rows if row.is_leased})
-        free = [row for row in rows if not row.is_leased or row.holder in dead]
-        return [
-            Shard(issue_id=row.issue_id, number=row.number, first_id=row.first_id, last_id=row.last_id)
-            for row in free[:limit]
-        ]
+            dead = _dead(connection, _holders(connection))
+            is_free = _s.until.is_(None) | (_s.until <= sa.func.clock_timestamp()) | _s.holder.in_(dead)
+            rows = connection.execute(wanted.where(is_free)).all()
+        return [Shard(issue_id=row[0], number=row[1], first_id=row[2], last_id=row[3]) for row in rows]
 
     def lease_shard(self, issue_id: int, number: int, holder: str, on_unknown: OnUnknown) -> Lease | None:
         """Take a shard, if it is nobody's and its turn, and settle what its last holder left open.
@@ -260,8 +258,13 @@ _UNSETTLED: Final = _d.state.in_(UNSETTLED)
 
 def senders(connection: Connection) -> set[str]:
     """Who has a shard and lives."""
-    holders = set(connection.execute(sa.select(_s.holder).where(_IS_LEASED).distinct()).scalars())
+    holders = _holders(connection)
     return holders - _dead(connection, holders)
+
+
+def _holders(connection: Connection) -> set[str]:
+    """Who has a shard, alive or not."""
+    return set(connection.execute(sa.select(_s.holder).where(_IS_LEASED).distinct()).scalars())
 
 
 def _dead(connection: Connection, holders: Collection[str]) -> set[str]:
