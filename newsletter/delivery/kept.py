@@ -24,6 +24,7 @@ class KeptTransport:
         self._transport = transport
         self._per_connection = per_connection
         self._idle: deque[tuple[Carrier, float]] = deque()
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> Carrier:
         """One that is ready for messages.
@@ -44,13 +45,27 @@ class KeptTransport:
         is_spent = self._per_connection is not None and carrier.begun >= self._per_connection
         if carrier.is_usable and not is_spent:
             self._idle.append((carrier, asyncio.get_running_loop().time()))
+            if self._sweeping is None or self._sweeping.done():
+                self._sweeping = asyncio.create_task(self._sweep())
         else:
             await carrier.close()
 
     async def close(self) -> None:
         """Take leave of the server."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         while self._idle:
             await self._idle.pop()[0].close()
+
+    async def _sweep(self) -> None:
+        """End those that nobody wants any more: a server counts them."""
+        while self._idle:
+            carrier, since = self._idle[0]
+            if (left := since + _IDLE - asyncio.get_running_loop().time()) > 0:
+                await asyncio.sleep(left)
+            elif self._idle:
+                self._idle.popleft()
+                await carrier.close()
 
 
 class _Kept:

@@ -52,9 +52,7 @@ class Postponing(Part):
         late = _d.next_attempt_at.is_(None) | (_d.next_attempt_at < moment)
         with self._database.write() as connection:
             return connection.execute(
-                sa.update(t.deliveries)
-                .where(_d.issue_id == issue_id, ready, whose, late)
-                .values(next_attempt_at=moment)
+                sa.update(t.deliveries).where(self._of(issue_id), ready, whose, late).values(next_attempt_at=moment)
             ).rowcount
 
     def change_hours(self, issue_id: int, hours: str, begin: Callable[[str | None], datetime | None]) -> None:
