@@ -96,6 +96,7 @@ from newsletter.model.people import (
     subscriber_of,
 )
 from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhythm, Round, Trouble, Wish
+from newsletter.model.sharing import Allowed, Grant, Need, OpenCircuit, Spent
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "TOMBSTONE",
     "UNSETTLED",
     "Ahead",
+    "Allowed",
     "ApprovalRule",
     "Audience",
     "Bar",
@@ -145,6 +147,7 @@ __all__ = [
     "FetchResult",
     "Fetched",
     "Format",
+    "Grant",
     "Head",
     "Hints",
     "Home",
@@ -159,6 +162,7 @@ __all__ = [
     "Mark",
     "Matter",
     "MissingPicture",
+    "Need",
     "NewBounce",
     "NewDelivery",
     "NewReport",
@@ -167,6 +171,7 @@ __all__ = [
     "Note",
     "Notice",
     "OnUnknown",
+    "OpenCircuit",
     "Outage",
     "Pause",
     "PeopleHome",
@@ -188,6 +193,7 @@ __all__ = [
     "SignUp",
     "SlowRule",
     "Spared",
+    "Spent",
     "StoredDraft",
     "StoredEntry",
     "Subscriber",

@@ -142,6 +142,7 @@ class SendReport:
 
     `waiting` messages wait for their hours, the first of them until `opens_at`.
     `learned` is what the run found out about the server's limits, in words.
+    `is_server_down`: it ended because of the server, which others had better leave alone too.
     """
 
     issue: Issue
@@ -154,3 +155,4 @@ class SendReport:
     stopped: str | None = None
     hint: str | None = None
     learned: tuple[str, ...] = ()
+    is_server_down: bool = False

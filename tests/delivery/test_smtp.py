@@ -478,6 +478,9 @@ def test_what_ends_before_the_final_dot_is_known_not_to_have_arrived(answer: str
 class _Broken:
     """The gate of a disk that is full."""
 
+    async def ready(self) -> bool:
+        return True
+
     def begin(self) -> None:
         pass
 
