@@ -27,17 +27,23 @@ from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import StoreError
 from newsletter.model import Allowed, Grant, Need, ServerLimits, Spent
 
-#: A permission holds for this share of a rate's shortest window, and for so many seconds at most.
+#: A permission holds for this share of a rate's shortest window, and for so many seconds at most; but for so many times
+#: as long as it takes to get one, up to so many seconds: one that has lapsed on its way is none.
 _LASTS: Final = (0.2, 1.0)
+_ON_ITS_WAY: Final = (3.0, 30.0)
 #: Nobody fetches more than this share of a rate at once, nor, of usual rates, so many.
 _SHARE: Final = 4
 _MOST: Final = 50
+#: Before it is known how fast we are.
+_FIRST: Final = 5
 #: So many domains are asked for at once.
 _DOMAINS: Final = 20
 #: Somebody may give something back: it is asked again after this share of a window, between so many seconds.
 _AGAIN: Final = (0.1, 0.5, 5.0)
-#: Seconds between two questions.
-_EARLIEST: Final = 0.01
+#: And not before this share of the time for which a permission holds: by then there are more than one.
+_SOONEST: Final = 0.5
+#: Seconds below which nothing is measured.
+_TINY: Final = 0.001
 
 
 def pacers_for(smtp: SmtpSettings, outbox: Outbox, clock: Clock, learned: ServerLimits) -> "Pacers | SharedPacers":
@@ -90,7 +96,7 @@ class _Stock:
         #: Until when there is nothing to be had.
         self.nothing_until = 0.0
         #: How many we could use while they hold, by what we used last.
-        self.pace = 1
+        self.pace = _FIRST
         self.set_rates(rates)
 
     def set_rates(self, rates: Sequence[Rate]) -> None:
@@ -114,7 +120,7 @@ class _Stock:
 
     def wait(self, now: float) -> float:
         """Seconds until another one may have its turn, as far as we know."""
-        return max(self.nothing_until - now, _EARLIEST) if self.lacks(now) else 0.0
+        return max(self.nothing_until - now, _TINY) if self.lacks(now) else 0.0
 
     def use(self, now: float) -> None:
         """One begins now."""
@@ -134,15 +140,17 @@ class _Stock:
             if one.left:
                 self.pace = one.begun + 1
             else:
-                self.pace = int(one.begun * one.lasts / max(one.last - one.asked_at, _EARLIEST)) + 1
+                self.pace = int(one.begun * one.lasts / max(one.last - one.asked_at, _TINY)) + 1
         return gone
 
-    def need(self, scope: str, wanted: int, now: float) -> Need:
-        """What to ask for, where so many wait."""
+    def need(self, scope: str, wanted: int, now: float, took: float = 0.0) -> Need:
+        """What to ask for, where so many wait; the last answer took so many seconds."""
+        times, longest = _ON_ITS_WAY
+        lasts = max(self.lasts, min(times * took, longest))
         lost = max(self.reserved - self.fresh(now), 0)
         rates = tuple((rate.count, rate.seconds) for rate in self.rates)
         number = min(wanted, self.most) + lost
-        return Need(scope=scope, number=number, rates=rates, lasts=self.lasts, owed=self.owed)
+        return Need(scope=scope, number=number, rates=rates, lasts=lasts, owed=self.owed)
 
     def take(self, grant: Grant, need: Need, asked_at: float) -> None:
         """Have what was granted; what was owed had begun before."""
@@ -194,6 +202,8 @@ class SharedPacers:
         self._asking = Counter[str]()
         self._turn = asyncio.Lock()
         self._paused_until = 0.0
+        #: Seconds that an answer took, of late at most.
+        self._took = 0.0
 
     def slow_down(self, rate: Rate, began: float) -> None:  # noqa: ARG002
         """Keep to another rate for all messages: one that the server has taught us.
@@ -293,6 +303,7 @@ class SharedPacers:
         over = [one.spent() for stock in self._in_use.values() for one in stock.over(now)]
         allowed = await asyncio.to_thread(self._allowed, needs, over)
         after = self._clock.monotonic()
+        self._took = max(after - now, self._took / 2)
         for need in needs:
             stock = self._all if not need.scope else self._own(need.scope)
             assert stock is not None
@@ -300,7 +311,7 @@ class SharedPacers:
                 stock.take(grant, need, now)
                 self._in_use[need.scope] = stock
             if (wait := allowed.waits.get(need.scope)) is not None:
-                stock.nothing_until = after + min(max(wait, _EARLIEST), stock.again)
+                stock.nothing_until = after + min(max(wait, _SOONEST * need.lasts), stock.again)
         for scope in [scope for scope, stock in self._in_use.items() if not stock.held]:
             del self._in_use[scope]
         if allowed.pause > 0:
@@ -316,11 +327,11 @@ class SharedPacers:
         needs = []
         if self._all is not None and self._all.lacks(now):
             waiting = sum(self._asking[domain] for domain in domains)
-            needs.append(self._all.need("", max(waiting, self._all.pace), now))
+            needs.append(self._all.need("", max(waiting, self._all.pace), now, self._took))
         for domain in domains if self._per_domain else ():
             own = self._own(domain)
             if own is not None and own.lacks(now):
-                needs.append(own.need(domain, self._asking[domain], now))
+                needs.append(own.need(domain, self._asking[domain], now, self._took))
         return needs
 
     def _allowed(self, needs: Sequence[Need], spent: Sequence[Spent]) -> Allowed:

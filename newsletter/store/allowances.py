@@ -24,7 +24,7 @@ Rates = Sequence[tuple[int, float]]
 #: Messages are not all equally long on their way: a window is kept longer by this share of it, and by so many seconds.
 _JITTER: Final = (0.05, 0.05)
 #: A row that lies further ahead was written before the database's clock was set back.
-_AHEAD: Final = 5.0
+_AHEAD: Final = 60.0
 #: From so many rows of one scope on, those of before so many seconds are put together, as many in this share of a window.
 _MANY: Final = 300
 _OLD: Final = 30.0
@@ -111,11 +111,10 @@ class Allowances(Part):
         with self._database.write() as connection:
             _take_turn(connection, server)
             _settle(connection, spent)
-            pause, learned = self._standing(connection, server)
+            pause, learned, known = self._standing(connection, server, mark)
             longest = max(
-                (seconds for _, seconds in (*learned, *(rate for need in needs for rate in need.rates))), default=0.0
+                (seconds for _, seconds in (*learned, *(one for need in needs for one in need.rates))), default=0
             )
-            known = connection.execute(sa.select(sa.func.min(_AGE)).where(_ROW.scope == mark)).scalar()
             if needs and past is None and (known is None or known > max(longest, _KNOWN)):
                 return Allowed(grants={}, waits={}, pause=pause, rates=tuple(learned), is_known=False)
             if past is not None:
@@ -154,21 +153,30 @@ class Allowances(Part):
         with self._database.read() as connection:
             return int(connection.execute(wanted).scalar_one())
 
-    def _standing(self, connection: Connection, server: str) -> tuple[float, Rates]:
-        """For how many seconds the server wants nothing, and at which rates it takes messages, as far as it has told."""
-        limits, circuit = t.server_limits.c, t.circuits.c
-        left = sa.cast(sa.extract("epoch", circuit.open_until - sa.func.statement_timestamp()), sa.Float)
-        fresh = (limits.server == server) & (limits.learned_at >= self._clock.now() - LASTING)
-        rates = sa.select(limits.rates).where(fresh).scalar_subquery()
-        pause = sa.select(left).where(circuit.server == server, circuit.failures == 0).scalar_subquery()
-        row = connection.execute(sa.select(pause, rates)).one()
-        return max(row[0] or 0.0, 0.0), [(int(count), float(seconds)) for count, seconds in row[1] or ()]
+    def _standing(self, connection: Connection, server: str, mark: str) -> tuple[float, Rates, float | None]:
+        """For how many seconds the server wants nothing, at which rates it takes messages, and how old the mark is."""
+        row = connection.execute(
+            _STANDING, {"server": server, "mark": mark, "since": self._clock.now() - LASTING}
+        ).one()
+        rates = [(int(count), float(seconds)) for count, seconds in row.rates or ()]
+        return max(row.pause or 0.0, 0.0), rates, row.known
 
 
 _ROW = t.allowances.c
 _NOW: Final = sa.func.clock_timestamp()
 #: Seconds since a row's moment, when the statement began.
 _AGE: Final = sa.cast(sa.extract("epoch", sa.func.statement_timestamp() - _ROW.granted_at), sa.Float)
+_STANDING: Final = sa.select(
+    sa.select(sa.cast(sa.extract("epoch", t.circuits.c.open_until - sa.func.statement_timestamp()), sa.Float))
+    .where(t.circuits.c.server == sa.bindparam("server"), t.circuits.c.failures == 0)
+    .scalar_subquery()
+    .label("pause"),
+    sa.select(t.server_limits.c.rates)
+    .where(t.server_limits.c.server == sa.bindparam("server"), t.server_limits.c.learned_at >= sa.bindparam("since"))
+    .scalar_subquery()
+    .label("rates"),
+    sa.select(sa.func.min(_AGE)).where(_ROW.scope == sa.bindparam("mark")).scalar_subquery().label("known"),
+)
 
 
 def _take_turn(connection: Connection, server: str) -> None:

@@ -168,10 +168,13 @@ class Counted:
     """An outbox, and how often it was asked for permissions."""
 
     store: Store
+    #: Seconds that its answers take on their way.
+    takes: float = 0.0
     asked: int = 0
 
     def allow(self, *given: Any, **named: Any) -> Allowed:
         self.asked += 1
+        time.sleep(self.takes)
         return self.store.allow(*given, **named)
 
     def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
@@ -205,6 +208,20 @@ def test_nobody_is_asked_while_there_is_something_in_stock_nor_before_there_can_
     assert 8 == got
     assert asked <= 6
     assert is_quiet
+
+
+def test_where_an_answer_takes_longer_than_a_permission_holds_it_holds_for_longer(postgres_url: str) -> None:
+    async def go(store: Store) -> int:
+        far = Counted(store, takes=0.05)
+        rates, clock = [Rate(count=100, seconds=0.2)], SystemClock()
+        pacers = SharedPacers(rates, {}, server="mail.example.com:25", shared=far, clock=clock)
+        while pacers.wait("one.example"):
+            await pacers.ask({"one.example": 9})
+        return far.asked
+
+    with opened(postgres_url) as store:
+        # Once without knowing what was sent before, once to hear how long it takes.
+        assert 3 == asyncio.run(go(store))
 
 
 def test_what_is_left_at_the_end_of_a_run_is_given_back(postgres_url: str, seen: Seen) -> None:
