@@ -224,6 +224,25 @@ def test_where_an_answer_takes_longer_than_a_permission_holds_it_holds_for_longe
         assert 3 == asyncio.run(go(store))
 
 
+def test_a_turn_whose_permission_has_lapsed_is_none_until_there_is_another(postgres_url: str) -> None:
+    async def go(store: Store) -> tuple[bool, dict[str, int], bool]:
+        shared, clock = Counted(store), SystemClock()
+        pacers = SharedPacers([Rate(count=8, seconds=1)], {}, server="mail.example.com:25", shared=shared, clock=clock)
+        while pacers.wait("one.example"):
+            await pacers.ask({"one.example": 1})
+        pacers.reserve("one.example")
+        had = pacers.holds("one.example")
+        while pacers.holds("one.example"):
+            time.sleep(0.02)  # noqa: ASYNC251 - nothing else runs on this loop
+        lacking = dict(pacers.lacks({"one.example": 1}))
+        while not pacers.holds("one.example"):
+            await pacers.ask({"one.example": 1})
+        return had, lacking, pacers.holds("one.example")
+
+    with opened(postgres_url) as store:
+        assert (True, {"one.example": 1}, True) == asyncio.run(go(store))
+
+
 def test_what_is_left_at_the_end_of_a_run_is_given_back(postgres_url: str, seen: Seen) -> None:
     rates = (Rate(count=40, seconds=60),)
     send_together(postgres_url, seen, audiences(1, 7), rates=rates)
