@@ -28,6 +28,10 @@ class Outcome:
 class Gate(Protocol):
     """What stands between a message and its last byte: the intent to send it, on disk."""
 
+    async def ready(self) -> bool:
+        """Wait until the message may begin, at once: what its turn has allowed may have lapsed; False withholds it."""
+        ...
+
     def begin(self) -> None:
         """The first command of the message is written now; again where a first try came to nothing."""
 
@@ -48,6 +52,10 @@ class Gate(Protocol):
 
 class AlwaysOpen:
     """The gate of a message of which no record is kept."""
+
+    async def ready(self) -> bool:
+        """It may begin."""
+        return True
 
     def begin(self) -> None:
         """Nobody counts it."""

@@ -103,6 +103,7 @@ async def deliver(
         # Whoever asked it to stop when it was done need not be told.
         stopped=None if is_done else run.stopped,
         learned=tuple(run.learned),
+        is_server_down=run.is_server_down,
     )
 
 

@@ -56,7 +56,7 @@ class Lane:
         """Take rows until there are no more; returns when their results are on disk."""
         run = self.run
         settled: asyncio.Future[None] | None = None
-        while not self._is_retired and (delivery := run.take()) is not None:
+        while not self._is_retired and (delivery := await run.take()) is not None:
             settled = await self._deliver(delivery) or settled
         if settled is not None:
             # Those before it are on disk: the writer works in order.
@@ -112,13 +112,11 @@ class Lane:
     async def _record(self, intent: "_Intent", outcome: Outcome | None) -> "asyncio.Future[None] | None":
         """Hand the result in, if the row is ours; returns when it will be on disk."""
         run = self.run
-        if outcome is None:
+        if outcome is None or outcome.verdict is Verdict.withheld:
             if not intent.is_asked:
                 return None
-            # A row that is on the wire gets a result, also when the run ended before its second try.
+            # A row that is on the wire gets a result, also when the run ended before its second try, or its turn.
             outcome = Outcome(verdict=Verdict.back_off, text="the run ended")
-        elif outcome.verdict is Verdict.withheld and not intent.is_asked:
-            return None
         if not (intent.is_granted or await intent.granted()):
             run.withheld()
             return None
@@ -152,7 +150,7 @@ class Lane:
         try:
             connection = await run.connect()
         except ServerRefused as refusal:
-            run.halt(_told(refusal), pause=True)
+            run.halt(_told(refusal), pause=True, is_server_down=True)
         except TransportError as error:
             if run.connection_refused(error):
                 self._is_retired = True
@@ -194,7 +192,7 @@ class Lane:
         circuit = self.run.circuit
         circuit.failed(cohort)
         if circuit.is_dead:
-            self.run.halt(f"it failed several times in a row; the last time: {reason}")
+            self.run.halt(f"it failed several times in a row; the last time: {reason}", is_server_down=True)
 
 
 @dataclass(slots=True)
@@ -272,6 +270,10 @@ class _Intent:
         if self._has_turn:
             self._has_turn = False
             self._lane.run.pacers.release(self._domain)
+
+    async def ready(self) -> bool:
+        """Wait until the rates let it start now, although it has had its turn; False: the run ended first."""
+        return self._has_begun or await self._lane.run.keeps_turn(self._domain)
 
     def begin(self) -> None:
         """It starts now."""

@@ -9,7 +9,7 @@ how long it took which window the number belongs to.
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -64,10 +64,12 @@ class Learner:
     Args:
         known: what earlier runs have learned.
         clock: for the seconds that never jump.
+        taken: says how many messages the server has taken of all who send, in so many seconds up to now.
     """
 
-    def __init__(self, known: ServerLimits, *, clock: Clock) -> None:
+    def __init__(self, known: ServerLimits, *, clock: Clock, taken: Callable[[float], int] | None = None) -> None:
         self.limits = known
+        self._taken = taken
         self._clock = clock
         self._accepted = _Counts()
         self._ended_after: deque[int] = deque(maxlen=_AGREEING)
@@ -105,7 +107,7 @@ class Learner:
         now = self._clock.monotonic()
         if self._since is None:
             self._since = now
-            self._before = {seconds: self._accepted.since(now - seconds) for seconds, _ in _WINDOWS}
+            self._before = {seconds: self._accepted_within(seconds, now) for seconds, _ in _WINDOWS}
         self._said_at = now
         self._wait = min(max(2 * self._wait, _FIRST_WAIT), _LONGEST_WAIT)
         return self._wait
@@ -125,6 +127,11 @@ class Learner:
             return None
         self.limits = replace(self.limits, connections=most)
         return most
+
+    def _accepted_within(self, seconds: float, now: float) -> int:
+        # Results of our own may not be on disk yet.
+        ours = self._accepted.since(now - seconds)
+        return ours if self._taken is None else max(ours, self._taken(seconds))
 
     def _rate_after(self, waited: float) -> Rate | None:
         """What the server allows, if it takes messages again after so many seconds."""

@@ -149,6 +149,20 @@ class Pacers:
         """Keep to another rate for all messages from one on that began then: a rate that the server has taught us."""
         self._all.add(rate, [began])
 
+    def lacks(self, domains: Mapping[str, int]) -> Mapping[str, int]:  # noqa: ARG002
+        """For which domains others would have to be asked, and for how many messages: none, nobody else sends."""
+        return {}
+
+    async def ask(self, domains: Mapping[str, int]) -> None:
+        """Ask others whether messages to these domains may start."""
+
+    async def close(self) -> None:
+        """Tell others what has come of it."""
+
+    def holds(self, domain: str) -> bool:  # noqa: ARG002
+        """Whether a message that has its place may start now: its place waits for it."""
+        return True
+
     def wait(self, domain: str) -> float:
         """Seconds until a message to this domain may start; 0.0 for at once."""
         wait = self._all.wait()

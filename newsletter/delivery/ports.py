@@ -1,14 +1,25 @@
 """What delivery asks of others (a store, a connection) and what it tells them, no more than it needs."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from newsletter.delivery.attempt import Gate, Outcome
-from newsletter.model import Delivery, DeliveryState, Issue, Picture, Rendering, ServerLimits, Settlement
+from newsletter.model import (
+    Allowed,
+    Delivery,
+    DeliveryState,
+    Issue,
+    Need,
+    Picture,
+    Rendering,
+    ServerLimits,
+    Settlement,
+    Spent,
+)
 
 
 class Writer(Protocol):
@@ -27,8 +38,45 @@ class Writer(Protocol):
         ...
 
 
-class Outbox(Protocol):
+class Shared(Protocol):
+    """What all who send keep together; see `store.allowances` and `store.circuits`.  Used from any thread."""
+
+    def allow(
+        self,
+        server: str,
+        needs: Sequence[Need],
+        spent: Sequence[Spent] = (),
+        *,
+        rules: str = "",
+        past: Iterable[tuple[float, str]] | None = None,
+    ) -> Allowed:
+        """Grant what may begin now, and take back what was not used."""
+        ...
+
+    def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
+        """When messages of any issue were answered for since then, and their domains; the last so many, oldest first."""
+        ...
+
+
+class Outbox(Shared, Protocol):
     """What delivery needs of the store."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may be sending too."""
+        ...
+
+    def taken_since(self, seconds: float) -> int:
+        """How many messages a server has taken in the last seconds, from whatever machine."""
+        ...
+
+    def hold_server(self, server: str, seconds: float, reason: str) -> None:
+        """Let all who send leave a server alone for a while."""
+        ...
+
+    def server_worked(self, server: str) -> None:
+        """Let all who send use a server again that had failed."""
+        ...
 
     def issue(self, number: int, digest: str) -> Issue | None:
         """The issue as it is now."""
@@ -44,10 +92,6 @@ class Outbox(Protocol):
 
     def due(self, issue_id: int, *, after_id: int, limit: int) -> list[Delivery]:
         """The next deliveries to attempt, in the order of their ids."""
-        ...
-
-    def settled_since(self, moment: datetime, limit: int) -> list[tuple[datetime, str]]:
-        """When messages of any issue were answered for since then, and their domains; the last so many, oldest first."""
         ...
 
     def server_limits(self, server: str) -> ServerLimits:

@@ -6,10 +6,9 @@ the final dot, or went silent after it (then only with `on_unknown: resend`).
 """
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -20,11 +19,11 @@ from newsletter.delivery.circuit import Circuit
 from newsletter.delivery.compose import Skeleton
 from newsletter.delivery.lane import Lane
 from newsletter.delivery.learning import Learner, is_about_connections, is_about_rate
-from newsletter.delivery.limits import Pacers, Rate, longest_window
 from newsletter.delivery.ports import Carrier, Outbox, Progress, Transport, Writer
 from newsletter.delivery.related import PicturePart, picture_parts
 from newsletter.delivery.replies import Phase, Verdict
 from newsletter.delivery.settling import settle
+from newsletter.delivery.sharing import pacers_for
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import TransportError
 from newsletter.hours import Hours
@@ -36,7 +35,6 @@ from newsletter.model import (
     Issue,
     IssueState,
     OnUnknown,
-    ServerLimits,
     Settlement,
 )
 
@@ -105,19 +103,23 @@ class Run:
         self._hours = hours
         #: Whether the next run must wait until somebody has changed something.
         self.must_pause = False
+        #: Whether it ended because of the server, and others had better leave it alone too.
+        self.is_server_down = False
         self.issue = issue
         self.writer = writer
         self._transport = transport
         self._server = smtp.server
         self._per_connection = smtp.per_connection
-        self.learner = Learner(outbox.server_limits(smtp.server), clock=clock)
+        taken = outbox.taken_since if outbox.is_shared else None
+        self.learner = Learner(outbox.server_limits(smtp.server), clock=clock, taken=taken)
         #: What this run has found out about the server's limits, in words.
         self.learned: list[str] = []
         self._most_connected = 0
         self._has_too_many = False
+        self._has_worked = False
         self.circuit = Circuit(patience=smtp.patience, back_off=smtp.back_off, rest=self.rest)
         self._return_path = smtp.return_path
-        self.pacers = _pacers(smtp, outbox, clock, self.learner.limits)
+        self.pacers = pacers_for(smtp, outbox, clock, self.learner.limits)
         self._may_choose = bool(smtp.per_domain)
         self._outbox = outbox
         self.clock = clock
@@ -155,6 +157,7 @@ class Run:
             if self._has_too_many and (limit := self.learner.connections_refused(self._most_connected)) is not None:
                 self._learn(f"{limit:,} {'connection' if limit == 1 else 'connections'} at a time")
             await asyncio.gather(*(lane.close() for lane in self._lanes))
+            await self.pacers.close()
         finally:
             watch.cancel()
             if self._deadline is not None:
@@ -197,11 +200,12 @@ class Run:
 
         self._deadline = self._deadline or asyncio.get_running_loop().call_later(_GRACE, give_up)
 
-    def halt(self, reason: str, *, pause: bool = False) -> None:
+    def halt(self, reason: str, *, pause: bool = False, is_server_down: bool = False) -> None:
         """Begin nothing more; the first reason given stands."""
         if not self.is_over:
             self.stopped = reason
             self.must_pause = pause
+            self.is_server_down = is_server_down
             self.is_over = True
             self._halting.set()
 
@@ -230,11 +234,11 @@ class Run:
 
     # ------------------------------------------------------------------------- rows
 
-    def take(self) -> Delivery | None:
+    async def take(self) -> Delivery | None:
         """The next row to attempt; None when this pass has no more."""
-        delivery = self._next()
+        delivery = await self._next()
         while delivery is not None and self.is_closed_to(delivery):
-            delivery = self._next()
+            delivery = await self._next()
         return delivery
 
     def is_closed_to(self, delivery: Delivery) -> bool:
@@ -245,27 +249,46 @@ class Run:
         self.closed.add(delivery.timezone)
         return True
 
-    def _next(self) -> Delivery | None:
-        if self.is_over or (self.closed and self._hours is not None and not self._hours.by_person):
-            return None
-        if not self._chunk and not self._is_read:
-            self._chunk.extend(self._outbox.due(self.issue.id, after_id=self._after_id, limit=_CHUNK))
-            self._is_read = len(self._chunk) < _CHUNK
-            if self._chunk:
-                self._after_id = self._chunk[-1].id
-        if self._may_choose:
-            # A domain that has had enough for now does not hold up the others.
-            for place, delivery in zip(range(_LOOKED_AT), self._chunk, strict=False):
-                if not self.pacers.wait(delivery.domain):
-                    del self._chunk[place]
-                    return delivery
-        return self._chunk.popleft() if self._chunk else None
+    async def _next(self) -> Delivery | None:
+        while not (self.is_over or (self.closed and self._hours is not None and not self._hours.by_person)):
+            if not self._chunk and not self._is_read:
+                self._chunk.extend(self._outbox.due(self.issue.id, after_id=self._after_id, limit=_CHUNK))
+                self._is_read = len(self._chunk) < _CHUNK
+                if self._chunk:
+                    self._after_id = self._chunk[-1].id
+            if self._may_choose:
+                # A domain that has had enough for now does not hold up the others.
+                for place, delivery in zip(range(_LOOKED_AT), self._chunk, strict=False):
+                    if not self.pacers.wait(delivery.domain):
+                        del self._chunk[place]
+                        return delivery
+                if await self._asked(Counter(delivery.domain for delivery in islice(self._chunk, _LOOKED_AT))):
+                    continue
+            return self._chunk.popleft() if self._chunk else None
+        return None
+
+    async def _asked(self, domains: Mapping[str, int]) -> bool:
+        """Whether others had to be asked what may start, and have been."""
+        lacking = self.pacers.lacks(domains)
+        if lacking:
+            await self._unless_over(self.pacers.ask(lacking))
+        return bool(lacking)
 
     async def turn(self, domain: str) -> None:
         """Wait until a message to this domain may start, or the run is over; `pacers` keeps its place from then on."""
         while not self.is_over and (seconds := self.pacers.wait(domain)):
-            await self.rest(seconds)
+            if not await self._asked({domain: 1}):
+                await self.rest(seconds)
         self.pacers.reserve(domain)
+
+    async def keeps_turn(self, domain: str) -> bool:
+        """Wait until a message that has had its turn may start now; False: the run is over."""
+        while not self.pacers.holds(domain):
+            if self.is_over:
+                return False
+            if not await self._asked({domain: 1}):
+                await self.rest(self.pacers.wait(domain))
+        return True
 
     def may_go(self, delivery: Delivery) -> bool:
         """Whether a message that has waited since its intent may still begin."""
@@ -345,13 +368,18 @@ class Run:
             began: when it began, on the clock that never jumps.
         """
         if outcome.verdict is Verdict.sent:
+            if self._outbox.is_shared and not self._has_worked:
+                self._has_worked = True
+                self._outbox.server_worked(self._server)
             if (rate := self.learner.accepted()) is not None:
                 self.pacers.slow_down(rate, began)
                 self._learn(f"{rate.count:,} messages in {rate.window}")
         elif is_about_rate(outcome) and (seconds := self.learner.held_back(began)) is not None:
             self.circuit.held_back(seconds)
+            if self._outbox.is_shared:
+                self._outbox.hold_server(self._server, seconds, str(outcome))
             if self.learner.has_waited_enough:
-                self.halt(f"the mail server takes no more for now: {outcome}")
+                self.halt(f"the mail server takes no more for now: {outcome}", is_server_down=True)
         if outcome.verdict is Verdict.refused:
             self.halt(f"the mail server refused us: {outcome}", pause=True)
         elif outcome.verdict is Verdict.rejected:
@@ -417,14 +445,3 @@ class Run:
 def _comes_again(outcome: Outcome, settlement: Settlement) -> bool:
     """Whether the second pass finds the row."""
     return outcome.verdict is Verdict.back_off or settlement.state is DeliveryState.queued
-
-
-def _pacers(smtp: SmtpSettings, outbox: Outbox, clock: Clock, learned: ServerLimits) -> Pacers:
-    """The rates of this run, which know what earlier runs sent: the publisher's, and those the server has taught us."""
-    of_all = (*smtp.rates, *(Rate(count=count, seconds=seconds) for count, seconds in learned.rates))
-    rates = [*of_all, *(rate for rates in smtp.per_domain.values() for rate in rates)]
-    if not rates:
-        return Pacers(clock=clock)
-    since = clock.now() - timedelta(seconds=longest_window(rates))
-    past = outbox.settled_since(since, sum(rate.count for rate in rates))
-    return Pacers(of_all, smtp.per_domain, clock=clock, past=past)

@@ -218,7 +218,8 @@ class Connection:
 
     async def _after_data(self, parameters: str, recipient: str, gate: Gate, message: Sequence[bytes]) -> Outcome:
         async with self._turn:
-            if (ended := self._ended_before()) is not None:
+            ended = self._ended_before() if await gate.ready() else Outcome(verdict=Verdict.withheld)
+            if ended is not None:
                 return ended
             gate.begin()
             gate.hurry()
@@ -294,7 +295,7 @@ class Connection:
             except ConversationOver as over:
                 self.abort(str(over))
                 return self._ended_before() or Outcome(verdict=Verdict.back_off, text=str(over))
-            if not await gate.open():
+            if not (await gate.ready() and await gate.open()):
                 return Outcome(verdict=Verdict.withheld)
             if (ended := self._ended_before()) is not None:
                 return ended

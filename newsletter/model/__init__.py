@@ -96,7 +96,7 @@ from newsletter.model.people import (
     subscriber_of,
 )
 from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhythm, Round, Trouble, Wish
-from newsletter.model.sharing import Lease, Shard, Shares, Worker
+from newsletter.model.sharing import Allowed, Grant, Lease, Need, OpenCircuit, Shard, Shares, Spent, Worker
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
@@ -107,6 +107,7 @@ __all__ = [
     "TOMBSTONE",
     "UNSETTLED",
     "Ahead",
+    "Allowed",
     "ApprovalRule",
     "Audience",
     "Bar",
@@ -146,6 +147,7 @@ __all__ = [
     "FetchResult",
     "Fetched",
     "Format",
+    "Grant",
     "Head",
     "Hints",
     "Home",
@@ -161,6 +163,7 @@ __all__ = [
     "Mark",
     "Matter",
     "MissingPicture",
+    "Need",
     "NewBounce",
     "NewDelivery",
     "NewReport",
@@ -169,6 +172,7 @@ __all__ = [
     "Note",
     "Notice",
     "OnUnknown",
+    "OpenCircuit",
     "Outage",
     "Pause",
     "PeopleHome",
@@ -192,6 +196,7 @@ __all__ = [
     "SignUp",
     "SlowRule",
     "Spared",
+    "Spent",
     "StoredDraft",
     "StoredEntry",
     "Subscriber",

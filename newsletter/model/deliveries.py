@@ -143,6 +143,7 @@ class SendReport:
     `waiting` messages wait for their hours, the first of them until `opens_at`.
     `learned` is what the run found out about the server's limits, in words.
     Of an issue that `is_handed_out` nothing was sent: its shards are for whoever sends.
+    `is_server_down`: it ended because of the server, which others had better leave alone too.
     """
 
     issue: Issue
@@ -156,3 +157,4 @@ class SendReport:
     hint: str | None = None
     learned: tuple[str, ...] = ()
     is_handed_out: bool = False
+    is_server_down: bool = False

@@ -18,6 +18,11 @@ class Part:
         self._ids = ids
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several processes may send at once: shards, rates and servers left alone are theirs together then."""
+        return not self._database.is_sqlite
+
+    @property
     def _lookups(self) -> Lookups:
         """What recording a document asks."""
         return for_dialect(Lookups, self._database.engine.dialect)

@@ -41,11 +41,6 @@ _HAS_ITS_TURN: Final = sa.case((_s.number == CANARY, _i.canary.is_not(None)), el
 class Shards(Part):
     """Sharing out issues, on PostgreSQL."""
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether several machines may send from this database at once."""
-        return not self._database.is_sqlite
-
     def share_out(self, issue_id: int) -> None:
         """Make shards of what is left of an issue and is in none yet.
 

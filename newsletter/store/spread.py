@@ -45,8 +45,10 @@ allowances = Table(
     "allowances",
     metadata,
     Column("id", Id, primary_key=True),
-    # "host:port" for all messages of a server, "host:port domain" for those to one domain.
+    # "host:port" for all messages of a server, "host:port domain" for those to one domain, "host:port #…" for what is
+    # known of it (`store/allowances`).
     Column("scope", Text, nullable=False),
+    # When the last of them begins, at the latest.
     Column("granted_at", Moment, nullable=False),
     Column("number", Integer, nullable=False),
     Index("allowances_scope", "scope", "granted_at"),

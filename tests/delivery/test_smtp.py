@@ -26,7 +26,7 @@ from newsletter.errors import StoreError, TransportError
 from newsletter.model import DeliveryState, SendReport
 from tests.delivery.conftest import Office
 from tests.delivery.samples import people, settings
-from tests.delivery.sink import Script, Sink, Step
+from tests.delivery.sink import CHUNKING, Script, Sink, Step
 
 PASSWORD = "Tr0ub4dor&3 ünïcode"
 MESSAGE = b"Subject: x\r\n\r\nx\r\n"
@@ -478,6 +478,9 @@ def test_what_ends_before_the_final_dot_is_known_not_to_have_arrived(answer: str
 class _Broken:
     """The gate of a disk that is full."""
 
+    async def ready(self) -> bool:
+        return True
+
     def begin(self) -> None:
         pass
 
@@ -486,6 +489,27 @@ class _Broken:
 
     async def open(self) -> bool:
         raise StoreError("disk full")
+
+
+class _Late(AlwaysOpen):
+    """The gate of a message whose turn has come to nothing."""
+
+    async def ready(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_a_message_that_may_not_begin_any_more_is_withheld_before_its_first_command(window: int) -> None:
+    async def go() -> tuple[Verdict, bool]:
+        async with Sink(extensions=CHUNKING) as sink:
+            connection = await SmtpTransport(settings(sink, window=window)).open()
+            outcome = await connection.transaction(
+                sender="wire@example.com", recipient=ADA, gate=_Late(), message=[b"Subject: x\r\n\r\n"]
+            )
+            await connection.close()
+            return outcome.verdict, any(command.startswith(b"MAIL") for command in sink.commands)
+
+    assert (Verdict.withheld, False) == asyncio.run(go())
 
 
 def test_a_connection_whose_gate_breaks_is_given_up() -> None:

@@ -557,6 +557,9 @@ class HeldGate:
     def __init__(self) -> None:
         self.opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
+    async def ready(self) -> bool:
+        return True
+
     def begin(self) -> None:
         pass
 
