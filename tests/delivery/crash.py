@@ -9,12 +9,13 @@ by SIGKILL: at a random moment, or by its own hand at a durable step.  Then the
 next one takes over, until everybody has got the issue; then comes another
 issue.  The verdict is printed as JSON.
 
-The forking process has imported everything and runs nothing: a child inherits
-no thread, no event loop and no open database.
+The forking process has imported everything, has the writer's SQL at hand, and
+runs nothing: a child inherits no thread, no event loop and no open database.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -33,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-import sqlalchemy.dialects.sqlite.pysqlite  # noqa: E402, F401 - loaded before the fork, not in each child
+from sqlalchemy.dialects.sqlite import pysqlite  # noqa: E402 - loaded before the fork, not in each child
 
 from newsletter.clock import Ids, SystemClock  # noqa: E402
 from newsletter.delivery.deliver import deliver  # noqa: E402
@@ -41,6 +42,8 @@ from newsletter.delivery.dkim import Signer  # noqa: E402
 from newsletter.delivery.smtp import SmtpSettings  # noqa: E402
 from newsletter.model import DeliveryState, OnUnknown  # noqa: E402
 from newsletter.store import Store  # noqa: E402
+from newsletter.store.prepared import for_dialect  # noqa: E402
+from newsletter.store.statements import Statements  # noqa: E402
 from tests.delivery.samples import freeze, people  # noqa: E402
 from tests.delivery.signing import both  # noqa: E402
 
@@ -116,6 +119,9 @@ class Crash:
         self._sink = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
         assert self._sink.stdout is not None
         self._port = int(self._sink.stdout.readline())
+        # What every child would work out, and what its collector would look through, anew.
+        for_dialect(Statements, pysqlite.dialect())
+        gc.freeze()
         #: How long a send takes that is not killed; learned as we go.
         self._usual = 0.3
 
