@@ -55,6 +55,13 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AtHome:
+    """The list is at home in the store: `people` yields who is in its table, perhaps `without_reserved` domains."""
+
+    without_reserved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """The concrete parts that `app` picked for this run.
 
@@ -65,7 +72,8 @@ class Parts:
     `bounce_rules` say which refusals stop mail to a person.  `secrets` are, by
     feed address, what fetches the headers that hold its password; `failing_after`
     is after how many failures in a row a feed is in trouble; `hours` are, by digest,
-    those in which it may be mailed, None for always.
+    those in which it may be mailed, None for always; `listed` says whom of the store's own
+    table `people` yields, None where they come from elsewhere.
     """
 
     store: Store
@@ -82,6 +90,7 @@ class Parts:
     failing_after: int = 3
     count: Callable[[str], int] | None = None
     hours: Mapping[str, Hours | None] = field(default_factory=dict[str, "Hours | None"])
+    listed: AtHome | None = None
 
     def recipients(self, digest: str) -> int:
         """How many people get a digest."""
