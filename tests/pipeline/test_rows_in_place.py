@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from copy import copy
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from newsletter import pipeline
 from newsletter.address import RESERVED_DOMAINS, RESERVED_TLDS, is_reserved
 from newsletter.addressing import deliveries_of, listed_of, waits
+from newsletter.app import App
 from newsletter.clock import Ids, SystemClock
 from newsletter.errors import StoreError, TemplateError
 from newsletter.feeds.asking import FetchLimits
@@ -292,6 +294,20 @@ def test_an_issue_that_fails_at_the_end_leaves_nothing(office: Office) -> None:
         office.freeze(here=True, trace=fail)
 
     assert "nothing" == look(office)
+
+
+def test_a_project_says_whether_its_people_are_where_its_issues_are(tmp_path: Path) -> None:
+    config = "title: T\nfrom: wire@example.com\nfeeds: []\nsmtp: {host: mail.example.org}\n"
+    (tmp_path / "newsletter.yaml").write_text(config + "subscribers: database\n")
+    with closing(App.open(tmp_path)) as app:
+        assert AtHome(without_reserved=True) == app.parts().listed
+        assert app.parts(people=lambda _: []).listed is None
+        with app.scratch() as store:
+            assert app.parts(store).listed is None
+
+    (tmp_path / "newsletter.yaml").write_text(config)
+    with closing(App.open(tmp_path)) as app:
+        assert app.parts().listed is None
 
 
 # ------------------------------------------------------------------------ killed inside
