@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from newsletter.addressing import deliveries_of, link_of, waits
+from newsletter.addressing import deliveries_of, link_of, listed_of, waits
 from newsletter.delivery.canary import canary_for
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
@@ -230,6 +230,7 @@ def freeze(
     )
     renderings = Renderings(draft, publication.masthead, publication.templates, token=envelope.merge_token)
     hours = parts.hours.get(draft.digest)
+    wait = waits(parts, hours, slot)
     issue = parts.store.freeze(
         digest=draft.digest,
         number=draft.number,
@@ -238,7 +239,8 @@ def freeze(
         envelope=envelope,
         consumed=draft.consumed,
         mentioned=[entry.id for entry in draft.updated],
-        deliveries=deliveries_of(renderings, parts.people(draft.digest), waits(parts, hours, slot)),
+        deliveries=deliveries_of(renderings, parts.people(draft.digest), wait),
+        listed=listed_of(parts, renderings, wait, hours=hours, digest=draft.digest, envelope=envelope),
         hours=hours.text if hours else "",
         note=draft.note.markdown if draft.note else "",
         renderings=renderings,

@@ -55,6 +55,13 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AtHome:
+    """The list is at home in the store: `people` yields who is in its table, perhaps `without_reserved` domains."""
+
+    without_reserved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """The concrete parts that `app` picked for this run.
 
@@ -66,7 +73,8 @@ class Parts:
     feed address, what fetches the headers that hold its password; `failing_after`
     is after how many failures in a row a feed is in trouble; `hours` are, by digest,
     those in which it may be mailed, None for always; `hand_out` tells workers of new
-    shards, within the transaction that makes them (`Store.freeze`).
+    shards, within the transaction that makes them (`Store.freeze`); `listed` says whom of the
+    store's own table `people` yields, None where they come from elsewhere.
     """
 
     store: Store
@@ -84,6 +92,7 @@ class Parts:
     count: Callable[[str], int] | None = None
     hours: Mapping[str, Hours | None] = field(default_factory=dict[str, "Hours | None"])
     hand_out: Callable[[Any, Sequence[tuple[int, int]]], object] = lambda _, __: None
+    listed: AtHome | None = None
 
     def recipients(self, digest: str) -> int:
         """How many people get a digest."""

@@ -101,6 +101,8 @@ class _NoLedger:
         self.counts, self.next_attempt, self.pause = store.counts, store.next_attempt, store.pause
         self.settled_since, self.postponed, self.postpone = store.settled_since, store.postponed, store.postpone
         self.server_limits, self.learn_limits = store.server_limits, store.learn_limits
+        self.is_shared, self.allow, self.taken_since = store.is_shared, store.allow, store.taken_since
+        self.hold_server, self.server_worked = store.hold_server, store.server_worked
 
     def secret(self, name: str) -> bytes:
         return self._store.secret(name)

@@ -33,7 +33,7 @@ from newsletter.model import Barred, Feed, Subscriber
 from newsletter.people.file import FileRoster
 from newsletter.people.roster import Roster, not_there
 from newsletter.people.stored import StoredRoster
-from newsletter.stages import Parts, Publication
+from newsletter.stages import AtHome, Parts, Publication
 from newsletter.store import Store
 
 _is_reserved = lru_cache(maxsize=4096)(is_reserved)
@@ -149,12 +149,17 @@ class App:
             reader=workers(),
             bounce_rules=self.config.bounces.rules,
             count=self.recipients if people is None else None,
+            listed=AtHome(without_reserved=self._leaves_out_reserved) if self._is_at_home(store, people) else None,
             # A rehearsal waits for nobody's hours.
             hours=self.hours if store is None and people is None else {},
             secrets=self.secrets,
             failing_after=self.config.failing_after,
             hand_out=jobs.hand_out,
         )
+
+    def _is_at_home(self, store: Store | None, people: object) -> bool:
+        """Whether the people of a run are those in the table of the store that it works with."""
+        return store is None and people is None and self.config.subscribers is None
 
     @property
     def hours(self) -> dict[str, Hours | None]:

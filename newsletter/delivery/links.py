@@ -63,11 +63,14 @@ class Tokens:
     Args:
         secret: as for `token`.
         digest: the digest's name.
+
+    `prefix` stands before the key in what is hashed.
     """
 
     def __init__(self, secret: bytes, digest: str) -> None:
+        self.prefix = f"{_VERSION}|{digest}|".encode()
         # Not hmac.digest: it lets go of the interpreter lock, and composing waits for the outbox thread to give it back.
-        self._begun = hmac.new(secret, f"{_VERSION}|{digest}|".encode(), "sha256")
+        self._begun = hmac.new(secret, self.prefix, "sha256")
 
     def of(self, key: str) -> str:
         """The token of the subscriber with this key."""

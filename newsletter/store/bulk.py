@@ -31,20 +31,31 @@ def insert_new(
         return
     # One JSON text instead of a thousand parameter lists: half the work for psycopg and for the server.
     columns = [table.c[name] for name in rows[0]]
+    new = records(columns, "rows", name="new")
+    names = [column.name for column in columns]
+    connection.execute(
+        insert.from_select(names, sa.select(*new.c)),
+        {"rows": as_json(connection, columns, rows)},
+    )
+
+
+def records(columns: Sequence[sa.Column[Any]], parameter: str, *, name: str) -> sa.TableValuedAlias:
+    """Rows that a statement for PostgreSQL gets as one parameter, made by `as_json`; it calls them by `name`."""
+    return (
+        sa.func.json_to_recordset(sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON))
+        .table_valued(*(sa.column(column.name, column.type) for column in columns))
+        .render_derived(name=name, with_types=True)
+    )
+
+
+def as_json(connection: Connection, columns: Sequence[sa.Column[Any]], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as what `records` reads, each value as its column stores it; what is in no column is left out."""
     processors = {column.name: column.type.bind_processor(connection.dialect) for column in columns}
     plain = [
-        {name: value if (process := processors[name]) is None else process(value) for name, value in row.items()}
+        {name: row[name] if process is None else process(row[name]) for name, process in processors.items()}
         for row in rows
     ]
-    records = (
-        sa.func.json_to_recordset(sa.cast(sa.bindparam("rows", type_=sa.Text), sa.JSON))
-        .table_valued(*(sa.column(column.name, column.type) for column in columns))
-        .render_derived(name="new", with_types=True)
-    )
-    connection.execute(
-        insert.from_select(list(processors), sa.select(*records.c)),
-        {"rows": json.dumps(plain, default=datetime.isoformat)},
-    )
+    return json.dumps(plain, default=datetime.isoformat)
 
 
 #: What a statement of `write_rows` has become for a database: its SQL, whether its parameters are named by their

@@ -1,8 +1,7 @@
 """The freeze: an issue comes to be, all of it or nothing (ARCHITECTURE.md, "The outbox")."""
 
-import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +26,11 @@ from newsletter.model import (
     StoredDraft,
 )
 from newsletter.store import tables as t
+from newsletter.store.addressing import Listed, Numbered, address_listed
 from newsletter.store.bulk import insert_new
 from newsletter.store.connect import Database
 from newsletter.store.drafts import answer_draft, drafted_versions, forget_drafted
+from newsletter.store.keyed import Keyed
 from newsletter.store.links import Links
 from newsletter.store.pauses import paused_among
 from newsletter.store.recipes import keep_recipe
@@ -63,6 +64,7 @@ class Freeze(Suppressions, Links):
         drafted: StoredDraft | None = None,
         hours: str = "",
         link_of: Callable[[str], str] | None = None,
+        listed: Listed | None = None,
         shortened: Callable[[], Mapping[int, str]] = dict,
         recipe: Callable[[], Recipe | None] = lambda: None,
         hand_out: Callable[[Connection, Sequence[tuple[int, int]]], object] = lambda _, __: None,
@@ -71,7 +73,8 @@ class Freeze(Suppressions, Links):
         """Write the issue, its renderings, its pictures, what it uses up, and one row per subscriber.
 
         Deliveries are read as a stream and need not fit into memory.  Of two
-        with the same key the first counts.  Suppressed people, and those who
+        with the same key the first counts.  With `listed`, PostgreSQL makes the same rows
+        itself where it can, and the stream is not begun (`store.addressing`).  Suppressed people, and those who
         pause, get a row that says so and no mail.  Whatever fails, an exception of the stream
         included, leaves everything as it was.
 
@@ -92,6 +95,7 @@ class Freeze(Suppressions, Links):
             drafted: the draft that this issue is made of, entries as they were then, and that ends with it.
             hours: the rule by which deliveries wait that have a `not_before`.
             link_of: from a person's key to the token of their links, which are known from then on.
+            listed: how the rows follow from the list in this database, if that is where these people stand.
             shortened: asked at the end what the size budget made of which entry, in words.
             recipe: asked at the end what the issue was made from beside its entries.
             hand_out: on PostgreSQL, tells workers of the issue's shards: given the transaction, and of each
@@ -139,22 +143,37 @@ class Freeze(Suppressions, Links):
                 _keep_as_drafted(self._database, connection, drafted, versions, told)
             _consume(connection, issue_id, digest, consumed, versions)
             _mention(connection, issue_id, digest, told)
-            for chunk in in_chunks(deliveries):
-                _write_renderings(connection, issue_id, renderings, known)
-                keys = [one.key for one in chunk]
-                barred = dict.fromkeys(suppressed_among(connection, keys, erased, digest), "")
-                barred = paused_among(connection, keys, digest, now) | barred
-                rows = [
-                    {
-                        "issue_id": issue_id,
-                        **delivery_row(one, known, barred=barred.get(one.key), now=now),
-                        "message_id": message_id(one.key),
-                    }
-                    for one in chunk
-                ]
-                insert_new(self._database, connection, t.deliveries, rows, unique=["issue_id", "key"])
-                if link_of is not None:
-                    self._remember_links(connection, digest, {link_of(key): key for key in keys})
+            issue_to_be = Numbered(
+                id=issue_id,
+                digest=digest,
+                now=now,
+                message_ids=message_id.keyed,
+                domain=message_id.domain,
+                erased=erased,
+            )
+            if listed is None or not address_listed(
+                self._database,
+                connection,
+                issue_to_be,
+                listed,
+                write_renderings=lambda: _write_renderings(connection, issue_id, renderings, known),
+            ):
+                for chunk in in_chunks(deliveries):
+                    _write_renderings(connection, issue_id, renderings, known)
+                    keys = [one.key for one in chunk]
+                    barred = dict.fromkeys(suppressed_among(connection, keys, erased, digest), "")
+                    barred = paused_among(connection, keys, digest, now) | barred
+                    rows = [
+                        {
+                            "issue_id": issue_id,
+                            **delivery_row(one, known, barred=barred.get(one.key), now=now),
+                            "message_id": message_id(one.key),
+                        }
+                        for one in chunk
+                    ]
+                    insert_new(self._database, connection, t.deliveries, rows, unique=["issue_id", "key"])
+                    if link_of is not None:
+                        self._remember_links(connection, digest, {link_of(key): key for key in keys})
             _note_shortened(connection, issue_id, shortened())
             if (made := recipe()) is not None:
                 keep_recipe(self._database, connection, issue_id, made)
@@ -276,11 +295,27 @@ def _versions(connection: Connection, entry_ids: Sequence[int]) -> dict[int, int
     return versions
 
 
-def message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> Callable[[str], str]:
-    """What makes each Message-ID: the same for the same person at every attempt, telling nothing about them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageIds:
+    """What makes each Message-ID of an issue: the same for the same person at every attempt, telling nothing about them.
 
     The form is that of RFC 5322 §3.6.4 without the angle brackets; the right
     side is the From domain, as A-labels (RFC 5890).
+    """
+
+    keyed: Keyed
+    domain: str
+
+    def __call__(self, key: str) -> str:
+        """The Message-ID for the person with this key."""
+        return f"{self.keyed.of(key)[:16].hex()}@{self.domain}"
+
+
+def message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> MessageIds:
+    """The Message-IDs of an issue.
+
+    Raises:
+        StoreError: the sender's domain is none.
     """
     domain = envelope.from_email.rpartition("@")[2].lower()
     if not domain.isascii():
@@ -288,13 +323,8 @@ def message_ids(secret: bytes, digest: str, number: int, envelope: Envelope) -> 
             domain = parse_address(envelope.from_email).domain
         except AddressError as error:
             raise StoreError(f"the sender's domain {domain!r} is no domain", hint="correct `from`") from error
-    prefix = f"{digest}\0{number}\0"
-
-    def message_id(key: str) -> str:
-        mac = hmac.digest(secret, (prefix + key).encode("utf-8", "surrogatepass"), "sha256")
-        return f"{mac[:16].hex()}@{domain}"
-
-    return message_id
+    prefix = f"{digest}\0{number}\0".encode("utf-8", "surrogatepass")
+    return MessageIds(keyed=Keyed(secret=secret, prefix=prefix), domain=domain)
 
 
 def _write_renderings(

@@ -62,7 +62,7 @@ class People(Part):
 
         Transaction: one read, which ends with the last person or when the iterator is closed.
         """
-        wanted = _EVERYBODY if digest is None else _EVERYBODY.where(_gets(digest))
+        wanted = _EVERYBODY if digest is None else _EVERYBODY.where(gets(digest))
         if isinstance(self._database, Memory):
             # Its one connection is everybody's: what is begun must end before somebody else's turn.
             yield from self._in_pages(wanted)
@@ -92,7 +92,7 @@ class People(Part):
         """
         wanted = sa.select(t.people.c.key).order_by(t.people.c.key).limit(10 * CHUNK)
         if digest is not None:
-            wanted = wanted.where(_gets(digest))
+            wanted = wanted.where(gets(digest))
         after = ""
         while True:
             with self._database.read() as connection:
@@ -109,7 +109,7 @@ class People(Part):
         """
         wanted = sa.select(sa.func.count()).select_from(t.people)
         with self._database.read() as connection:
-            return connection.execute(wanted if digest is None else wanted.where(_gets(digest))).scalar_one()
+            return connection.execute(wanted if digest is None else wanted.where(gets(digest))).scalar_one()
 
     def people_by_key(self, keys: Iterable[str]) -> dict[str, Subscriber]:
         """Those of these people who are there.
@@ -306,8 +306,8 @@ def _settle(connection: Connection, new: PeopleHome) -> None:
     )
 
 
-def _gets(digest: str) -> sa.ColumnElement[bool]:
-    """Who gets a digest: whoever names it, and whoever names none."""
+def gets(digest: str) -> sa.ColumnElement[bool]:
+    """Who of the table gets a digest, as a condition: whoever names it, and whoever names none."""
     named: sa.ColumnElement[str] = sa.type_coerce(t.people.c.digests, sa.Text)
     return (named == "[]") | named.contains(json.dumps(digest), autoescape=True)
 

@@ -25,7 +25,7 @@ from newsletter.store.trouble import explained, undamaged
 REVISIONS: Final = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007"),
     *("0008", "0009", "0010", "0011", "0012", "0013", "0014"),
-    *("0015", "0016", "0017", "0018"),
+    *("0015", "0016", "0017", "0018", "0019"),
 )
 #: Ours alone, so that a PostgreSQL database may be shared with another program that uses Alembic.
 VERSION_TABLE: Final = "newsletter_schema"

@@ -18,6 +18,7 @@ from newsletter.model import (
 from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.bulk import insert_new
+from newsletter.store.keyed import Keyed
 from newsletter.store.rows import in_chunks, suppression_of
 from newsletter.store.types import storable
 
@@ -207,6 +208,12 @@ def erased_among(connection: Connection, keys: Iterable[str], secret: bytes) -> 
 def erased_key(key: str, secret: bytes) -> str:
     """What is left of an erased person: enough to recognise them, nothing to mail or to guess."""
     return _LEFT + hmac.digest(secret, key.encode("utf-8", "replace"), "sha256").hex()
+
+
+def erased_in_sql(key: sa.ColumnElement[str], secret: bytes) -> sa.ColumnElement[str]:
+    """The same, for PostgreSQL."""
+    hashed = sa.func.encode(Keyed(secret=secret).in_sql(key), sa.literal_column("'hex'"))
+    return sa.literal(_LEFT).concat(hashed)
 
 
 def _is_of(key: str, secret: bytes, digest: str | None = None) -> sa.ColumnElement[bool]:

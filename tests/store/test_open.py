@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,8 +174,13 @@ def test_the_migrations_build_the_tables_the_program_uses(upgraded: Database) ->
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    def is_here(one: Any, _name: object, kind: str, is_reflected: bool, _other: object) -> bool:
+        # On PostgreSQL deliveries have no foreign keys, which Alembic does not know of `ddl_if`.
+        return is_reflected or upgraded.is_sqlite or kind != "foreign_key_constraint" or one.table.name != "deliveries"
+
+    options = {"version_table": VERSION_TABLE, "compare_type": True, "include_object": is_here}
     with upgraded.read() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+        context = MigrationContext.configure(connection, opts=options)
         assert [] == compare_metadata(context, metadata)
 
 
