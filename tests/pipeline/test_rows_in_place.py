@@ -47,7 +47,7 @@ from tests.store.samples import FEED, entry, envelope, record
 
 #: Of an issue, what a freeze writes that people are in.
 TABLES = ("deliveries", "links", "renderings")
-MADE = ("recipes", "issue_entries", "deliveries", "links", "renderings", "pictures", "issues")
+MADE = ("shards", "recipes", "issue_entries", "deliveries", "links", "renderings", "pictures", "issues")
 WHO = "{{ subscriber.name }} {{ subscriber.attributes.city }} {{ subscriber.email }}"
 #: Other sessions of this database.
 OTHERS = sa.text(
