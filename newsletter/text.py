@@ -1,4 +1,4 @@
-"""Plain-text hygiene: what feeds, files and servers call text, made safe to show.
+"""Plain-text hygiene: what feeds, files and servers call text, made safe to show; and figures in words.
 
 Used wherever text from outside becomes a title, a name, a header or a line on a
 screen.
@@ -65,3 +65,20 @@ def fold(text: str) -> str:
     """What two titles share that a person would call the same: case, accents and spacing aside."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return _SPACE.sub(" ", "".join(c for c in decomposed if not unicodedata.combining(c))).strip()
+
+
+def per_second(rate: float) -> str:
+    """How many a second: `41/s`, `3.2/s`."""
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"  # noqa: PLR2004 - two digits are enough
+
+
+def duration(seconds: float) -> str:
+    """Roughly how long: `45 s`, `12 min`, `3 h 20 min`."""
+    whole = max(round(seconds), 1)
+    if whole < 100:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 100:  # noqa: PLR2004
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min"

@@ -8,6 +8,7 @@ from datetime import datetime
 from newsletter import __version__
 from newsletter.app.project import App
 from newsletter.app.schedules import upcoming
+from newsletter.app.spread import Spread, spread
 from newsletter.app.status import feeds_with_health
 from newsletter.web.monitor import Metric
 
@@ -56,6 +57,37 @@ def figures(app: App) -> list[Metric]:
             at({name: issue.frozen_at for name, issue in last.items()}, "digest"),
         ),
         gauge("next_slot_timestamp_seconds", "When a digest goes out next.", at(slots, "digest")),
+        *(_of_machines(spread(app)) if store.is_shared else ()),
+    ]
+
+
+def _of_machines(found: Spread) -> list[Metric]:
+    """What several machines do together; none of them is named."""
+    backlog: Counter[str] = Counter()
+    rate: dict[str, float] = {}
+    left: dict[str, float] = {}
+    for share in found.shares:
+        backlog[share.digest] += share.backlog
+        rate[share.digest] = rate.get(share.digest, 0.0) + share.rate
+        if share.seconds_left is not None:
+            left[share.digest] = max(left.get(share.digest, 0.0), share.seconds_left)
+    shards = {
+        "sending": sum(share.sending for share in found.shares),
+        "left": sum(share.left for share in found.shares),
+        "done": sum(share.shards - share.sending - share.left for share in found.shares),
+    }
+    silent = max((worker.silent for worker in found.workers), default=0.0)
+    off = max((abs(worker.clock_off) for worker in found.workers), default=0.0)
+    versions = Counter(worker.version for worker in found.workers)
+    return [
+        gauge("workers", "Processes that send, by version.", _by("version", versions) or [({}, 0)]),
+        gauge("worker_silent_seconds", "For how long the most silent worker was not heard of.", [({}, silent)]),
+        gauge("worker_clock_off_seconds", "How far the worst clock of a worker is off.", [({}, off)]),
+        gauge("shards", "Shards of issues that are not finished, by state.", _by("state", shards)),
+        gauge("backlog_messages", "Messages of shared issues that are not settled.", _by("digest", backlog)),
+        gauge("send_rate", "Messages settled a second, over the last minute.", _by("digest", rate)),
+        gauge("seconds_left", "How long the backlog takes at that rate.", _by("digest", left)),
+        gauge("servers_left_alone", "Mail servers that nobody uses for now.", [({}, len(found.servers))]),
     ]
 
 
@@ -64,7 +96,7 @@ def gauge(name: str, about: str, samples: Sequence[tuple[Mapping[str, str], floa
     return Metric(name=f"newsletter_{name}", kind="gauge", about=about, samples=samples)
 
 
-def _by(label: str, numbers: Mapping[str, int]) -> list[tuple[Mapping[str, str], float]]:
+def _by(label: str, numbers: Mapping[str, float]) -> list[tuple[Mapping[str, str], float]]:
     return [({label: name}, number) for name, number in sorted(numbers.items())]
 
 

@@ -9,6 +9,7 @@ from newsletter.address import parse_address
 from newsletter.app.drafts import DraftRow, open_drafts
 from newsletter.app.project import App
 from newsletter.app.schedules import upcoming
+from newsletter.app.spread import Spread, spread
 from newsletter.config import DigestConfig
 from newsletter.errors import UsageError
 from newsletter.feeds.settling import settled
@@ -117,6 +118,7 @@ class Status:
     suppressions: int
     bounces: BounceCounts
     barred: Barred | None
+    spread: Spread
 
 
 def status(app: App) -> Status:
@@ -135,6 +137,7 @@ def status(app: App) -> Status:
         suppressions=len(with_store.suppressions()),
         bounces=with_store.bounce_counts(app.clock.now() - timedelta(days=_DAYS)),
         barred=app.barred(),
+        spread=spread(app),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.completing import feed_names
+from newsletter.cli.output import Output
 from newsletter.cli.report import (
     detail_polls,
     fetch_json,
@@ -17,11 +18,13 @@ from newsletter.cli.report import (
 )
 from newsletter.cli.session import PARTLY, Session, command
 from newsletter.errors import UsageError
+from newsletter.text import duration
 
 if TYPE_CHECKING:
-    from newsletter.model import FetchProgress
+    from newsletter.model import FetchProgress, OpenCircuit
 
 if TYPE_CHECKING:
+    from newsletter.app.spread import Spread
     from newsletter.app.status import DigestRow
 
 
@@ -142,6 +145,7 @@ def status(session: Session) -> int:
                 for i in picture.issues
             ],
         )
+    _tell_spread(out, picture.spread)
     rows = [(feed, item.words, item.hint) for feed in picture.feeds for item in feed.troubles]
     rows += [(f, f.last_error or f"{f.held} entries held", None) for f in picture.feeds if f.status == "held"]
     if rows:
@@ -173,6 +177,40 @@ def status(session: Session) -> int:
         f"{plural(picture.subscribers, 'subscriber')}, {plural(picture.suppressions, 'suppression')}"
     )
     return 0
+
+
+def _tell_spread(out: Output, spread: "Spread") -> None:
+    """Who works for the project, and how far they are, where it has several machines."""
+    if spread.workers:
+        out.line("")
+        out.table(
+            ("worker", "process", "version", "since", ">shards", "note"),
+            [(w.host, w.pid, w.version, moment(w.started_at), w.shards, ", ".join(w.notes)) for w in spread.workers],
+        )
+    if spread.shares:
+        out.line("")
+        out.table(
+            ("issue in shards", ">to come", ">shards", ">sending", ">left", "how fast"),
+            [(f"{s.digest} {s.number}", s.backlog, s.shards, s.sending, s.left, s.words) for s in spread.shares],
+        )
+    if spread.nobody_sends:
+        out.warn("messages may go now, and nobody is sending", "newsletter worker, or newsletter send")
+    if spread.rates:
+        out.line("")
+        out.table(
+            ("rate", "for messages to", ">used just now"),
+            [(rate.rate, rate.domain or "everybody", rate.used) for rate in spread.rates],
+        )
+    if spread.servers:
+        out.line("")
+        out.table(
+            ("server left alone", "for", "why"),
+            [(s.server, _for_how_long(s), s.reason) for s in spread.servers],
+        )
+
+
+def _for_how_long(server: "OpenCircuit") -> str:
+    return duration(server.seconds) if server.seconds else "tried out now" if server.prober else "may be tried"
 
 
 def _waiting(digest: "DigestRow") -> str:

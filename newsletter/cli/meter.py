@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from newsletter.cli.report import plural
+from newsletter.text import duration, per_second
 
 if TYPE_CHECKING:
     from newsletter.clock import Clock
@@ -31,7 +32,7 @@ class Meter:
         words = []
         rate = self._rate(progress)
         if rate:
-            words.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")  # noqa: PLR2004 - two digits are enough
+            words.append(per_second(rate))
             if left := progress.total - progress.settled:
                 words.append(f"{duration(left / rate)} left")
         troubles = (
@@ -56,15 +57,3 @@ class Meter:
     def _rate(self, progress: "Progress") -> float:
         seconds = self._clock.monotonic() - self._began
         return progress.settled / seconds if seconds >= _WARM_UP else 0.0
-
-
-def duration(seconds: float) -> str:
-    """Roughly how long: `45 s`, `12 min`, `3 h 20 min`."""
-    whole = max(round(seconds), 1)
-    if whole < 100:  # noqa: PLR2004
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    if minutes < 100:  # noqa: PLR2004
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min"

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.meter import duration
 from newsletter.cli.options import DigestArgument
 from newsletter.cli.report import plural
 from newsletter.cli.session import Session, command
+from newsletter.text import duration
 
 if TYPE_CHECKING:
     from newsletter.app.rehearse import Rehearsed

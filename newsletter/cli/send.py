@@ -7,7 +7,6 @@ import typer
 
 from newsletter.cli.draft import kept_words, say_kept
 from newsletter.cli.log import LogForm
-from newsletter.cli.meter import duration
 from newsletter.cli.options import DigestArgument, NoteFlag
 from newsletter.cli.output import Output
 from newsletter.cli.polled import news_json
@@ -28,7 +27,7 @@ from newsletter.cli.report import (
 from newsletter.cli.session import PARTLY, LogFlag, Session, command
 from newsletter.cli.watching import issue_facts, watching
 from newsletter.errors import UsageError
-from newsletter.text import one_line
+from newsletter.text import duration, one_line
 
 if TYPE_CHECKING:
     from newsletter.app.due import Looked, Looks

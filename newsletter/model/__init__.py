@@ -96,7 +96,7 @@ from newsletter.model.people import (
     subscriber_of,
 )
 from newsletter.model.polling import FeedNews, FetchProgress, Hints, Poll, Rhythm, Round, Trouble, Wish
-from newsletter.model.sharing import Allowed, Grant, Lease, Need, OpenCircuit, Shard, Shares, Spent, Worker
+from newsletter.model.sharing import Allowed, Grant, Lease, Need, OpenCircuit, SendRate, Shard, Shares, Spent, Worker
 from newsletter.model.ticks import Tick, TickOutcome
 
 __all__ = [
@@ -186,6 +186,7 @@ __all__ = [
     "Round",
     "Rule",
     "Section",
+    "SendRate",
     "SendReport",
     "ServerLimits",
     "Settlement",

@@ -47,11 +47,11 @@ class Worker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """How far an issue's shards are: how many there are, have something left that may go now, and are being sent."""
+    """How far an issue's shards are: how many there are, are being sent, and of the others have something left."""
 
     issue_id: int
     total: int
-    ready: int
+    left: int
     leased: int
 
 
@@ -119,3 +119,16 @@ class OpenCircuit:
     seconds: float
     reason: str
     prober: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRate:
+    """How many messages were settled in the last `seconds`, 0.0 where it has just begun."""
+
+    settled: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Messages a second; 0.0 where nobody can say."""
+        return self.settled / self.seconds if self.seconds else 0.0

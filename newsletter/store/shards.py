@@ -174,21 +174,30 @@ class Shards(Part):
         return Shard(issue_id=issue_id, number=row.number, first_id=row.first_id, last_id=row.last_id)
 
     def shares(self) -> list[Shares]:
-        """How far the shards of issues are that are not finished, oldest first.
+        """How far the shards of each issue are that is in any, oldest first; none on SQLite.
 
         Transaction: one read.
         """
-        ready = sa.func.count().filter(self._something_ready())
+        if not self.is_shared:
+            return []
+        # For each shard a look at the index.  Whether an issue has anything left must not be asked here: the first such
+        # row of a large one may be far away, and PostgreSQL would look for it once for each shard.
+        left = sa.exists().where(_d.issue_id == _s.issue_id, _d.id.between(_s.first_id, _s.last_id), _UNSETTLED)
+        is_leased = sa.func.coalesce(_IS_LEASED, sa.false())
         wanted = (
-            sa.select(_s.issue_id, sa.func.count(), ready, sa.func.count().filter(_IS_LEASED))
-            .where(_s.issue_id.in_(sa.select(_d.issue_id).where(_d.issue_id == _s.issue_id, _UNSETTLED).limit(1)))
+            sa.select(
+                _s.issue_id,
+                sa.func.count(),
+                sa.func.count().filter(~is_leased, left.correlate(t.shards)),
+                sa.func.count().filter(is_leased),
+            )
             .where(_s.number != CANARY)
             .group_by(_s.issue_id)
             .order_by(_s.issue_id)
         )
         with self._database.read() as connection:
             rows = connection.execute(wanted).all()
-        return [Shares(issue_id=row[0], total=row[1], ready=row[2], leased=row[3]) for row in rows]
+        return [Shares(issue_id=row[0], total=row[1], left=row[2], leased=row[3]) for row in rows]
 
     def forget_shards(self) -> int:
         """Let go of the shards of issues that are finished; returns how many.

@@ -34,6 +34,7 @@ from newsletter.store.memory import Elsewhere
 from newsletter.store.moving import Moving
 from newsletter.store.notices import Notices
 from newsletter.store.outages import Outages
+from newsletter.store.pace import Pace
 from newsletter.store.people import People
 from newsletter.store.polling import Polling
 from newsletter.store.recipes import Recipes
@@ -85,6 +86,7 @@ class Store(
     Tidying,
     Shards,
     Working,
+    Pace,
 ):
     """All that a project remembers.  Open it with `Store.open`; close it, or use it as a context manager."""
 

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from newsletter.cli.meter import Meter, duration
+from newsletter.cli.meter import Meter
 from newsletter.cli.output import Output
 from newsletter.cli.watching import _Watch
 from newsletter.delivery.deliver import Progress
+from newsletter.text import duration
 from tests.conftest import FakeClock
 
 

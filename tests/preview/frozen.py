@@ -131,8 +131,23 @@ def frozen(html: str = HTML, words: str = "") -> dict[str, Any]:
             "growth": [{"at": f"2026-03-{day}T06:00:00Z", "digest": "daily", "recipients": day} for day in (13, 14)],
             "subscribers": 3,
             "suppressions": 1,
+            "spread": spread(words),
         },
         "pictures": {},
+    }
+
+
+def spread(words: str = "") -> dict[str, Any]:
+    """Two machines at one issue, as `status --json` has them."""
+    worker = {"shards": 2, "version": f"0.1.0{words}", "started_at": "2026-03-15T06:00:00Z", "notes": []}
+    late = {"host": f"late.example{words}", "pid": 78, "notes": [f"older version{words}", "clock 12 s behind"]}
+    counted = {"shards": 200, "sending": 4, "left": 150, "messages": 100_000, "backlog": 76_000, "waiting": 1_000}
+    return {
+        "workers": [worker | {"host": f"early.example{words}", "pid": 77}, worker | late],
+        "shares": [counted | {"digest": "daily", "number": 2, "words": f"104/s, 12 min left{words}"}],
+        "rates": [{"domain": "", "rate": "150/s", "used": 104}],
+        "servers": [{"server": "mx.example:25", "seconds": 64.0, "prober": None, "reason": f"421 busy{words}"}],
+        "nobody_sends": False,
     }
 
 

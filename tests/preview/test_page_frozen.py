@@ -75,6 +75,17 @@ def test_every_tab_shows_its_part(view: Shown) -> None:
         expect(view.page.locator(f"#panel-{tab}")).to_contain_text(text, use_inner_text=True)
 
 
+def test_the_dashboard_says_who_is_at_work_and_how_long_it_takes(view: Shown) -> None:
+    view.page.click("#tab-dashboard")
+    card = view.page.locator("#machines")
+
+    expect(card).to_contain_text("daily 2 · 104/s, 12 min left", use_inner_text=True)
+    expect(card).to_contain_text("76,000 messages to come, 1,000 wait for their hours · 46 of 200 shards done")
+    expect(card.locator("tbody tr").nth(1)).to_contain_text("late.example 7820.1.0older version, clock 12 s behind")
+    expect(card).to_contain_text("mx.example:25")
+    assert 24_000 == card.locator("progress").evaluate("bar => bar.value")
+
+
 def test_no_shortcut_fires_while_somebody_types(view: Shown) -> None:
     view.page.click("#tab-entries")
     view.page.click("#entry-search")

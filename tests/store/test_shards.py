@@ -76,7 +76,7 @@ def test_an_issue_is_cut_into_shards_in_its_freeze(store: Store) -> None:
     shards = store.ready_shards()
 
     assert [(1, 1, 500), (2, 501, 1000), (3, 1001, 1201)] == [(one.number, one.first_id, one.last_id) for one in shards]
-    assert [(3, 3, 0)] == [(one.total, one.ready, one.leased) for one in store.shares()]
+    assert [(3, 3, 0)] == [(one.total, one.left, one.leased) for one in store.shares()]
 
 
 def test_what_comes_later_gets_a_shard_of_its_own(store: Store) -> None:

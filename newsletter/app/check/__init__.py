@@ -4,6 +4,7 @@
     schedules  when, and who looks         mail    the server, the keys, the mailbox for reports
     letter     the message itself          feeds   each of them, asked
     pages      where the links lead        dns     what receivers read of the sender
+    machines   who sends, where several do
 
 Each finding says what to do.  Nothing is changed, recorded or mailed.
 """
@@ -17,6 +18,7 @@ from newsletter.app.check.dns import sender
 from newsletter.app.check.feeds import feeds
 from newsletter.app.check.finding import Finding
 from newsletter.app.check.letter import digest_of, findings_of
+from newsletter.app.check.machines import machines
 from newsletter.app.check.mail import login, mail, mailbox
 from newsletter.app.check.pages import pages
 from newsletter.app.check.project import config, people
@@ -42,7 +44,8 @@ def check(app: App, *, online: bool, look_up: LookUp | None = None) -> list[Find
             the DNS says of the sender; records nothing.
         look_up: asks the DNS; None: this machine's resolver.
     """
-    findings = [*config(app), *people(app), *store(app), *room(app), *rights(app), *schedules(app), *mail(app)]
+    findings = [*config(app), *people(app), *store(app), *machines(app), *room(app), *rights(app), *schedules(app)]
+    findings.extend(mail(app))
     findings.extend(mailbox(app, online=online))
     for digest in app.config.digests:
         findings.extend(digest_of(app, digest, online=online))

@@ -31,6 +31,32 @@
       tile("last issue", last ? `No. ${last.number}` : "none", last ? `${last.digest} · ${Page.ago(last.frozen_at)}` : "nothing was sent yet"));
   }
 
+  // A table that scrolls where it must; a head that begins with ">" is of numbers.
+  const wide = (label, heads, rows) => el("div", { class: "wide", role: "region", "aria-label": label, tabindex: "0" }, el("table", {},
+    el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col", class: head[0] === ">" ? "n" : null }, head.replace(">", ""))))),
+    el("tbody", {}, rows.map(([first, ...cells]) => el("tr", {}, el("th", { scope: "row" }, first),
+      cells.map((cell, index) => (heads[index + 1][0] === ">" ? el("td", { class: "n" }, cell) : el("td", { dir: "auto" }, cell))))))));
+
+  // Several machines at one issue: only where there are any. A bar shows how much of an issue is settled.
+  function machines() {
+    const { workers = [], shares = [], rates = [], servers = [], nobody_sends: nobody } = status.spread || {};
+    if (!workers.length && !shares.length && !servers.length) return "";
+    const done = (share) => share.shards - share.sending - share.left;
+    return block("machines", "At work",
+      nobody && el("p", { class: "warning" }, "Messages may go now, and nobody is sending: newsletter worker, or newsletter send."),
+      shares.map((share) => el("div", { class: "share", "data-issue": `${share.digest} ${share.number}` },
+        el("p", {}, el("b", {}, `${share.digest} ${share.number}`), ` · ${share.words}`),
+        el("progress", { max: share.messages, value: share.messages - share.backlog, "aria-label": `Messages of ${share.digest} ${share.number} that are settled` }),
+        el("p", { class: "quiet" }, `${Page.count(share.backlog, "message")} to come`, share.waiting ? `, ${Page.number(share.waiting)} wait for their hours` : "",
+          ` · ${Page.number(done(share))} of ${Page.count(share.shards, "shard")} done, ${Page.number(share.sending)} being sent`))),
+      workers.length > 0 && wide("Workers", ["Worker", ">Shards", "Version", "Note", "Since"],
+        workers.map((one) => [`${one.host} ${one.pid}`, Page.number(one.shards), one.version, one.notes.join(", "), Page.moment(one.started_at)])),
+      rates.length > 0 && wide("Rates", ["Rate", "For messages to", ">Used just now"],
+        rates.map((one) => [one.rate, one.domain || "everybody", Page.number(one.used)])),
+      servers.length > 0 && wide("Servers that are left alone", ["Server left alone", "Until", "Why"],
+        servers.map((one) => [one.server, one.seconds ? Page.clock(Date.now() + one.seconds * 1000) : one.prober ? "tried out now" : "may be tried", one.reason])));
+  }
+
   const used = (issues) => STATES.filter((state) => issues.some((issue) => issue.counts?.[state]));
 
   // What came of a slot: an issue, or why there is none.
@@ -59,13 +85,11 @@
     const issues = status.issues.slice(0, SHOWN);
     const states = used(issues);
     if (!issues.length) return "";
-    const cells = (issue) => states.map((state) => el("td", { class: "n" }, issue.counts?.[state] ? Page.number(issue.counts[state]) : "–"));
-    return block("numbers", "In numbers", el("div", { class: "wide", role: "region", "aria-label": "Last issues, in numbers", tabindex: "0" }, el("table", {},
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Issue"), el("th", { scope: "col" }, "Frozen"), el("th", { scope: "col" }, "State"), el("th", { scope: "col", class: "n" }, "Entries"),
-        states.map((state) => el("th", { scope: "col", class: "n" }, state)))),
-      el("tbody", {}, issues.map((issue) => el("tr", {},
-        el("th", { scope: "row" }, `${issue.digest} ${issue.number} `, el("span", { class: "subject quiet", dir: "auto" }, issue.subject)),
-        el("td", {}, Page.moment(issue.frozen_at)), el("td", {}, issue.opens_at ? `${issue.words}, from ${Page.moment(issue.opens_at)}` : issue.words), el("td", { class: "n" }, Page.number(issue.entries)), cells(issue)))))));
+    const name = (issue) => [`${issue.digest} ${issue.number} `, el("span", { class: "subject quiet", dir: "auto" }, issue.subject)];
+    const state = (issue) => (issue.opens_at ? `${issue.words}, from ${Page.moment(issue.opens_at)}` : issue.words);
+    const cells = (issue) => states.map((one) => (issue.counts?.[one] ? Page.number(issue.counts[one]) : "–"));
+    return block("numbers", "In numbers", wide("Last issues, in numbers", ["Issue", "Frozen", "State", ">Entries", ...states.map((one) => `>${one}`)],
+      issues.map((issue) => [name(issue), Page.moment(issue.frozen_at), state(issue), Page.number(issue.entries), ...cells(issue)])));
   }
 
   function issues(width) {
@@ -124,7 +148,7 @@
     const room = Math.max(240, Math.min(width, 1240) - 34);
     const half = width >= 900 ? Math.floor((room + 34 - 16) / 2) - 34 : room;
     panel.replaceChildren(el("h2", { class: "unseen" }, "Dashboard"),
-      el("div", { class: "board" }, tiles(), schedules(), el("div", { class: "two" }, issues(half), growth(half)), feeds(), numbers()));
+      el("div", { class: "board" }, tiles(), machines(), schedules(), el("div", { class: "two" }, issues(half), growth(half)), feeds(), numbers()));
   }
 
   function show(answer) {
@@ -139,5 +163,17 @@
     }).observe($("panel-dashboard"));
   }
 
-  Page.dashboard = { begin, show };
+  // Only what changes while one looks on: whoever reads or scrolls the rest is left in peace.
+  function follow(answer) {
+    status = answer;
+    const now = machines();
+    const before = $("machines");
+    if (!before || !now) return draw();
+    before.replaceWith(now);
+    document.querySelector("#panel-dashboard .tiles").replaceWith(tiles());
+  }
+
+  const isBusy = () => Boolean(status?.spread?.shares?.length);
+
+  Page.dashboard = { begin, show, follow, isBusy };
 })();

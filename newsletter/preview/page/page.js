@@ -14,11 +14,13 @@
     ["?", "these words"],
     ["Esc", "closes what is open"],
   ];
+  const FOLLOWED = 10000;
   const stale = new Set(TABS);
   const tops = {};
   let turn = 0;
   let asking = null;
   let lost = false;
+  let following = 0;
 
   Page.keepView = () => Page.keep("sessionStorage", "view", Page.view);
 
@@ -201,14 +203,25 @@
     }
   }
 
-  async function askStatus() {
-    Page.dashboard.show();
+  async function askStatus({ again = false } = {}) {
+    if (!again) Page.dashboard.show();
     try {
-      Page.dashboard.show(await Page.server.ask("/api/status"));
+      const answer = await Page.server.ask("/api/status");
+      if (again) Page.dashboard.follow(answer);
+      else Page.dashboard.show(answer);
     } catch (error) {
       stale.add("dashboard");
-      if (error.problem) Page.say(error.message, true);
+      if (error.problem && !again) Page.say(error.message, true);
     }
+    clearTimeout(following);
+    if (Page.dashboard.isBusy()) following = setTimeout(followStatus, FOLLOWED);
+  }
+
+  // While several machines send, whoever looks at the dashboard sees how far they are.
+  function followStatus() {
+    if (Page.view.tab !== "dashboard" || lost) return void stale.add("dashboard");
+    if (document.hidden) following = setTimeout(followStatus, FOLLOWED);
+    else askStatus({ again: true });
   }
 
   async function askProject() {
