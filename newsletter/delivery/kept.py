@@ -24,6 +24,7 @@ class KeptTransport:
         self._transport = transport
         self._per_connection = per_connection
         self._idle: deque[tuple[Carrier, float]] = deque()
+        self._is_closed = False
 
     async def open(self) -> Carrier:
         """One that is ready for messages.
@@ -42,13 +43,14 @@ class KeptTransport:
     async def keep(self, carrier: Carrier) -> None:
         """Have it back, or let it end."""
         is_spent = self._per_connection is not None and carrier.begun >= self._per_connection
-        if carrier.is_usable and not is_spent:
+        if carrier.is_usable and not is_spent and not self._is_closed:
             self._idle.append((carrier, asyncio.get_running_loop().time()))
         else:
             await carrier.close()
 
     async def close(self) -> None:
-        """Take leave of the server."""
+        """Take leave of the server; what comes back later is not kept."""
+        self._is_closed = True
         while self._idle:
             await self._idle.pop()[0].close()
 
