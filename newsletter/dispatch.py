@@ -166,6 +166,9 @@ class Hand:
                 )
         finally:
             follow.cancel()
+        if issue.canary is not None and store.issue_by_id(issue.id).canary is None:
+            # The others need not wait for the next sweep.
+            hand_on(parts, issue)
         return None if ending.is_set() and not stop.is_set() else report
 
 
@@ -219,7 +222,11 @@ async def share_one(
     shard = store.shard_of(issue.id, row)
     with at_work(parts, me, concurrency=1) as keeper:
         for _ in range(_PATIENCE):
-            lease = None if shard is None else store.lease_shard(issue.id, shard.number, me.who, parts.on_unknown)
+            lease = (
+                None
+                if shard is None or keeper.is_clock_off
+                else store.lease_shard(issue.id, shard.number, me.who, parts.on_unknown)
+            )
             if lease is not None:
                 with keeper.holding(lease, lambda: None):
                     return await deliver(
@@ -306,6 +313,16 @@ def hand_out(parts: Parts, issue: Issue) -> SendReport:
     )
 
 
+def hand_on(parts: Parts, issue: Issue) -> None:
+    """Tell workers of what may go by now of an issue: its canary is over, or a person has let it go on."""
+    store = parts.store
+    if not store.is_shared or not store.workers():
+        return
+    store.share_out(issue.id)
+    if ready := store.ready_shards(issue.id):
+        store.hand_out(parts.hand_out, ready)
+
+
 def judge(parts: Parts) -> None:
     """Judge what servers have refused, unless somebody is at it."""
     with suppress(BusyError), parts.store.lock("judging"):
@@ -341,7 +358,7 @@ class _Share:
             report = await self._next()
             if report is not None and report.stopped and not self._stop.is_set():
                 return self._report(report.stopped, report.hint)
-            if report is None and not self._is_being_sent():
+            if report is None and not self._store.is_being_sent(self._issue.id):
                 return self._report(self._interrupted())
             if report is None:
                 await _rest(self._stop)
@@ -368,9 +385,6 @@ class _Share:
                 self._learned += report.learned
                 return report
         return None
-
-    def _is_being_sent(self) -> bool:
-        return any(share.leased for share in self._store.shares() if share.issue_id == self._issue.id)
 
     def _left(self) -> int:
         return sum(self._store.counts(self._issue.id).get(state, 0) for state in UNSETTLED)

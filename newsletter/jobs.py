@@ -10,7 +10,7 @@ queues, and are kept apart by the leases alone (docs/adr/0030-shards.md).
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from newsletter.errors import NewsletterError
@@ -25,6 +25,8 @@ _LOOK: Final = 1.0
 _STALLED: Final = 60.0
 _DISPATCH, _CHORES = "dispatch", "chores"
 _DELIVER: Final = "newsletter.deliver"
+#: The chore that looks for shards without a job, and for jobs whose worker is gone.
+SWEEP: Final = "sweep"
 _MISSING: Final = "several machines need the package procrastinate, which is not installed here"
 _HINT: Final = "pip install 'newsletter-press[scale]'"
 #: How long a name may be in PostgreSQL.
@@ -67,9 +69,10 @@ def prepare(connection: "Connection") -> str:
         # One at a time: whoever comes second finds them.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (schema,))
         if not _is_there(connection, schema):
-            connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-            with _within(connection, schema), closing(connection.connection.cursor()) as cursor:
-                cursor.execute(SchemaManager.get_schema())
+            _make_schema(connection, schema)
+            with _within(connection, schema):
+                # Without parameters: there are percent signs in it.
+                connection.execution_options(no_parameters=True).exec_driver_sql(SchemaManager.get_schema())
     return schema
 
 
@@ -136,7 +139,9 @@ class Queue:
         async def run(timestamp: int) -> None:  # noqa: ARG001 - which minute it is for
             await chore()
 
-        task = self._chores.task(name=f"newsletter.{name}", queue=_CHORES, lock=name, queueing_lock=name)(run)
+        # What frees the locks of the dead must need none.
+        lock = None if name == SWEEP else name
+        task = self._chores.task(name=f"newsletter.{name}", queue=_CHORES, lock=lock, queueing_lock=name)(run)
         self._chores.periodic(cron="* * * * *")(task)
 
     @asynccontextmanager
@@ -238,9 +243,25 @@ def _schema(connection: "Connection") -> str:
     return f"{project[: _LONGEST_NAME - len(ending)]}{ending}"
 
 
+def _make_schema(connection: "Connection", schema: str) -> None:
+    """Make the schema unless somebody who may has done so already."""
+    wanted = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
+    if connection.exec_driver_sql(wanted, (schema,)).scalar_one():
+        return
+    may = "SELECT has_database_privilege(current_database(), 'CREATE'), quote_ident(current_user)"
+    allowed, user = connection.exec_driver_sql(may).one()
+    if not allowed:
+        raise NewsletterError(
+            f"the database's user {user} may not create the schema of the queue of workers, {schema}",
+            hint=f'have the owner of the database run once: CREATE SCHEMA "{schema}" AUTHORIZATION {user}',
+        )
+    connection.exec_driver_sql(f'CREATE SCHEMA "{schema}"')
+
+
 def _is_there(connection: "Connection", schema: str) -> bool:
-    wanted = "SELECT to_regclass(%s) IS NOT NULL"
-    return bool(connection.exec_driver_sql(wanted, (f'"{schema}".procrastinate_jobs',)).scalar_one())
+    # Read from the catalog itself: to_regclass() may go by what the session knew before it waited for the lock.
+    wanted = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'procrastinate_jobs')"
+    return bool(connection.exec_driver_sql(wanted, (schema,)).scalar_one())
 
 
 @contextmanager

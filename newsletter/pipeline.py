@@ -22,7 +22,7 @@ from newsletter.delivery.canary import canary_for
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.dispatch import Identity, alone, hand_out, share_one
+from newsletter.dispatch import Identity, alone, hand_on, hand_out, share_one
 from newsletter.feeds.fetch import fetch_each
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
 from newsletter.feeds.settling import settled
@@ -42,6 +42,7 @@ from newsletter.model import (
     FetchProgress,
     FetchResult,
     Issue,
+    IssueState,
     NewDelivery,
     Picture,
     Round,
@@ -279,10 +280,12 @@ def to_finish(parts: Parts) -> list[Issue]:
     return [issue for issue in store.unfinished(ready=True) if not issue.waits_for_a_person]
 
 
-async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> list[SendReport]:
-    """Take up every issue of which something can be done now, oldest first (see `to_finish`)."""
+async def finish(
+    parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event, issues: Iterable[Issue] | None = None
+) -> list[SendReport]:
+    """Take up every issue of which something can be done now, oldest first (see `to_finish`), or these of them."""
     reports = []
-    for issue in to_finish(parts):
+    for issue in to_finish(parts) if issues is None else issues:
         if stop.is_set():
             continue
         watch.finishing(issue)
@@ -290,6 +293,8 @@ async def finish(parts: Parts, smtp: SmtpSettings, watch: Watch, stop: asyncio.E
         if not parts.store.is_shared:
             parts.store.recover(issue.id, parts.on_unknown)
         reports.append(await _deliver(parts, issue, smtp, watch, stop))
+        if issue.state is IssueState.paused:
+            hand_on(parts, issue)
     return reports
 
 

@@ -8,6 +8,7 @@ from newsletter.app.past import closest
 from newsletter.app.project import App
 from newsletter.app.status import find_issue
 from newsletter.delivery.deliver import Progress
+from newsletter.dispatch import hand_on
 from newsletter.errors import UsageError
 from newsletter.issues.merge import merge_values
 from newsletter.model import DeliveryState, Issue, NewDelivery, SendReport, Subscriber
@@ -52,7 +53,12 @@ def retry(app: App, which: Which, agrees: Callable[[Repeated], bool]) -> Repeate
         )
     if not found.queued:
         return found
-    return app.store.repeat(which) if agrees(found) else None
+    if not agrees(found):
+        return None
+    done = app.store.repeat(which)
+    for issue in app.store.unfinished(ready=True):
+        hand_on(app.parts(), issue)
+    return done
 
 
 async def resend(

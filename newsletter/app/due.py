@@ -15,7 +15,7 @@ from newsletter.app.upkeep import tidy_daily
 from newsletter.config import DigestConfig
 from newsletter.delivery.smtp import SmtpSettings
 from newsletter.errors import NewsletterError, StoreError, UsageError
-from newsletter.model import SendReport, Tick, TickOutcome
+from newsletter.model import IssueState, SendReport, Tick, TickOutcome
 from newsletter.schedule import Schedule, Slot, due
 from newsletter.stages import Sent, Watch
 
@@ -50,7 +50,7 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
         digest: only this one.
         watch: sees it happen.
         stop: once set, what is in flight is finished and the rest waits.
-        enqueue: leave the delivery to the workers.
+        enqueue: leave the delivery to the workers; there may be no schedule at all then.
 
     Raises:
         BusyError: another send is at work on this project.
@@ -59,7 +59,7 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
     """
     wanted = app.config.digests if digest is None else (app.config.digest(digest),)
     scheduled = [one for one in wanted if one.schedule is not None]
-    if not scheduled:
+    if not scheduled and not enqueue:
         raise UsageError(
             "no digest has a schedule" if digest is None else f"{digest} has no schedule",
             hint='give it one in newsletter.yaml: schedule: "daily 07:30"',
@@ -68,9 +68,11 @@ async def send_due(app: App, digest: str | None, *, watch: Watch, stop: asyncio.
     # few minutes.
     smtp = cache(app.smtp_for_issues)
     with app.sending():
-        finished: tuple[SendReport, ...] = ()
-        if pipeline.to_finish(app.parts()):
-            finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop))
+        issues = pipeline.to_finish(app.parts())
+        if enqueue:
+            # The open ones are with the workers already.
+            issues = [issue for issue in issues if issue.state is IssueState.paused]
+        finished = tuple(await pipeline.finish(app.parts(), smtp(), watch, stop, issues)) if issues else ()
         looked = [await _look(app, one, smtp, watch, stop) for one in scheduled if not stop.is_set()]
         if not stop.is_set():
             tidy_daily(app)

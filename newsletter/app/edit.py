@@ -9,6 +9,7 @@ from newsletter.address import parse_address
 from newsletter.app.project import App
 from newsletter.config import add_feed as write_feed
 from newsletter.config import remove_feed as erase_feed
+from newsletter.dispatch import hand_on
 from newsletter.errors import BusyError, FetchError, ParseError, UsageError
 from newsletter.feeds.discover import address_of, choices
 from newsletter.feeds.fetch import fetch_all
@@ -197,8 +198,15 @@ def cancel(app: App, issue: Issue) -> bool:
         whether the entries wait for the next issue again.
     """
     with suppress_error(BusyError), app.store.lock():
-        app.store.recover(issue.id, OnUnknown.hold)
+        (app.store.recover_left if app.store.is_shared else app.store.recover)(issue.id, OnUnknown.hold)
     return app.store.cancel(issue.id)
+
+
+def resume(app: App, issue: Issue) -> bool:
+    """Let a paused issue go on; whether workers do so by themselves."""
+    app.store.resume(issue.id)
+    hand_on(app.parts(), issue)
+    return bool(app.store.workers())
 
 
 def write_new(folder: Path, files: dict[str, str]) -> list[Path]:

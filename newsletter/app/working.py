@@ -10,15 +10,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol
 
 from newsletter import jobs, pipeline
-from newsletter.app.due import Looks, send_due
-from newsletter.app.notices import Telling, tell
+from newsletter.app.chores import Chores, Hears
 from newsletter.app.notify import watched_by_systemd
 from newsletter.app.project import App
 from newsletter.app.pulse import Pulse
@@ -27,12 +23,10 @@ from newsletter.clock import Clock, SystemClock
 from newsletter.delivery.ports import Progress
 from newsletter.dispatch import Hand, at_work, clock_words, judge
 from newsletter.errors import BusyError, MovedError, NewsletterError, SchemaError, StoreError
-from newsletter.model import UNSETTLED, DeliveryState, FetchResult, Poll, Round, SendReport, Shard
+from newsletter.model import UNSETTLED, DeliveryState, IssueState, SendReport, Shard
 from newsletter.stages import Watch
 from newsletter.text import one_line
 
-#: Hosts are dealt out to so many parts; a part is asked by one worker at a time.
-_PARTS: Final = 16
 #: Seconds between two looks at the project's file, and at whether all is well.
 _LOOK: Final = 5.0
 #: Seconds between two looks of a worker that ends when nothing is left.
@@ -45,7 +39,7 @@ _LONGEST_WAIT: Final = 30.0
 _SET_IT: Final = "set it, with NTP say; other machines go on meanwhile"
 
 
-class Listener(Protocol):
+class Listener(Hears, Protocol):
     """Who is told what happens."""
 
     def began(self, app: App, who: str) -> None:
@@ -56,12 +50,6 @@ class Listener(Protocol):
 
     def delivered(self, shard: Shard, report: SendReport) -> None:
         """A shard has come to its end, or to a stop."""
-
-    def looked(self, found: Looks) -> None:
-        """All digests were looked at."""
-
-    def polled(self, results: list[FetchResult]) -> None:
-        """Feeds whose time had come were asked."""
 
     def troubled(self, error: NewsletterError) -> None:
         """Something does not work, and is tried again; told once, until something else is the matter."""
@@ -117,6 +105,7 @@ async def work(
     """
     clock = clock or SystemClock()
     pulse = Pulse(clock)
+    asyncio.get_running_loop().set_exception_handler(_told_already)
     trouble, wait, has_begun = "", _FIRST_WAIT, False
     async with AsyncExitStack() as around:
         if listen is not None:
@@ -155,22 +144,35 @@ class _Worker:
         self._hand = hand
         self._keeper = hand.keeper
         self._pulse = pulse
-        self._watch = pulse.hearing(watch)
         self._listener = listener
         self._text = app.config.path.read_bytes()
         self._ending = asyncio.Event()
         self._failure: NewsletterError | None = None
-        self._stopped: str | None = None
+        #: Set while no jobs are to be taken: it is time to end, or the clock cannot be believed.
+        self._resting = asyncio.Event()
+        #: By issue, why a worker that ends when nothing is left does not go on with it.
+        self._stopped: dict[int, str] = {}
+        self._stays = True
+        self._running: set[asyncio.Future[None]] = set()
+        self._told = ""
+        chores = Chores(
+            app,
+            pulse,
+            watch=pulse.hearing(watch),
+            hears=listener,
+            ending=self._ending,
+            poll_soon=lambda part: self._queue.poll_soon(part),  # noqa: PLW0108 - there is no queue yet
+        )
         url, schema = self._store.queue(jobs.prepare)
         self._queue = jobs.Queue(
             url,
             schema,
             deliver=self._deliver,
-            poll=self._poll,
+            poll=lambda part: self._safely(lambda: chores.poll(part))(),
             chores={
-                "sweep": self._safely(self._sweep),
-                "due": self._safely(self._due),
-                "poll_due": self._safely(self._poll_due),
+                jobs.SWEEP: self._safely(self._sweep),
+                "due": self._safely(chores.due),
+                "poll_due": self._safely(chores.poll_due),
             },
         )
 
@@ -182,6 +184,7 @@ class _Worker:
         Raises:
             StoreError: the database does not answer, or this process must send no more.
         """
+        self._stays = not until_idle
         looking = asyncio.ensure_future(self._look_after(stop))
         left = None
         try:
@@ -189,7 +192,7 @@ class _Worker:
                 if until_idle:
                     left = await self._until_idle()
                 else:
-                    await self._queue.work(self._keeper.concurrency, self._ending)
+                    await self._until_stopped()
         except NewsletterError:
             raise
         except Exception as error:
@@ -203,16 +206,29 @@ class _Worker:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
+            # Where the queue broke off, it has left its jobs alone.
+            self._ending.set()
+            if self._running:
+                await asyncio.wait(self._running)
         if self._failure is not None:
             raise self._failure
         return left
+
+    async def _until_stopped(self) -> None:
+        while not self._ending.is_set():
+            if self._keeper.is_clock_off:
+                # Jobs are left to those who can do them.
+                await _rest(self._ending, _LOOK)
+            else:
+                self._resting.clear()
+                await self._queue.work(self._keeper.concurrency, self._resting)
 
     async def _until_idle(self) -> Left | None:
         while not self._ending.is_set():
             if self._keeper.is_clock_off:
                 raise NewsletterError(_refused(self._keeper.clock_off), hint=_SET_IT)
             ready = await self._sweep()
-            if (not ready and not self._store.senders()) or self._stopped is not None:
+            if not ready and not self._store.senders():
                 return self._left()
             if ready:
                 await self._queue.until_empty(self._keeper.concurrency)
@@ -238,6 +254,8 @@ class _Worker:
                 self._pulse.looked()
             if stop.is_set() or self._failure is not None or self._has_changed():
                 self._ending.set()
+            if self._ending.is_set() or self._keeper.is_clock_off:
+                self._resting.set()
 
     def _has_changed(self) -> bool:
         try:
@@ -249,13 +267,19 @@ class _Worker:
     def _fail(self, error: NewsletterError) -> None:
         self._failure = self._failure or error
         self._ending.set()
+        self._resting.set()
 
     # ------------------------------------------------------------------------- jobs
 
     async def _deliver(self, issue_id: int, number: int) -> None:
-        shard = Shard(issue_id=issue_id, number=number)
-        if self._ending.is_set():
-            return
+        if not self._ending.is_set():
+            sending = asyncio.ensure_future(self._send(Shard(issue_id=issue_id, number=number)))
+            self._running.add(sending)
+            sending.add_done_callback(self._running.discard)
+            await sending
+
+    async def _send(self, shard: Shard) -> None:
+        issue_id = shard.issue_id
         try:
             report = await self._hand.deliver(shard, self._ending, on_progress=self._progressed)
         except BusyError:
@@ -265,12 +289,23 @@ class _Worker:
             self._fail(error)
         except NewsletterError as error:
             # The letter cannot be made: no worker can, and no other letter is the worse for it.
-            self._stopped = str(error)
-            self._listener.troubled(error)
+            self._leave(issue_id, str(error))
+            self._tell_once(error)
         else:
             if report is not None:
                 self._listener.delivered(shard, report)
-                self._stopped = report.stopped if report.stopped and not self._ending.is_set() else self._stopped
+                if report.stopped and not self._ending.is_set():
+                    self._leave(issue_id, report.stopped)
+
+    def _leave(self, issue_id: int, why: str) -> None:
+        """Do not go on with an issue; who stays tries again with every sweep, and one that is paused is nobody's."""
+        if not self._stays and self._store.issue_by_id(issue_id).state is IssueState.open:
+            self._stopped[issue_id] = why
+
+    def _tell_once(self, error: NewsletterError) -> None:
+        if str(error) != self._told:
+            self._told = str(error)
+            self._listener.troubled(error)
 
     def _progressed(self, progress: Progress) -> None:  # noqa: ARG002 - whatever it is, something happens
         self._pulse.beat()
@@ -281,43 +316,14 @@ class _Worker:
         await self._queue.drop_stalled()
         judge(self._app.parts())
         store.forget_shards()
-        for issue in store.unfinished():
+        # Those that wait for their hours wait by the ones that the project has now.
+        for issue in pipeline.to_finish(self._app.parts()):
             store.share_out(issue.id)
-        ready = store.ready_shards()
+        ready = [shard for shard in store.ready_shards() if shard.issue_id not in self._stopped]
         waiting = await self._queue.waiting()
         if new := [shard for shard in ready if (shard.issue_id, shard.number) not in waiting]:
             store.hand_out(jobs.hand_out, new)
         return ready
-
-    async def _due(self) -> None:
-        if any(digest.schedule for digest in self._app.config.digests):
-            await self._apart(self._send_due)
-        else:
-            await self._apart(self._tell)
-
-    async def _send_due(self, app: App, stop: asyncio.Event) -> None:
-        self._listener.looked(await send_due(app, None, watch=self._watch, stop=stop, enqueue=True))
-
-    async def _tell(self, app: App, stop: asyncio.Event) -> None:  # noqa: ARG002 - it does not take long
-        if (telling := await tell(app)) != Telling():
-            self._listener.looked(Looks(finished=(), looked=(), telling=telling))
-
-    async def _poll_due(self) -> None:
-        now, feeds = self._app.clock.now(), self._app.config.feeds
-        polls = self._store.polls([feed.url for feed in feeds])
-        for part in sorted({_part(feed.url) for feed in feeds if _is_due(polls.get(feed.url), now)}):
-            await self._queue.poll_soon(part)
-
-    async def _poll(self, part: int) -> None:
-        async def poll(app: App, stop: asyncio.Event) -> None:
-            feeds = [feed for feed in app.config.feeds if _part(feed.url) == part]
-            if feeds and not stop.is_set():
-                results = await pipeline.fetch(
-                    app.parts(), feeds, kind=Round.due, on_result=lambda _: self._pulse.beat()
-                )
-                self._listener.polled(results)
-
-        await self._safely(lambda: self._apart(poll))()
 
     def _safely(self, chore: Callable[[], Awaitable[object]]) -> jobs.Chore:
         """A chore of which nothing that goes wrong is raised: it is tried again a minute later."""
@@ -333,46 +339,24 @@ class _Worker:
             except StoreError as error:
                 self._fail(error)
             except NewsletterError as error:
-                self._listener.troubled(error)
+                self._tell_once(error)
 
         return run
-
-    async def _apart(self, work: Callable[[App, asyncio.Event], Awaitable[None]]) -> None:
-        """Do something that takes long on a thread of its own, so that no message waits for it."""
-        loop_of: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-        async def there() -> None:
-            stop = asyncio.Event()
-            loop_of.append((asyncio.get_running_loop(), stop))
-            app = App.open(self._app.config.path, clock=self._app.clock, ids=self._app.ids)
-            try:
-                await work(app, stop)
-            finally:
-                app.close()
-
-        async def pass_on() -> None:
-            await self._ending.wait()
-            for loop, stop in loop_of:
-                with suppress(RuntimeError):
-                    loop.call_soon_threadsafe(stop.set)
-
-        passing = asyncio.ensure_future(pass_on())
-        try:
-            await asyncio.to_thread(lambda: asyncio.run(there()))
-        finally:
-            passing.cancel()
 
     # ------------------------------------------------------------------ what is left
 
     def _left(self) -> Left:
         deferred = waiting = others = 0
+        reasons = list(self._stopped.values())
         for issue in self._store.unfinished():
             counts = self._store.counts(issue.id)
             later = self._store.postponed(issue.id)[0]
             deferred += counts.get(DeliveryState.deferred, 0)
             waiting += later
             others += sum(counts.get(state, 0) for state in UNSETTLED) - counts.get(DeliveryState.deferred, 0) - later
-        return Left(deferred=deferred, waiting=waiting, others=others, stopped=self._stopped)
+            if issue.state is IssueState.paused and issue.state_reason:
+                reasons.append(issue.state_reason)
+        return Left(deferred=deferred, waiting=waiting, others=others, stopped=next(iter(reasons), None))
 
 
 @asynccontextmanager
@@ -403,14 +387,11 @@ async def _opened(
         app.close()
 
 
-def _part(url: str) -> int:
-    """Which part of all hosts a feed's is in: no two workers ask one host at the same time."""
-    host = urlsplit(url).hostname or ""
-    return int.from_bytes(sha256(host.encode()).digest()[:2], "big") % _PARTS
-
-
-def _is_due(poll: Poll | None, now: datetime) -> bool:
-    return poll is None or (poll.paused is None and (poll.next_at is None or poll.next_at <= now))
+def _told_already(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What is left of a job when the database goes away is no news: whoever waits for the queue has said so."""
+    error = context.get("exception")
+    if not isinstance(error, Exception) or not jobs.is_about_the_database(error):
+        loop.default_exception_handler(context)
 
 
 def _refused(off: float) -> str:

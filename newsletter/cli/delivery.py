@@ -95,7 +95,8 @@ def retry(
         return
     _tell_left(session, done)
     if done.queued:
-        session.out.say(f"{plural(done.queued, 'message waits', 'messages wait')} for the next newsletter send")
+        whom = "the workers" if session.app.store.workers() else "the next newsletter send"
+        session.out.say(f"{plural(done.queued, 'message waits', 'messages wait')} for {whom}")
     else:
         session.out.say("there is nothing to try again")
 

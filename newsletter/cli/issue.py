@@ -206,12 +206,13 @@ def pause(session: Session, number: Number, digest: DigestFlag = None) -> None:
 
 
 def resume(session: Session, number: Number, digest: DigestFlag = None) -> None:
-    """Let a paused issue go on with the next send."""
+    """Let a paused issue go on: with the next send, or by the workers that there are."""
+    from newsletter.app.edit import resume as let_go_on
     from newsletter.app.status import find_issue
 
     issue = find_issue(session.app, number, digest)
-    session.app.store.resume(issue.id)
-    _tell(session, "resumed; newsletter send goes on with it", issue)
+    goes_on = let_go_on(session.app, issue)
+    _tell(session, f"resumed; {'the workers go' if goes_on else 'newsletter send goes'} on with it", issue)
 
 
 def cancel(session: Session, number: Number, digest: DigestFlag = None) -> None:
@@ -253,7 +254,7 @@ def resend(
     from newsletter.app.again import resend as send_again
     from newsletter.cli.report import report_json
     from newsletter.cli.stopping import until_stopped
-    from newsletter.model import DeliveryState
+    from newsletter.model import UNSETTLED, DeliveryState
 
     report, before = asyncio.run(
         until_stopped(
@@ -271,6 +272,9 @@ def resend(
         again = ", again: the same message, under the same Message-ID" if before is DeliveryState.sent else ""
         session.out.say(f"{name} sent to {to}{again}")
         return 0
+    if report.is_handed_out and state in UNSETTLED:
+        session.out.say(f"{name} to {to} is left to the workers, who are at that part of the issue")
+        return PARTLY
     session.out.say(f"{name} to {to}: {state}; newsletter explain {to} says why")
     return PARTLY
 

@@ -87,10 +87,7 @@ def send(
         if dry_run or test or note is not None or canary is not None or now or enqueue:
             raise UsageError("--due goes by the project's settings: of the other options only --yes may be with it")
         return _due(session, digest)
-    if sum(map(bool, (dry_run, test, enqueue))) > 1:
-        raise UsageError("of --dry-run, --test and --enqueue only one can be given")
-    if canary is not None and test:
-        raise UsageError("--canary is for sending: it cannot go with --test")
+    _require_one(dry_run=dry_run, test=bool(test), enqueue=enqueue, now=now, canary=canary is not None)
     if dry_run:
         return _dry_run(session, digest, note, canary)
     if test:
@@ -129,6 +126,16 @@ def send(
             )
         )
     return _report(session, sent)
+
+
+def _require_one(*, dry_run: bool, test: bool, enqueue: bool, now: bool, canary: bool) -> None:
+    """Raise UsageError where options contradict each other."""
+    if dry_run + test + enqueue > 1:
+        raise UsageError("of --dry-run, --test and --enqueue only one can be given")
+    if enqueue and now:
+        raise UsageError("workers keep to the hours, so --now cannot go with --enqueue", hint="leave --enqueue out")
+    if canary and test:
+        raise UsageError("--canary is for sending: it cannot go with --test")
 
 
 def _due(session: Session, digest: str | None) -> int:

@@ -25,6 +25,7 @@ class KeptTransport:
         self._per_connection = per_connection
         self._idle: deque[tuple[Carrier, float]] = deque()
         self._sweeping: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def open(self) -> Carrier:
         """One that is ready for messages.
@@ -43,7 +44,7 @@ class KeptTransport:
     async def keep(self, carrier: Carrier) -> None:
         """Have it back, or let it end."""
         is_spent = self._per_connection is not None and carrier.begun >= self._per_connection
-        if carrier.is_usable and not is_spent:
+        if carrier.is_usable and not is_spent and not self._is_closed:
             self._idle.append((carrier, asyncio.get_running_loop().time()))
             if self._sweeping is None or self._sweeping.done():
                 self._sweeping = asyncio.create_task(self._sweep())
@@ -51,7 +52,8 @@ class KeptTransport:
             await carrier.close()
 
     async def close(self) -> None:
-        """Take leave of the server."""
+        """Take leave of the server; what comes back later is not kept."""
+        self._is_closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
         while self._idle:

@@ -13,6 +13,7 @@ from newsletter.errors import StoreError
 from newsletter.model import UNSETTLED, Bar, Barred, Belonging, DeliveryState, Place
 from newsletter.store import tables as t
 from newsletter.store.base import Part
+from newsletter.store.fence import require_idle
 from newsletter.store.guard import unguard
 from newsletter.store.rows import Row
 
@@ -98,12 +99,14 @@ class Belongings(Part):
         Transaction: one write.
 
         Raises:
-            BusyError: another process is at work.
+            BusyError: another process is at work, or sends.
         """
         here = self._database.place(machine)
         now = self._clock.now()
         done = Adopted()
         with self._database.lock("send") as lock, self._database.write() as connection:
+            self._database.lock_table(connection, t.shards, "EXCLUSIVE")
+            require_idle(self._database, connection)
             found = read(connection) or self._new()
             unguard(self._database, connection)
             if sent:

@@ -1,8 +1,10 @@
 """The few who get an issue first: who they are, what came of it, and how their going first ends."""
 
 from dataclasses import asdict, replace
+from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from newsletter.model import Ahead, DeliveryState, IssueState
 from newsletter.store import tables as t
@@ -22,16 +24,7 @@ class Canaries(Part):
 
         Transaction: one read.
         """
-        d = t.deliveries.c
-        sample = (
-            sa.select(d.id, d.state, d.attempts, d.settled_at, d.next_attempt_at, d.last_code, d.last_reply)
-            .where(d.issue_id == issue_id, d.state.not_in(_OUT))
-            # Those who may have it first, where it waits for people's hours; else all have the same moment.
-            .order_by(d.queued_at, d.message_id)
-            .limit(first)
-            .subquery()
-        )
-        c = sample.c
+        c = _sample(issue_id, first).c
         deferred = c.state == DeliveryState.deferred
         with self._database.read() as connection:
             rows = connection.execute(
@@ -86,3 +79,24 @@ class Canaries(Part):
                 .values(state=IssueState.paused, state_reason=reason, canary=stopped)
             )
         return True
+
+
+def may_go_on(connection: Connection, issue_id: int, first: int, now: datetime) -> bool:
+    """Whether anything can be done for a canary now: not while each of its rows waits for a server or for its hours."""
+    c = _sample(issue_id, first).c
+    asleep = c.settled_at.is_(None) & (c.next_attempt_at > sa.bindparam("now", now, type_=c.next_attempt_at.type))
+    number, sleeping = connection.execute(sa.select(sa.func.count(), sa.func.count().filter(asleep))).one()
+    return bool(number == 0 or sleeping < number)
+
+
+def _sample(issue_id: int, first: int) -> sa.Subquery:
+    """The rows that go first."""
+    d = t.deliveries.c
+    return (
+        sa.select(d.id, d.state, d.attempts, d.settled_at, d.next_attempt_at, d.last_code, d.last_reply)
+        .where(d.issue_id == issue_id, d.state.not_in(_OUT))
+        # Those who may have it first, where it waits for people's hours; else all have the same moment.
+        .order_by(d.queued_at, d.message_id)
+        .limit(first)
+        .subquery()
+    )

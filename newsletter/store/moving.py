@@ -13,6 +13,7 @@ from newsletter.model import Belonging
 from newsletter.store.base import Part
 from newsletter.store.belonging import Belongings, read, write
 from newsletter.store.copying import clear, copy_rows, count_rows, lock_all, require_same, set_sequences
+from newsletter.store.fence import require_idle
 from newsletter.store.guard import guard, unguard
 
 
@@ -57,16 +58,20 @@ class Moving(Belongings):
         Transaction: one write in each; a small one in the other at the end.
 
         Raises:
-            BusyError: a send is at work on either.
+            BusyError: a send or a worker is at work on either.
             StoreError: the other is not empty, or what arrived is not what was sent: nothing has changed.
         """
         here, there = self._database, other._database  # noqa: SLF001 - a store like this one
         with self.sending(machine, follow=follow), here.lock("bounces"), there.lock("send") as their_lock:
             with here.write() as original:
+                # Before and after: whoever sends is not to be held up for nothing, nor to begin meanwhile.
+                require_idle(here, original)
                 lock_all(here, original)
+                require_idle(here, original)
                 mine = read(original) or self._new()
                 with there.write() as copy:
                     lock_all(there, copy)
+                    require_idle(there, copy)
                     unguard(there, copy)
                     if (number := count_rows(copy)) and not replacing:
                         raise StoreError(

@@ -21,10 +21,11 @@ from newsletter.store import schema
 from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.belonging import read
+from newsletter.store.canaries import may_go_on
 from newsletter.store.deliveries import is_ready
+from newsletter.store.fence import IS_LEASED, dead, holders, senders
 from newsletter.store.issues import locked
 from newsletter.store.leased import Leased
-from newsletter.store.lock import is_free
 from newsletter.store.sharing import CANARY, share_out
 
 #: How long a lease lasts that nobody renews.
@@ -33,7 +34,6 @@ LEASED: Final = timedelta(seconds=30)
 _s, _d, _i = t.shards.c, t.deliveries.c, t.issues.c
 #: Tokens grow with the database's clock, so that they go on growing where a row was deleted and made again.
 _MICROSECONDS: Final = sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
-_IS_LEASED: Final = _s.until > sa.func.clock_timestamp()
 #: An issue's canary goes before all others, and alone.
 _HAS_ITS_TURN: Final = sa.case((_s.number == CANARY, _i.canary.is_not(None)), else_=_i.canary.is_(None))
 
@@ -62,7 +62,7 @@ class Shards(Part):
         Transaction: one read.
         """
         wanted = (
-            sa.select(_s.issue_id, _s.number, _s.first_id, _s.last_id)
+            sa.select(_s.issue_id, _s.number, _s.first_id, _s.last_id, _i.canary)
             .join(t.issues, _i.id == _s.issue_id)
             .where(_i.state == IssueState.open, _HAS_ITS_TURN, (_s.number == CANARY) | self._something_ready())
             .order_by(_s.issue_id, _s.number)
@@ -71,10 +71,17 @@ class Shards(Part):
         if issue_id is not None:
             wanted = wanted.where(_s.issue_id == issue_id)
         with self._database.read() as connection:
-            dead = _dead(connection, _holders(connection))
-            is_free = _s.until.is_(None) | (_s.until <= sa.func.clock_timestamp()) | _s.holder.in_(dead)
-            rows = connection.execute(wanted.where(is_free)).all()
-        return [Shard(issue_id=row[0], number=row[1], first_id=row[2], last_id=row[3]) for row in rows]
+            gone = dead(connection, holders(connection))
+            is_free = _s.until.is_(None) | (_s.until <= sa.func.clock_timestamp()) | _s.holder.in_(gone)
+            now = self._clock.now()
+            free = [
+                row
+                for row in connection.execute(wanted.where(is_free)).all()
+                if row.number != CANARY or may_go_on(connection, row.issue_id, row.canary["first"], now)
+            ]
+        return [
+            Shard(issue_id=row.issue_id, number=row.number, first_id=row.first_id, last_id=row.last_id) for row in free
+        ]
 
     def lease_shard(self, issue_id: int, number: int, holder: str, on_unknown: OnUnknown) -> Lease | None:
         """Take a shard, if it is nobody's and its turn, and settle what its last holder left open.
@@ -105,22 +112,14 @@ class Shards(Part):
             if issue is None or issue.state is not IssueState.open or (issue.canary is None) == (number == CANARY):
                 return None
             row = connection.execute(
-                sa.select(t.shards, _IS_LEASED.label("is_leased")).where(mine).with_for_update()
+                sa.select(t.shards, IS_LEASED.label("is_leased")).where(mine).with_for_update()
             ).first()
-            if row is None or (row.is_leased and not _dead(connection, {row.holder})):
+            if row is None or (row.is_leased and not dead(connection, {row.holder})):
                 return None
             if number != CANARY and self._canary_is_out(connection, issue_id):
                 return None
-            token = connection.execute(
-                sa.update(t.shards)
-                .where(mine)
-                .values(
-                    token=sa.func.greatest(_s.token + 1, _MICROSECONDS),
-                    holder=holder,
-                    until=sa.func.clock_timestamp() + LEASED,
-                )
-                .returning(_s.token)
-            ).scalar_one()
+            until = sa.func.clock_timestamp() + LEASED
+            token = connection.execute(_taken(mine, holder=holder, until=until).returning(_s.token)).scalar_one()
             shard = Shard(issue_id=issue_id, number=number, first_id=row.first_id, last_id=row.last_id)
             self._recover(connection, shard, on_unknown)
         return Lease(shard=shard, holder=holder, token=token)
@@ -133,14 +132,15 @@ class Shards(Part):
         if not leases:
             return set()
         with self._database.write() as connection:
-            kept: set[Any] = set(
-                connection.execute(
+            kept = {
+                tuple(row)
+                for row in connection.execute(
                     sa.update(t.shards)
                     .where(sa.tuple_(_s.issue_id, _s.number, _s.token).in_(_names(leases)))
                     .values(until=sa.func.clock_timestamp() + LEASED)
                     .returning(_s.issue_id, _s.number, _s.token)
-                ).all()
-            )
+                )
+            }
         return {lease for lease in leases if _name(lease) not in kept}
 
     def give_back(self, lease: Lease) -> None:
@@ -154,6 +154,37 @@ class Shards(Part):
                 .where(sa.tuple_(_s.issue_id, _s.number, _s.token).in_(_names([lease])))
                 .values(holder=None, until=None)
             )
+
+    def recover_left(self, issue_id: int, on_unknown: OnUnknown) -> None:
+        """Settle what the dead left open of an issue, as `recover` does; what the living are sending stays theirs.
+
+        Transaction: one write.
+        """
+        with self._database.write() as connection:
+            locked(connection, issue_id)
+            share_out(connection, issue_id)
+            wanted = sa.select(t.shards, IS_LEASED.label("is_leased")).where(_s.issue_id == issue_id)
+            rows = connection.execute(wanted.order_by(_s.number).with_for_update()).all()
+            gone = dead(connection, {row.holder for row in rows if row.is_leased})
+            taken = [row for row in rows if row.is_leased and row.holder not in gone]
+            if any(row.number == CANARY for row in taken):
+                # Its rows are in the others.
+                return
+            for row in rows:
+                if row.number != CANARY and row not in taken:
+                    # Whoever had it opens no gate any more, should they wake.
+                    mine = (_s.issue_id == issue_id) & (_s.number == row.number)
+                    connection.execute(_taken(mine, holder=None, until=None))
+                    shard = Shard(issue_id=issue_id, number=row.number, first_id=row.first_id, last_id=row.last_id)
+                    self._recover(connection, shard, on_unknown)
+
+    def is_being_sent(self, issue_id: int) -> bool:
+        """Whether somebody has a shard of an issue, or its canary's.
+
+        Transaction: two reads.
+        """
+        with self._database.read() as connection:
+            return bool(senders(connection, issue_id))
 
     def leased(self, lease: Lease) -> Leased:
         """The outbox of a shard, for its holder."""
@@ -183,7 +214,7 @@ class Shards(Part):
         # For each shard a look at the index.  Whether an issue has anything left must not be asked here: the first such
         # row of a large one may be far away, and PostgreSQL would look for it once for each shard.
         left = sa.exists().where(_d.issue_id == _s.issue_id, _d.id.between(_s.first_id, _s.last_id), _UNSETTLED)
-        is_leased = sa.func.coalesce(_IS_LEASED, sa.false())
+        is_leased = sa.func.coalesce(IS_LEASED, sa.false())
         wanted = (
             sa.select(
                 _s.issue_id,
@@ -209,7 +240,7 @@ class Shards(Part):
             return connection.execute(sa.delete(t.shards).where(~left, _s.until.is_(None))).rowcount
 
     def senders(self) -> int:
-        """How many are sending just now.
+        """How many are sending just now; none that could be seen on SQLite.
 
         Transaction: two reads.
         """
@@ -236,9 +267,9 @@ class Shards(Part):
 
     def _canary_is_out(self, connection: Connection, issue_id: int) -> bool:
         """Whether somebody who sent to the first few may still be at it."""
-        wanted = sa.select(_s.holder).where(_s.issue_id == issue_id, _s.number == CANARY, _IS_LEASED)
+        wanted = sa.select(_s.holder).where(_s.issue_id == issue_id, _s.number == CANARY, IS_LEASED)
         holder = connection.execute(wanted).scalar()
-        return holder is not None and not _dead(connection, {holder})
+        return holder is not None and not dead(connection, {holder})
 
     def _recover(self, connection: Connection, shard: Shard, on_unknown: OnUnknown) -> None:
         resend = on_unknown is OnUnknown.resend
@@ -260,20 +291,10 @@ class Shards(Part):
 _UNSETTLED: Final = _d.state.in_(UNSETTLED)
 
 
-def senders(connection: Connection) -> set[str]:
-    """Who has a shard and lives."""
-    holders = _holders(connection)
-    return holders - _dead(connection, holders)
-
-
-def _holders(connection: Connection) -> set[str]:
-    """Who has a shard, alive or not."""
-    return set(connection.execute(sa.select(_s.holder).where(_IS_LEASED).distinct()).scalars())
-
-
-def _dead(connection: Connection, holders: Collection[str]) -> set[str]:
-    """Whose session with the database is gone."""
-    return {holder for holder in holders if is_free(connection, holder)}
+def _taken(mine: sa.ColumnElement[bool], *, holder: str | None, until: Any) -> sa.Update:
+    """A shard with a new token, higher than all before it."""
+    token = sa.func.greatest(_s.token + 1, _MICROSECONDS)
+    return sa.update(t.shards).where(mine).values(token=token, holder=holder, until=until)
 
 
 def _has_rest(connection: Connection, issue_id: int) -> bool:
