@@ -19,7 +19,7 @@ from newsletter.delivery.kept import KeptTransport
 from newsletter.delivery.known import know_links
 from newsletter.delivery.ports import Progress
 from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
-from newsletter.errors import BusyError, NewsletterError, StoreError
+from newsletter.errors import BusyError, NewsletterError, StoreError, TransportError
 from newsletter.model import UNSETTLED, Issue, IssueState, Lease, SendReport, Shard
 from newsletter.people.bounces.failures import judge_failures
 from newsletter.stages import Parts, Watch
@@ -31,6 +31,9 @@ _BEAT: Final = 5.0
 _LOOK: Final = 0.5
 #: So many looks are waited for a shard that somebody else has.
 _PATIENCE: Final = 40
+#: Whether a server that is left alone may be used again is asked after so many seconds at the latest.
+_ASK: Final = 15.0
+_ASKED_AGAIN: Final = "one message tries it out when its pause is over; newsletter status says when"
 #: A clock that is off by more is refused: what it says of when a message may go is not to be believed.
 CLOCK_OFF: Final = 60.0
 
@@ -126,6 +129,9 @@ class Hand:
         self.keeper = keeper
         self.smtp = smtp
         self.transport = KeptTransport(SmtpTransport(smtp), smtp.per_connection)
+        #: Until when the server need not be asked about, on the loop's clock, and why.
+        self._resting_until = 0.0
+        self._resting_why = ""
 
     async def deliver(
         self,
@@ -140,10 +146,13 @@ class Hand:
         Raises:
             SchemaError, StoreError: this process must send no more, or the database does not answer.
             MessageError: a rendering cannot be made into messages.
+            TransportError: the mail server is left alone for now, by all.
         """
         parts, store, loop = self.parts, self.parts.store, asyncio.get_running_loop()
         if self.keeper.is_clock_off:
             return None
+        if loop.time() < self._resting_until:
+            raise TransportError(self._resting_why, hint=_ASKED_AGAIN)
         lease = store.lease_shard(shard.issue_id, shard.number, self.keeper.who, parts.on_unknown)
         if lease is None:
             return None
@@ -151,6 +160,8 @@ class Hand:
         follow = asyncio.ensure_future(_following(stop, ending))
         try:
             with self.keeper.holding(lease, lambda: _set(loop, ending)):
+                # A name for each shard: of those that are sent at once here, one tries the server out.
+                self._ask(f"{self.keeper.who}/{shard.issue_id}/{shard.number}")
                 issue = store.issue_by_id(shard.issue_id)
                 report = await deliver_in_turn(
                     issue,
@@ -166,10 +177,27 @@ class Hand:
                 )
         finally:
             follow.cancel()
+        if report.is_server_down:
+            who = f"{self.keeper.who}/{shard.issue_id}/{shard.number}"
+            store.server_failed(self.smtp.server, who, report.stopped or "")
         if issue.canary is not None and store.issue_by_id(issue.id).canary is None:
             # The others need not wait for the next sweep.
             hand_on(parts, issue)
         return None if ending.is_set() and not stop.is_set() else report
+
+    def _ask(self, who: str) -> None:
+        """Make sure that the mail server may be used.
+
+        Raises:
+            TransportError: it has failed, or wants less, and the others have heard of it.
+        """
+        store, server = self.parts.store, self.smtp.server
+        if not (wait := store.ask_server(server, who)):
+            return
+        reason = next((one.reason for one in store.open_circuits() if one.server == server), "")
+        self._resting_until = asyncio.get_running_loop().time() + min(wait, _ASK)
+        self._resting_why = f"the mail server {server} is left alone for now: {reason}"
+        raise TransportError(self._resting_why, hint=_ASKED_AGAIN)
 
 
 async def _following(stop: asyncio.Event, ending: asyncio.Event) -> None:
@@ -355,7 +383,10 @@ class _Share:
             return self._report(f"{words}: nothing is sent from here", "set it (NTP), or send from another machine")
         while not self._stop.is_set():
             self._store.share_out(self._issue.id)
-            report = await self._next()
+            try:
+                report = await self._next()
+            except TransportError as error:
+                return self._report(str(error), error.hint)
             if report is not None and report.stopped and not self._stop.is_set():
                 return self._report(report.stopped, report.hint)
             if report is None and not self._store.is_being_sent(self._issue.id):

@@ -288,11 +288,12 @@ class _Worker:
         except StoreError as error:
             self._fail(error)
         except NewsletterError as error:
-            # The letter cannot be made: no worker can, and no other letter is the worse for it.
+            # The letter cannot be made, or the server is left alone: no worker can, and what else there is may go on.
             self._leave(issue_id, str(error))
             self._tell_once(error)
         else:
             if report is not None:
+                self._told = "" if report.sent_now else self._told
                 self._listener.delivered(shard, report)
                 if report.stopped and not self._ending.is_set():
                     self._leave(issue_id, report.stopped)
