@@ -239,8 +239,9 @@ def _schema(connection: "Connection") -> str:
 
 
 def _is_there(connection: "Connection", schema: str) -> bool:
-    wanted = "SELECT to_regclass(%s) IS NOT NULL"
-    return bool(connection.exec_driver_sql(wanted, (f'"{schema}".procrastinate_jobs',)).scalar_one())
+    # Not to_regclass(): what a session has once looked for and not found it may remember for the whole transaction.
+    wanted = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'procrastinate_jobs')"
+    return bool(connection.exec_driver_sql(wanted, (schema,)).scalar_one())
 
 
 @contextmanager
