@@ -161,10 +161,11 @@ class _Worker:
         self._ending = asyncio.Event()
         self._failure: NewsletterError | None = None
         self._stopped: str | None = None
-        url, schema = self._store.queue(jobs.prepare)
+        url, schema, lines = self._store.queue(jobs.prepare)
         self._queue = jobs.Queue(
             url,
             schema,
+            lines,
             deliver=self._deliver,
             poll=self._poll,
             chores={
