@@ -23,6 +23,7 @@ from newsletter.errors import BusyError, NewsletterError, StoreError, TransportE
 from newsletter.model import UNSETTLED, Issue, IssueState, Lease, SendReport, Shard
 from newsletter.people.bounces.failures import judge_failures
 from newsletter.stages import Parts, Watch
+from newsletter.store.shards import LEASED
 from newsletter.store.working import Presence
 
 #: Seconds between two signs of life; a lease lasts several of them.
@@ -107,12 +108,18 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._over.wait(_BEAT):
+            # If there is no answer for so long, none comes: then nobody shall wait for one, this thread least of all.
+            watch = threading.Timer(LEASED.total_seconds(), self._store.hang_up)
+            watch.daemon = True
+            watch.start()
             try:
                 self.beat()
             except NewsletterError as error:
                 self.trouble = error
             else:
                 self.trouble = None
+            finally:
+                watch.cancel()
 
 
 class Hand:

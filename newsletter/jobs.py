@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from newsletter.errors import NewsletterError
 
 if TYPE_CHECKING:
     import procrastinate
+    import psycopg
     from sqlalchemy.engine import URL, Connection
 
 #: Seconds between two looks at the queue, where nothing is in it.
@@ -33,6 +34,18 @@ _HINT: Final = "pip install 'newsletter-press[scale]'"
 _LONGEST_NAME: Final = 63
 
 Chore = Callable[[], Awaitable[None]]
+
+
+class Lines(Protocol):
+    """What the connections with the database have in common, those of the queue too (`store.lines`)."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What every session with the server runs with."""
+        ...
+
+    def add(self, connection: Any) -> None:
+        """Have one more that can be given up."""
 
 
 def is_installed() -> bool:
@@ -90,7 +103,7 @@ def hand_out(connection: "Connection", shards: Sequence[tuple[int, int]]) -> int
     schema = _schema(connection)
     if not _is_there(connection, schema):
         return 0
-    deliver = _app("").configure_task(_DELIVER, queue=_DISPATCH, connection=connection.connection.driver_connection)
+    deliver = _writing().configure_task(_DELIVER, queue=_DISPATCH, connection=connection.connection.driver_connection)
     jobs: list[dict[str, Any]] = [{"issue": issue, "shard": number} for issue, number in shards]
     with _within(connection, schema):
         deliver.batch_defer(*jobs)
@@ -103,6 +116,7 @@ class Queue:
     Args:
         url: the database's, with its password.
         schema: of the queue, as `prepare` says.
+        lines: what its connections are added to.
         deliver: sends a shard, given the issue's id and the shard's number; raises nothing.
         chores: what is to be done once a minute by one of all workers, by name; raise nothing.
         poll: asks the feeds of one part of all hosts, given its number; raises nothing.
@@ -112,6 +126,7 @@ class Queue:
         self,
         url: "URL",
         schema: str,
+        lines: Lines,
         *,
         deliver: Callable[[int, int], Awaitable[None]],
         chores: Mapping[str, Chore],
@@ -122,7 +137,7 @@ class Queue:
             logging.getLogger(name).addHandler(logging.NullHandler())
             logging.getLogger(name).propagate = False
         conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._dispatch, self._chores = _app(conninfo, schema), _app(conninfo, schema)
+        self._dispatch, self._chores = _app(conninfo, schema, lines), _app(conninfo, schema, lines)
 
         @self._dispatch.task(name=_DELIVER, queue=_DISPATCH)
         async def deliver_shard(issue: int, shard: int) -> None:
@@ -147,6 +162,7 @@ class Queue:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Be connected as long as the block lasts; all that follows wants it."""
+        asyncio.get_running_loop().set_exception_handler(_unless_told)
         async with self._dispatch.open_async(), self._chores.open_async():
             yield
 
@@ -217,16 +233,37 @@ class Queue:
         return len(stalled)
 
 
-def _app(conninfo: str, schema: str = "") -> "procrastinate.App":
-    """An app of procrastinate's; without an address it only writes jobs into transactions of others."""
+def _unless_told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave out what procrastinate drops when the database goes away: jobs whose end it could not write down."""
+    error = context.get("exception")
+    if not (isinstance(error, Exception) and is_about_the_database(error)):
+        loop.default_exception_handler(context)
+
+
+def _writing() -> "procrastinate.App":
+    """An app of procrastinate's that only writes jobs into transactions of others."""
     try:
         import procrastinate
     except ImportError as error:
         raise NewsletterError(_MISSING, hint=_HINT) from error
-    if not conninfo:
-        return procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+    return procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+
+
+def _app(conninfo: str, schema: str, lines: Lines) -> "procrastinate.App":
+    """An app of procrastinate's with connections of its own."""
+    import procrastinate
+
+    async def configure(connection: "psycopg.AsyncConnection[Any]") -> None:
+        lines.add(connection)
+
+    settings = {"search_path": f'"{schema}"', **lines.settings}
     connector = procrastinate.PsycopgConnector(
-        conninfo=conninfo, kwargs={"options": f'-c search_path="{schema}"'}, min_size=1, max_size=4, timeout=10.0
+        conninfo=conninfo,
+        kwargs={"options": " ".join(f"-c {name}={value}" for name, value in settings.items())},
+        configure=configure,
+        min_size=1,
+        max_size=4,
+        timeout=10.0,
     )
     return procrastinate.App(connector=connector)
 
@@ -259,7 +296,7 @@ def _make_schema(connection: "Connection", schema: str) -> None:
 
 
 def _is_there(connection: "Connection", schema: str) -> bool:
-    # Read from the catalog itself: to_regclass() may go by what the session knew before it waited for the lock.
+    # Not to_regclass(): what a session has once looked for and not found it may remember for the whole transaction.
     wanted = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'procrastinate_jobs')"
     return bool(connection.exec_driver_sql(wanted, (schema,)).scalar_one())
 

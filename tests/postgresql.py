@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,9 @@ class Server:
         self.run(f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A PostgreSQL of our own on a Unix socket, started at the first test that wants it."""
+@contextmanager
+def started() -> Iterator[Server]:
+    """A PostgreSQL of our own on a Unix socket, as long as the block lasts."""
     with warnings.catch_warnings():
         # The package looks for XDG_RUNTIME_DIR when it is imported, and says so.
         warnings.simplefilter("ignore")
@@ -60,6 +61,13 @@ def postgres() -> Iterator[Server]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL for all tests, started at the first that wants it."""
+    with started() as server:
+        yield server
 
 
 @pytest.fixture

@@ -163,10 +163,11 @@ class _Worker:
             ending=self._ending,
             poll_soon=lambda part: self._queue.poll_soon(part),  # noqa: PLW0108 - there is no queue yet
         )
-        url, schema = self._store.queue(jobs.prepare)
+        url, schema, lines = self._store.queue(jobs.prepare)
         self._queue = jobs.Queue(
             url,
             schema,
+            lines,
             deliver=self._deliver,
             poll=lambda part: self._safely(lambda: chores.poll(part))(),
             chores={

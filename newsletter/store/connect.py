@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -27,11 +27,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from newsletter.errors import StoreError
 from newsletter.model import Place
 from newsletter.store.hands import Hands, OwnThread
+from newsletter.store.lines import PATIENCE, Lines, watched
 from newsletter.store.lock import Held, advisory_lock, file_lock, number_beside
 from newsletter.store.trouble import damaged, explained
 
-#: How long a transaction waits for another process before it gives up.
-PATIENCE: Final = 10.0
 #: So many free pages are given back at once.
 _PAGES: Final = 2000
 _OLDEST_SQLITE = (3, 34)
@@ -104,6 +103,11 @@ class Database(ABC):
         """Lock a table for the rest of the transaction; SQLite's write lock does it for all of them."""
         if not self.is_sqlite:
             connection.exec_driver_sql(f"LOCK TABLE {table.name} IN {mode} MODE{'' if wait else ' NOWAIT'}")
+
+    def take_time(self, connection: Connection) -> None:
+        """Let a transaction that only reads go at the pace of whoever is given what it reads."""
+        if not self.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
     @abstractmethod
     def lock(self, name: str) -> AbstractContextManager[Held]:
@@ -253,7 +257,7 @@ class Postgresql(Database):
         name = url.set(drivername="postgresql").render_as_string(hide_password=True)
         try:
             engine = sa.create_engine(
-                url.set(drivername="postgresql+psycopg"),
+                watched(url.set(drivername="postgresql+psycopg")),
                 pool_pre_ping=True,
                 pool_use_lifo=True,
                 hide_parameters=True,
@@ -263,7 +267,8 @@ class Postgresql(Database):
                 "PostgreSQL needs the package psycopg, which is not installed here",
                 hint="pip install 'newsletter-press[postgres]'",
             ) from error
-        event.listen(engine, "connect", _configure_session)
+        self.lines = Lines()
+        event.listen(engine, "connect", self.lines.configure)
         super().__init__(engine, name)
 
     def lock(self, name: str) -> AbstractContextManager[Held]:
@@ -432,13 +437,3 @@ def _require_usable(path: Path) -> None:
     if status.st_size == 0:
         # A new database is never seen empty (`schema.make_file`): this one lost what it had.
         raise damaged(str(path), "it is empty")
-
-
-def _configure_session(connection: Any, record: object) -> None:  # noqa: ARG001
-    """Settings every session of PostgreSQL runs with."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET TIME ZONE 'UTC'")
-        cursor.execute(f"SET lock_timeout = '{PATIENCE:.0f}s'")
-        # A commit that has returned is on disk, whatever the server's default says.
-        cursor.execute("SET synchronous_commit = on")
-    connection.commit()

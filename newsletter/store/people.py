@@ -68,6 +68,7 @@ class People(Part):
             yield from self._in_pages(wanted)
             return
         with self._database.read() as connection:
+            self._database.take_time(connection)
             streaming = connection.execution_options(yield_per=CHUNK, stream_results=True)
             # Left early, it is closed here and not by the garbage collector.
             with streaming.execute(wanted) as found:

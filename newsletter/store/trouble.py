@@ -35,6 +35,7 @@ _POSTGRESQL = {
     "53100": ("cannot grow: its disk is full", "make room and run the same command again: nothing is lost"),
     "53300": ("has no connection left", "raise max_connections, or run fewer workers"),
     "25006": ("is read-only", "use the primary server, not a replica"),
+    "25P03": ("has not waited any longer for this program", "run the same command again: nothing is lost"),
     "28": ("refuses the user or the password", "look at user and password in `store`, or in NEWSLETTER_STORE"),
     "3D": ("does not exist", "create it: createdb NAME"),
     "42501": ("refuses what the user is not allowed to do", "grant the user the right to create and write tables"),

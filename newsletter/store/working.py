@@ -13,6 +13,8 @@ from newsletter.errors import BusyError
 from newsletter.model import Shard, Worker
 from newsletter.store import tables as t
 from newsletter.store.base import Part
+from newsletter.store.connect import Postgresql
+from newsletter.store.lines import Lines
 from newsletter.store.lock import is_free, lock_number
 from newsletter.store.trouble import explained
 
@@ -115,13 +117,21 @@ class Working(Part):
         """What messages call the database; without a password."""
         return self._database.name
 
-    def queue(self, prepare: Callable[[Connection], str]) -> tuple[URL, str]:
+    def queue(self, prepare: Callable[[Connection], str]) -> tuple[URL, str, Lines]:
         """Where the queue is, its password with it; `prepare` makes it, and says what it is called.
+
+        Its connections are to be among the lines that `hang_up` cuts.
 
         Transaction: one write.
         """
+        assert isinstance(self._database, Postgresql)
         with self._database.write() as connection:
-            return self._database.engine.url, prepare(connection)
+            return self._database.engine.url, prepare(connection), self._database.lines
+
+    def hang_up(self) -> None:
+        """Give up all connections with the database, from any thread: who waits for an answer learns that none comes."""
+        assert isinstance(self._database, Postgresql)
+        self._database.lines.cut()
 
     def hand_out(
         self, hand_out: Callable[[Connection, Sequence[tuple[int, int]]], object], shards: Collection[Shard]

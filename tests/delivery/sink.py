@@ -111,14 +111,15 @@ class Sink:
         self.connections += 1
         self.open_now += 1
         self.most_open = max(self.most_open, self.open_now)
-        self.note({"session": "begins"})
+        number = self.connections
+        self.note({"session": "begins", "connection": number})
         try:
-            await _Session(self, reader, writer, self.connections).talk()
+            await _Session(self, reader, writer, number).talk()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
         finally:
             self.open_now -= 1
-            self.note({"session": "ends"})
+            self.note({"session": "ends", "connection": number})
             self._sessions.discard(task)
             writer.close()
 
@@ -130,13 +131,14 @@ class Sink:
         self._visits[name, recipient] += 1
         return self._visits[name, recipient]
 
-    def take(self, sender: str, recipient: str, raw: bytes) -> None:
+    def take(self, sender: str, recipient: str, raw: bytes, connection: int) -> None:
         """Write a message down before anybody is told that it was accepted."""
         accepted = Accepted(sender=sender, recipient=recipient, raw=raw)
         if self._log is None:
             self.accepted.append(accepted)
             return
-        self.note({"to": recipient, "id": accepted.message_id, "sha256": sha256(raw).hexdigest()})
+        hashed = sha256(raw).hexdigest()
+        self.note({"to": recipient, "id": accepted.message_id, "sha256": hashed, "connection": connection})
 
     def note(self, line: dict[str, object]) -> None:
         """Append a line to the log, if there is one."""
@@ -242,7 +244,7 @@ class _Session:
         if taken or forget:
             self.forget()
         if taken:
-            self.sink.take(sender, recipient, raw)
+            self.sink.take(sender, recipient, raw, self.number)
         await self.reply((script or "250 2.0.0 taken").removeprefix("take "))
 
     def forget(self) -> None:

@@ -79,7 +79,7 @@ def sent(office: Office, issue: Issue, answer: str | None) -> list[bytes]:
     seen: list[bytes] = []
 
     class Watching(Sink):
-        def take(self, sender: str, recipient: str, raw: bytes) -> None:
+        def take(self, sender: str, recipient: str, raw: bytes, connection: int) -> None:
             seen.append(raw)
 
     async def run() -> None:
