@@ -6,10 +6,8 @@ other; a process that dies leaves its shard to the others (docs/adr/0030-shards.
 """
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -19,15 +17,12 @@ from newsletter.delivery.kept import KeptTransport
 from newsletter.delivery.known import know_links
 from newsletter.delivery.ports import Progress
 from newsletter.delivery.smtp import SmtpSettings, SmtpTransport
-from newsletter.errors import BusyError, NewsletterError, StoreError, TransportError
-from newsletter.model import UNSETTLED, Issue, IssueState, Lease, SendReport, Shard
+from newsletter.errors import BusyError, TransportError
+from newsletter.keeper import Identity, Keeper, at_work, clock_words
+from newsletter.model import UNSETTLED, Issue, IssueState, SendReport, Shard
 from newsletter.people.bounces.failures import judge_failures
 from newsletter.stages import Parts, Watch
-from newsletter.store.shards import LEASED
-from newsletter.store.working import Presence
 
-#: Seconds between two signs of life; a lease lasts several of them.
-_BEAT: Final = 5.0
 #: Seconds between two looks at what others do with the last shards of an issue.
 _LOOK: Final = 0.5
 #: So many looks are waited for a shard that somebody else has.
@@ -35,91 +30,6 @@ _PATIENCE: Final = 40
 #: Whether a server that is left alone may be used again is asked after so many seconds at the latest.
 _ASK: Final = 15.0
 _ASKED_AGAIN: Final = "one message tries it out when its pause is over; newsletter status says when"
-#: A clock that is off by more is refused: what it says of when a message may go is not to be believed.
-CLOCK_OFF: Final = 60.0
-
-
-class Keeper:
-    """Says in a thread of its own that a process lives, and keeps its leases, whatever the event loop is at.
-
-    Args:
-        parts: what to work with.
-        presence: the process's session.
-        who: its id.
-        concurrency: how many shards it sends at once.
-    """
-
-    def __init__(self, parts: Parts, presence: Presence, who: str, concurrency: int) -> None:
-        self.who = who
-        self.concurrency = concurrency
-        #: How far this machine's clock is ahead of the database's, in seconds.
-        self.clock_off = 0.0
-        #: Why the database could not be told the last time; None if it could.
-        self.trouble: NewsletterError | None = None
-        self._store = parts.store
-        self._presence = presence
-        self._held: dict[Lease, Callable[[], None]] = {}
-        self._turn = threading.Lock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-
-    @contextmanager
-    def keeping(self) -> Iterator[None]:
-        """Do so as long as the block lasts."""
-        self.beat()
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            self._thread.join()
-
-    @contextmanager
-    def holding(self, lease: Lease, lost: Callable[[], None]) -> Iterator[None]:
-        """Keep a lease as long as the block lasts, then give it back; `lost` is called, in the thread, if it is another's."""
-        with self._turn:
-            self._held[lease] = lost
-        try:
-            yield
-        finally:
-            with self._turn:
-                self._held.pop(lease, None)
-            # What cannot be given back ends by itself.
-            with suppress(StoreError):
-                self._store.give_back(lease)
-
-    def beat(self) -> None:
-        """Give a sign of life now.
-
-        Raises:
-            StoreError: the database does not answer.
-        """
-        self._presence.keep()
-        with self._turn:
-            held = dict(self._held)
-        for lease in self._store.renew_leases(held.keys()):
-            held[lease]()
-        self.clock_off = self._store.beat(self.who, concurrency=self.concurrency)
-
-    @property
-    def is_clock_off(self) -> bool:
-        """Whether this machine's clock cannot be believed."""
-        return abs(self.clock_off) > CLOCK_OFF
-
-    def _run(self) -> None:
-        while not self._over.wait(_BEAT):
-            # If there is no answer for so long, none comes: then nobody shall wait for one, this thread least of all.
-            watch = threading.Timer(LEASED.total_seconds(), self._store.hang_up)
-            watch.daemon = True
-            watch.start()
-            try:
-                self.beat()
-            except NewsletterError as error:
-                self.trouble = error
-            else:
-                self.trouble = None
-            finally:
-                watch.cancel()
 
 
 class Hand:
@@ -219,7 +129,7 @@ def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
 
 
 async def share(
-    parts: Parts, issues: Sequence[Issue], smtp: SmtpSettings, *, me: "Identity", watch: Watch, stop: asyncio.Event
+    parts: Parts, issues: Sequence[Issue], smtp: SmtpSettings, *, me: Identity, watch: Watch, stop: asyncio.Event
 ) -> list[SendReport]:
     """Send our share of issues that were handed out, until nothing of them is left that may go now.
 
@@ -244,7 +154,7 @@ async def share_one(
     row: int,
     smtp: SmtpSettings,
     *,
-    me: "Identity",
+    me: Identity,
     on_progress: Callable[[Progress], None],
     stop: asyncio.Event,
 ) -> SendReport:
@@ -285,31 +195,6 @@ async def _rest(stop: asyncio.Event) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_LOOK):
             await stop.wait()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """What a process is called, where others see it."""
-
-    who: str
-    host: str
-    pid: int
-    version: str
-
-
-@contextmanager
-def at_work(parts: Parts, me: Identity, *, concurrency: int) -> Iterator[Keeper]:
-    """Be one of those who send, as long as the block lasts.
-
-    Raises:
-        StoreError: the database does not answer.
-        NewsletterError: this machine's clock cannot be believed.
-    """
-    store = parts.store
-    with store.at_work(me.who, host=me.host, pid=me.pid, version=me.version, concurrency=concurrency) as presence:
-        keeper = Keeper(parts, presence, me.who, concurrency)
-        with keeper.keeping():
-            yield keeper
 
 
 async def alone(parts: Parts, issue: Issue, smtp: SmtpSettings, watch: Watch, stop: asyncio.Event) -> SendReport:
@@ -362,11 +247,6 @@ def judge(parts: Parts) -> None:
     """Judge what servers have refused, unless somebody is at it."""
     with suppress(BusyError), parts.store.lock("judging"):
         judge_failures(parts.store, parts.bounce_rules, clock=parts.clock)
-
-
-def clock_words(off: float) -> str:
-    """What is wrong with a clock that is off by so many seconds."""
-    return f"this machine's clock is {abs(off):,.0f} s {'ahead of' if off > 0 else 'behind'} the database's"
 
 
 class _Share:

@@ -22,7 +22,7 @@ from newsletter.delivery.canary import canary_for
 from newsletter.delivery.deliver import Progress, deliver
 from newsletter.delivery.known import know_links
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.dispatch import Identity, alone, hand_on, hand_out, share_one
+from newsletter.dispatch import alone, hand_on, hand_out, share_one
 from newsletter.feeds.fetch import fetch_each
 from newsletter.feeds.pictures import fetch_pictures, to_ask_for
 from newsletter.feeds.settling import settled
@@ -32,6 +32,7 @@ from newsletter.issues.filters import Filters
 from newsletter.issues.fingerprint import seen_letter
 from newsletter.issues.illustrate import illustrated
 from newsletter.issues.render import Renderings
+from newsletter.keeper import Identity
 from newsletter.model import (
     Canary,
     DeliveryState,

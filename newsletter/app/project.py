@@ -22,13 +22,13 @@ from newsletter.delivery.dkim import Signer
 from newsletter.delivery.limits import Rate
 from newsletter.delivery.returnpath import SECRET_NAME, ReturnPath
 from newsletter.delivery.smtp import SmtpSettings
-from newsletter.dispatch import Identity
 from newsletter.errors import ConfigError, NewsletterError
 from newsletter.feeds.asking import FetchLimits, Secret
 from newsletter.feeds.workers import workers
 from newsletter.hours import Hours
 from newsletter.issues.digest import DigestRules
 from newsletter.issues.render import Masthead, Templates, default_templates
+from newsletter.keeper import Identity
 from newsletter.model import Barred, Feed, Subscriber
 from newsletter.people.file import FileRoster
 from newsletter.people.roster import Roster, not_there

@@ -9,7 +9,7 @@ from typing import Final
 from newsletter import __version__
 from newsletter.app.project import App
 from newsletter.delivery.limits import OTHERS, Rate
-from newsletter.dispatch import CLOCK_OFF
+from newsletter.keeper import CLOCK_OFF
 from newsletter.model import UNSETTLED, Issue, IssueState, OpenCircuit, SendRate, Shares, Worker
 from newsletter.text import duration, per_second
 

@@ -21,8 +21,9 @@ from newsletter.app.pulse import Pulse
 from newsletter.app.send import require_shared
 from newsletter.clock import Clock, SystemClock
 from newsletter.delivery.ports import Progress
-from newsletter.dispatch import Hand, at_work, clock_words, judge
+from newsletter.dispatch import Hand, judge
 from newsletter.errors import BusyError, MovedError, NewsletterError, SchemaError, StoreError
+from newsletter.keeper import at_work, clock_words
 from newsletter.model import UNSETTLED, DeliveryState, IssueState, SendReport, Shard
 from newsletter.stages import Watch
 from newsletter.text import one_line

@@ -7,9 +7,9 @@ from newsletter import __version__, jobs
 from newsletter.app.check.finding import Finding
 from newsletter.app.project import App
 from newsletter.app.spread import OFF, Spread, spread
-from newsletter.dispatch import CLOCK_OFF, clock_words
 from newsletter.errors import NewsletterError
 from newsletter.issues.check import Level
+from newsletter.keeper import CLOCK_OFF, clock_words
 from newsletter.store import Store
 
 _SET_IT: Final = "set it, with NTP say (timedatectl set-ntp true)"
