@@ -149,7 +149,9 @@ def copy(
         session.out.data({"store": found.moved.where, "rows": found.moved.rows, "written": found.said is not None})
     session.out.say(f"{plural(found.moved.total, 'row')} copied to {found.moved.where} and compared")
     if found.said is not None:
-        session.out.say(f"newsletter.yaml says so: store: {found.said}; what runs (run, serve) must be started again")
+        session.out.say(
+            f"newsletter.yaml says so: store: {found.said}; what runs (run, serve, worker) must be started again"
+        )
     if found.hint is not None:
         session.out.warn("newsletter.yaml does not name the new database yet", found.hint)
     return 0

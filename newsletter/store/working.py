@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.errors import BusyError
 from newsletter.model import Shard, Worker
+from newsletter.store import schema
 from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.connect import Postgresql
@@ -147,9 +148,13 @@ class Working(Part):
         """Say that a worker is there; returns how far this machine's clock is ahead of the database's, in seconds.
 
         Transaction: one read, one write.
+
+        Raises:
+            SchemaError: another version of the program has changed the database.
         """
         off = self.clock_off()
         with self._database.write() as connection:
+            schema.require_revision(connection, self._database.name)
             connection.execute(
                 sa.update(t.workers)
                 .where(_w.id == who)
