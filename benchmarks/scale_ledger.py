@@ -1,8 +1,8 @@
 """What a million deliveries cost on PostgreSQL: `python -m benchmarks.scale_ledger`.
 
 One issue of so many rows, written by one INSERT, and the jobs that bring it to
-workers; then several processes, each with the store's own outbox writer,
-announce and settle rows of their own as fast as the database takes them
+workers; then several processes lease shards and announce and settle what is in
+them through the store's own outbox writer, as fast as the database takes it
 (nothing is mailed).  Beside the rates: bytes of tables and of the log (WAL) for
 a delivery, the row versions left behind, and how long a vacuum takes.
 `--quick` does it with 20,000 rows.
@@ -10,21 +10,28 @@ a delivery, the row versions left behind, and how long a vacuum takes.
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
+import sqlalchemy as sa
+
 from benchmarks.memory import freeze
 from benchmarks.postgresql import Server, postgresql
+from newsletter import jobs
 from newsletter.clock import Ids, SystemClock
-from newsletter.model import DeliveryState, Settlement
+from newsletter.model import DeliveryState, OnUnknown, Settlement, Shard
 from newsletter.store import Store
+from newsletter.store.leased import Leased
+from newsletter.store.sharing import SIZE, share_out
 
-#: Deliveries in a shard, as `newsletter worker` leases them.
-SHARD = 500
+#: The id of the one issue.
+ISSUE = 1
 #: Seconds after which a process is given up.
 _LONGEST = 900.0
 
@@ -69,31 +76,26 @@ def table(server: Server, url: str) -> Table:
 
 
 def fill(url: str, rows: int) -> tuple[float, float, float]:
-    """Write all rows and their jobs in one transaction; seconds for rows, for links, and for jobs."""
-    import procrastinate
-    import psycopg
-    from procrastinate.types import JSONValue
-
-    app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url))
-    with app.open():
-        if not app.check_connection():
-            app.schema_manager.apply_schema()
-    with psycopg.connect(url) as connection:
+    """Write all rows and their jobs in one transaction; seconds for rows, for links, and for shards with their jobs."""
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        jobs.prepare(connection)
+    with engine.begin() as connection:
         begun = time.perf_counter()
-        connection.execute(_COPIES, {"rows": rows})
+        connection.exec_driver_sql(_COPIES, {"rows": rows})
         written = time.perf_counter()
-        connection.execute(_LINKS)
+        connection.exec_driver_sql(_LINKS)
         linked = time.perf_counter()
-        jobs: list[dict[str, JSONValue]] = [{"issue": 1, "shard": number} for number in range(1, -(-rows // SHARD) + 1)]
-        app.configure_task("deliver_shard", queue="shards", connection=connection).batch_defer(*jobs)
+        jobs.hand_out(connection, share_out(connection, ISSUE))
         deferred = time.perf_counter()
+    engine.dispose()
     return written - begun, linked - written, deferred - linked
 
 
 # -------------------------------------------------------------------------------------- acknowledge
 
 
-async def acknowledge(store: Store, ids: Sequence[int], at_once: int) -> None:
+async def acknowledge(outbox: Leased, ids: range, at_once: int) -> None:
     """Announce and settle each, so many on the way at a time, as so many connections would."""
     todo = iter(ids)
 
@@ -105,27 +107,37 @@ async def acknowledge(store: Store, ids: Sequence[int], at_once: int) -> None:
                 Settlement(delivery_id=id_, state=DeliveryState.sent, code=250, reply="2.0.0 Ok: queued as 4Xk2Lm0Zq9")
             )
 
-    with store.outbox_writer(loop=asyncio.get_running_loop()) as writer:
+    with outbox.outbox_writer(loop=asyncio.get_running_loop()) as writer:
         await asyncio.gather(*(connection() for _ in range(at_once)))
 
 
-def _child(pipe: Connection, url: str, ids: range, at_once: int) -> None:
-    with Store.open(url, clock=SystemClock(), ids=Ids()) as store:
+def _child(pipe: Connection, url: str, shards: Sequence[Shard], at_once: int) -> None:
+    who = Ids().token()
+    with (
+        Store.open(url, clock=SystemClock(), ids=Ids()) as store,
+        store.at_work(who, host="here", pid=os.getpid(), version="0", concurrency=1),
+    ):
         pipe.send(0)
         pipe.recv()
         before = time.process_time()
-        asyncio.run(acknowledge(store, ids, at_once))
+        for shard in shards:
+            lease = store.lease_shard(shard.issue_id, shard.number, who, OnUnknown.resend)
+            if lease is None:
+                sys.exit(f"error: shard {shard.number} is somebody else's")
+            ids = range(lease.shard.first_id, lease.shard.last_id + 1)
+            asyncio.run(acknowledge(store.leased(lease), ids, at_once))
+            store.give_back(lease)
         pipe.send(time.process_time() - before)
 
 
-def acknowledged(url: str, ids: range, processes: int, at_once: int) -> tuple[float, float]:
-    """Let so many processes settle these deliveries, a part each; seconds on the clock, and of their CPU."""
+def acknowledged(url: str, shards: Sequence[Shard], processes: int, at_once: int) -> tuple[float, float]:
+    """Let so many processes settle the deliveries of these shards, a part each; seconds on the clock, and of their CPU."""
     spawn = get_context("spawn")
     children = []
     try:
         for number in range(processes):
             ours, theirs = spawn.Pipe()
-            part = ids[len(ids) * number // processes : len(ids) * (number + 1) // processes]
+            part = shards[len(shards) * number // processes : len(shards) * (number + 1) // processes]
             child = spawn.Process(target=_child, args=(theirs, url, part, at_once), daemon=True)
             child.start()
             theirs.close()
@@ -171,8 +183,8 @@ def measure(server: Server, options: argparse.Namespace) -> None:
     whole = server.one("SELECT pg_database_size(current_database())", url) - empty
     server.one("ANALYZE", url)
     print(f"{server.described()}\n\nfreeze, one transaction{'':<17} {'seconds':>9} {'a second':>11}")
-    jobs = -(-rows // SHARD)
-    for what, count, took in zip(("deliveries", "links", "jobs"), (rows, rows, jobs), seconds, strict=True):
+    parts = -(-rows // SIZE)
+    for what, count, took in zip(("deliveries", "links", "shards and jobs"), (rows, rows, parts), seconds, strict=True):
         print(f"  {count:>11,} {what:<26} {took:>9.2f} {count / took:>11,.0f}")
     print(f"  {'all':<38} {sum(seconds):>9.2f} {rows / sum(seconds):>11,.0f}")
     print(f"\nbytes a delivery{'':<22} {'table':>9} {'with indexes':>13} {'log (WAL)':>10}")
@@ -180,19 +192,22 @@ def measure(server: Server, options: argparse.Namespace) -> None:
     print(f"  {'its link':<36} {'':>9} {links / rows:>13.0f}")
     print(f"  {'the whole database':<36} {'':>9} {whole / rows:>13.0f}", flush=True)
 
-    first = server.one("SELECT min(id) FROM deliveries", url)
+    with Store.open(url, clock=SystemClock(), ids=Ids()) as store:
+        shards = store.ready_shards(ISSUE)
     runs = [(processes, at_once) for at_once in options.at_once for processes in options.processes]
     before = server.written()
     print(
         f"\nintent and result{'':<5} {'at once':>9} {'deliveries':>11} {'a second':>9} {'CPU µs':>8} {'server µs':>10}"
         f" {'commits each':>13} {'WAL each':>9}"
     )
-    for number, (processes, at_once) in enumerate(runs):
-        ids = range(first + rows * number // len(runs), first + rows * (number + 1) // len(runs))
+    # Each has about as long to do: the more at once, the more in all.
+    ends = [sum(at_once for _, at_once in runs[:number]) for number in range(len(runs) + 1)]
+    for (processes, at_once), (begin, end) in zip(runs, pairwise(ends), strict=True):
+        part = shards[len(shards) * begin // ends[-1] : len(shards) * end // ends[-1]]
         commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
         counted, cpu, log = server.one(commits, url), server.cpu(), server.written()
-        took, own = acknowledged(url, ids, processes, at_once)
-        many = len(ids)
+        took, own = acknowledged(url, part, processes, at_once)
+        many = sum(shard.last_id - shard.first_id + 1 for shard in part)
         print(
             f"  {processes} process{'es' if processes > 1 else '':<11} {at_once:>9} {many:>11,} {many / took:>9,.0f}"
             f" {own / many * 1e6:>8.0f} {(server.cpu() - cpu) / many * 1e6:>10.0f}"
