@@ -24,7 +24,7 @@ class Server:
 
     def make(self, name: str) -> str:
         """An empty database; its address."""
-        self.one(f"CREATE DATABASE {name}")
+        self.one(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
         return self.uri.replace("/postgres?", f"/{name}?")
 
     def one(self, statement: str, url: str | None = None) -> Any:
