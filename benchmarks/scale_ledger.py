@@ -207,6 +207,8 @@ def measure_settling(server: Server, url: str, options: argparse.Namespace) -> N
     ends = [sum(at_once for _, at_once in runs[:number]) for number in range(len(runs) + 1)]
     for (processes, at_once), (begin, end) in zip(runs, pairwise(ends), strict=True):
         part = shards[len(shards) * begin // ends[-1] : len(shards) * end // ends[-1]]
+        if not part:
+            sys.exit(f"error: {len(shards)} shards of {SIZE} are too few for {len(runs)} runs")
         commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
         counted, cpu, log = server.one(commits, url), server.cpu(), server.written()
         took, own = acknowledged(url, part, processes, at_once)
