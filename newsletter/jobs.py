@@ -132,7 +132,7 @@ class Queue:
         chores: Mapping[str, Chore],
         poll: Callable[[int], Awaitable[None]],
     ) -> None:
-        for name in ("procrastinate", "psycopg.pool"):
+        for name in ("procrastinate", "psycopg"):
             # What goes wrong is said by whoever runs the queue.
             logging.getLogger(name).addHandler(logging.NullHandler())
             logging.getLogger(name).propagate = False
