@@ -296,8 +296,9 @@ class _Worker:
         else:
             if report is not None:
                 self._told = "" if report.sent_now else self._told
-                self._listener.delivered(shard, report)
-                if report.stopped and not self._ending.is_set():
+                is_asked_to = self._ending.is_set()
+                self._listener.delivered(shard, replace(report, stopped=None) if is_asked_to else report)
+                if report.stopped and not is_asked_to:
                     self._leave(issue_id, report.stopped)
 
     def _leave(self, issue_id: int, why: str) -> None:

@@ -1,21 +1,17 @@
 """`run`: stay up and send every digest on its schedule."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
 from newsletter.cli.log import LogForm
 from newsletter.cli.options import ListenFlag, place_of
-from newsletter.cli.output import Output
-from newsletter.cli.report import detail_polls, moment, plural, say_polls
+from newsletter.cli.report import moment, plural
 from newsletter.cli.session import LogFlag, Session, command
+from newsletter.cli.staying import StayingUp
 
 if TYPE_CHECKING:
     from newsletter.app import App
-    from newsletter.app.due import Looks
-    from newsletter.errors import NewsletterError
-    from newsletter.model import FetchResult
 
 
 def register(app: typer.Typer) -> None:
@@ -57,11 +53,8 @@ def run(
     return 0
 
 
-class _Listener:
+class _Listener(StayingUp):
     """Says what happens, a line each."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
 
     def began(self, app: "App") -> None:
         from newsletter.app.notify import tell_systemd
@@ -76,23 +69,3 @@ class _Listener:
             feeds=len(app.config.feeds),
             next={one.digest: one.slots[0].at for one in ahead if one.slots},
         )
-
-    def monitored(self, address: str) -> None:
-        text = f"monitors are answered at {address}/healthz and {address}/metrics"
-        self._out.say(text, event="run.listening", address=address)
-
-    def looked(self, found: "Looks") -> None:
-        from newsletter.cli.send import tell_looks
-
-        tell_looks(self._out, found, also_nothing=False)
-
-    def polled(self, results: "Sequence[FetchResult]") -> None:
-        detail_polls(self._out, results)
-        if any(result.new for result in results):
-            say_polls(self._out, results)
-
-    def troubled(self, error: "NewsletterError") -> None:
-        self._out.error(str(error), error.hint, event="run.troubled")
-
-    def recovered(self) -> None:
-        self._out.say("it works again", event="run.recovered")

@@ -7,15 +7,14 @@ import typer
 from newsletter.cli.log import LogForm
 from newsletter.cli.options import ListenFlag, place_of
 from newsletter.cli.output import Output
-from newsletter.cli.report import detail_polls, plural, say_polls
+from newsletter.cli.report import plural
 from newsletter.cli.session import PARTLY, LogFlag, Session, command
+from newsletter.cli.staying import StayingUp
 
 if TYPE_CHECKING:
     from newsletter.app import App
-    from newsletter.app.due import Looks
     from newsletter.app.working import Left
-    from newsletter.errors import NewsletterError
-    from newsletter.model import FetchResult, SendReport, Shard
+    from newsletter.model import SendReport, Shard
 
 
 def register(app: typer.Typer) -> None:
@@ -99,11 +98,11 @@ def _ended(sent: int, left: "Left") -> str:
     return f"nothing is left that may go now: {', '.join(words)}"
 
 
-class _Listener:
+class _Listener(StayingUp):
     """Says what happens, a line each."""
 
     def __init__(self, out: Output) -> None:
-        self._out = out
+        super().__init__(out)
         self.sent = 0
 
     def began(self, app: "App", who: str) -> None:
@@ -111,10 +110,6 @@ class _Listener:
 
         tell_systemd("READY=1")
         self._out.say(f"{app.config.title}: at work as {who[:8]}", event="worker.began", worker=who)
-
-    def monitored(self, address: str) -> None:
-        text = f"monitors are answered at {address}/healthz and {address}/metrics"
-        self._out.say(text, event="run.listening", address=address)
 
     def delivered(self, shard: "Shard", report: "SendReport") -> None:
         self.sent += report.sent_now
@@ -130,19 +125,3 @@ class _Listener:
         self._out.detail(text, event="shard.sent", **facts)
         if report.stopped:
             self._out.warn(f"{text}; {report.stopped}", report.hint, event="shard.stopped", **facts)
-
-    def looked(self, found: "Looks") -> None:
-        from newsletter.cli.send import tell_looks
-
-        tell_looks(self._out, found, also_nothing=False)
-
-    def polled(self, results: "list[FetchResult]") -> None:
-        detail_polls(self._out, results)
-        if any(result.new for result in results):
-            say_polls(self._out, results)
-
-    def troubled(self, error: "NewsletterError") -> None:
-        self._out.error(str(error), error.hint, event="run.troubled")
-
-    def recovered(self) -> None:
-        self._out.say("it works again", event="run.recovered")
