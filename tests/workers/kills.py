@@ -87,9 +87,11 @@ class Kills:
         verdict.issues += 1
         issue = fleet.freeze(verdict.issues, len(self._emails), self._shard)
         killed: set[int] = set()
-        while not verdict.failures and (not killed or fleet.left(issue)):
-            # Where the last of all was killed, nobody had been there to take over.
+        is_sent = False
+        while not verdict.failures and not is_sent:
             self._send(kills, killed)
+            # Where the last of all was killed, nobody had been there to take over.
+            is_sent = not fleet.left(issue)
         self._judge(issue, fleet.copies(), killed)
 
     def _send(self, kills: int, killed: set[int]) -> None:
