@@ -73,12 +73,13 @@ class Hand:
         lease = store.lease_shard(shard.issue_id, shard.number, self.keeper.who, parts.on_unknown)
         if lease is None:
             return None
+        # A name for each shard: of those that are sent at once here, one tries the server out.
+        who = f"{self.keeper.who}/{shard.issue_id}/{shard.number}"
         ending = asyncio.Event()
         follow = asyncio.ensure_future(_following(stop, ending))
         try:
             with self.keeper.holding(lease, lambda: _set(loop, ending)):
-                # A name for each shard: of those that are sent at once here, one tries the server out.
-                self._ask(f"{self.keeper.who}/{shard.issue_id}/{shard.number}")
+                self._ask(who)
                 issue = store.issue_by_id(shard.issue_id)
                 report = await deliver_in_turn(
                     issue,
@@ -95,7 +96,6 @@ class Hand:
         finally:
             follow.cancel()
         if report.is_server_down:
-            who = f"{self.keeper.who}/{shard.issue_id}/{shard.number}"
             store.server_failed(self.smtp.server, who, report.stopped or "")
         if issue.canary is not None and store.issue_by_id(issue.id).canary is None:
             # The others need not wait for the next sweep.
@@ -260,7 +260,6 @@ class _Share:
         self._watch = watch
         self._stop = stop
         self._began = self._clock.monotonic()
-        self._last: SendReport | None = None
         self._learned: list[str] = []
         self._progress = Progress(total=self._left())
 

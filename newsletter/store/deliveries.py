@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any, Final, overload
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from newsletter.model import EVERY_DIGEST, Delivery, DeliveryState, IssueState, Lease, OnUnknown
 from newsletter.store import tables as t
@@ -69,6 +70,21 @@ def is_ready(state: DeliveryState, now: sa.BindParameter[Any] | datetime) -> sa.
     return (row.state == state) & (row.next_attempt_at.is_(None) | (row.next_attempt_at <= now))
 
 
+def recover(connection: Connection, mine: sa.ColumnElement[bool], *, resend: bool, now: datetime) -> int:
+    """Queue those of these rows again that were found `sending` or `unknown`, or hold them; returns how many."""
+    row = t.deliveries.c
+    return connection.execute(
+        sa.update(t.deliveries)
+        .where(mine, row.state.in_((DeliveryState.sending, DeliveryState.unknown)))
+        .values(
+            state=DeliveryState.queued if resend else DeliveryState.held,
+            next_attempt_at=None,
+            settled_at=None if resend else now,
+            doubtful=True,
+        )
+    ).rowcount
+
+
 class Deliveries(Suppressions, Postponing):
     """Deliveries; every change of a row while mail goes out is made by the `OutboxWriter`."""
 
@@ -91,20 +107,7 @@ class Deliveries(Suppressions, Postponing):
                 sa.select(t.issues.c.state).where(t.issues.c.id == issue_id).with_for_update()
             ).scalar()
             resend = on_unknown is OnUnknown.resend and state is not IssueState.cancelled
-            recovered = connection.execute(
-                sa.update(t.deliveries)
-                .where(
-                    t.deliveries.c.issue_id == issue_id,
-                    t.deliveries.c.state.in_((DeliveryState.sending, DeliveryState.unknown)),
-                )
-                .values(
-                    state=DeliveryState.queued if resend else DeliveryState.held,
-                    next_attempt_at=None,
-                    settled_at=None if resend else now,
-                    doubtful=True,
-                )
-            )
-            return recovered.rowcount
+            return recover(connection, t.deliveries.c.issue_id == issue_id, resend=resend, now=now)
 
     def due(self, issue_id: int, *, after_id: int = 0, limit: int) -> list[Delivery]:
         """The next deliveries to attempt, in the order of their ids, from `after_id` on.

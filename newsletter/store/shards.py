@@ -22,7 +22,7 @@ from newsletter.store import tables as t
 from newsletter.store.base import Part
 from newsletter.store.belonging import read
 from newsletter.store.canaries import may_go_on
-from newsletter.store.deliveries import is_ready
+from newsletter.store.deliveries import is_ready, recover
 from newsletter.store.fence import IS_LEASED, dead, holders, senders
 from newsletter.store.issues import locked
 from newsletter.store.leased import Leased
@@ -272,20 +272,10 @@ class Shards(Part):
         return holder is not None and not dead(connection, {holder})
 
     def _recover(self, connection: Connection, shard: Shard, on_unknown: OnUnknown) -> None:
-        resend = on_unknown is OnUnknown.resend
         mine = _d.issue_id == shard.issue_id
         if shard.number != CANARY:
             mine &= _d.id.between(shard.first_id, shard.last_id)
-        connection.execute(
-            sa.update(t.deliveries)
-            .where(mine, _d.state.in_((DeliveryState.sending, DeliveryState.unknown)))
-            .values(
-                state=DeliveryState.queued if resend else DeliveryState.held,
-                next_attempt_at=None,
-                settled_at=None if resend else self._clock.now(),
-                doubtful=True,
-            )
-        )
+        recover(connection, mine, resend=on_unknown is OnUnknown.resend, now=self._clock.now())
 
 
 _UNSETTLED: Final = _d.state.in_(UNSETTLED)
